@@ -1,0 +1,2 @@
+// Package towpath holds the nouns of a continuous-delivery server.
+package towpath
