@@ -1,0 +1,337 @@
+package towpath
+
+import (
+	"slices"
+	"time"
+)
+
+// EnvironmentEvent is something that happened to an environment. Every event carries its time.
+type EnvironmentEvent interface {
+	when() time.Time
+	refusedBy(Environment) error
+	apply(*environmentTransition)
+}
+
+// DeploymentRequested is the wish of a deploy step or of a person. The deployment comes with ID, release, cause, who
+// asked and, for a deploy step, the definition of its revision.
+type DeploymentRequested struct {
+	Deployment Deployment
+	At         time.Time
+}
+
+// DeploymentDropped takes back the wish of a deploy step that waits for its turn.
+type DeploymentDropped struct {
+	Run, Step string
+	At        time.Time
+}
+
+// RollbackRequested is a person's wish to go back: to the live release while another is the goal, else to the one that
+// was live before it.
+type RollbackRequested struct {
+	ID     string // of the deployment that it becomes
+	By     string
+	Reason string
+	At     time.Time
+}
+
+// Promoted is a person's word that traffic may move to the new side.
+type Promoted struct {
+	Deployment string
+	By         string
+	At         time.Time
+}
+
+// DeploymentTested says that the strategy's test passed against the idle side.
+type DeploymentTested struct {
+	Epoch      Epoch
+	Deployment string
+	At         time.Time
+}
+
+// GoalReached is the keeper's word that nothing is left to do: the goal serves, or nothing does where nothing is wanted.
+type GoalReached struct {
+	Epoch      Epoch
+	Deployment string
+	At         time.Time
+}
+
+// GoalFailed is the keeper's word that the goal cannot be reached.
+type GoalFailed struct {
+	Epoch      Epoch
+	Deployment string
+	Reason     string
+	At         time.Time
+}
+
+// TrafficObserved names the instances that get no new traffic, so that each one's time without it can be told.
+type TrafficObserved struct {
+	Epoch Epoch
+	Idle  []string // instances' IDs
+	At    time.Time
+}
+
+// KeeperLeased gives the environment to a worker, or renews its lease.
+type KeeperLeased struct {
+	Worker   string
+	Holder   string // unique for each time a worker takes the environment; the same for a renewal
+	Observed Epoch  // the highest that targets have seen, as far as the worker knows
+	Tied     bool   // instances run on this worker's machine: no other can follow it
+	Expires  time.Time
+	At       time.Time
+}
+
+// KeeperLeft says that the keeper gave the environment back, or that its lease ran out.
+type KeeperLeft struct {
+	Worker string
+	At     time.Time
+}
+
+// Frozen stops deployments until Thawed.
+type Frozen struct {
+	By, Reason string
+	At         time.Time
+}
+
+// Thawed ends a freeze.
+type Thawed struct {
+	By string
+	At time.Time
+}
+
+// Unpinned lifts the pin of a rollback.
+type Unpinned struct {
+	By string
+	At time.Time
+}
+
+func (e DeploymentRequested) when() time.Time { return e.At }
+func (e DeploymentDropped) when() time.Time   { return e.At }
+func (e RollbackRequested) when() time.Time   { return e.At }
+func (e Promoted) when() time.Time            { return e.At }
+func (e DeploymentTested) when() time.Time    { return e.At }
+func (e GoalReached) when() time.Time         { return e.At }
+func (e GoalFailed) when() time.Time          { return e.At }
+func (e TrafficObserved) when() time.Time     { return e.At }
+func (e KeeperLeased) when() time.Time        { return e.At }
+func (e KeeperLeft) when() time.Time          { return e.At }
+func (e Frozen) when() time.Time              { return e.At }
+func (e Thawed) when() time.Time              { return e.At }
+func (e Unpinned) when() time.Time            { return e.At }
+
+func (e DeploymentRequested) refusedBy(env Environment) error {
+	sameID := func(d Deployment) bool { return d.ID == e.Deployment.ID }
+	if env.Deployment != nil && sameID(*env.Deployment) || slices.ContainsFunc(env.Queue, sameID) {
+		return Errorf(CodeConflict, "deployment %s was already asked for", e.Deployment.ID)
+	}
+	if e.Deployment.Release.Number < 1 {
+		return Errorf(CodeInvalid, "a deployment needs a release")
+	}
+	return nil
+}
+
+func (e DeploymentRequested) apply(t *environmentTransition) {
+	d := e.Deployment
+	d.RequestedAt = e.At
+	t.admit(d)
+}
+
+func (e DeploymentDropped) refusedBy(env Environment) error {
+	if !slices.ContainsFunc(env.Queue, e.names) {
+		return Errorf(CodeConflict, "no deployment of step %q waits in %s", e.Step, env.Key)
+	}
+	return nil
+}
+
+func (e DeploymentDropped) names(d Deployment) bool { return d.Run == e.Run && d.Step == e.Step }
+
+func (e DeploymentDropped) apply(t *environmentTransition) {
+	i := slices.IndexFunc(t.environment.Queue, e.names)
+	d := t.environment.Queue[i]
+	t.environment.Queue = slices.Delete(slices.Clone(t.environment.Queue), i, i+1)
+	t.close(d, DeploymentWithdrawn, "its run was stopped")
+}
+
+func (e RollbackRequested) refusedBy(env Environment) error {
+	switch d := env.Deployment; {
+	case d != nil && d.ID == e.ID:
+		return Errorf(CodeConflict, "this rollback was already asked for")
+	case d != nil && d.State == DeploymentReturning:
+		return Errorf(CodeConflict, "%s is already going back to release %d", env.Key, env.Goal.Number)
+	case d != nil && d.Cause == CauseRollback:
+		return Errorf(CodeConflict, "%s is already going back to release %d", env.Key, env.Goal.Number)
+	case d == nil && env.Previous().Number == 0:
+		return Errorf(CodeConflict, "%s has no earlier good release to go back to", env.Key).
+			WithHint("towpath deploy %s RELEASE puts any release there", env.Key)
+	}
+	return nil
+}
+
+func (e RollbackRequested) apply(t *environmentTransition) {
+	if d := t.environment.Deployment; d != nil {
+		t.pin(d.Release, e.By, e.Reason)
+		t.turnBack("rolled back by " + e.By)
+		return
+	}
+	t.begin(Deployment{
+		ID: e.ID, Environment: t.environment.Key, Release: t.environment.Previous(), Cause: CauseRollback,
+		By: e.By, Reason: e.Reason, RequestedAt: e.At,
+	})
+}
+
+func (e Promoted) refusedBy(env Environment) error {
+	return refuseDeployment(env, e.Deployment, DeploymentRunning)
+}
+
+func (e Promoted) apply(t *environmentTransition) {
+	t.change(func(d *Deployment) { d.PromotedBy, d.PromotedAt = e.By, e.At })
+	t.wake()
+}
+
+func (e DeploymentTested) refusedBy(env Environment) error {
+	if err := refuseEpoch(env, e.Epoch); err != nil {
+		return err
+	}
+	return refuseDeployment(env, e.Deployment, DeploymentRunning)
+}
+
+func (e DeploymentTested) apply(t *environmentTransition) {
+	t.change(func(d *Deployment) { d.TestedAt = e.At })
+	t.wake()
+}
+
+func (e GoalReached) refusedBy(env Environment) error {
+	if err := refuseEpoch(env, e.Epoch); err != nil {
+		return err
+	}
+	return refuseDeployment(env, e.Deployment, DeploymentRunning, DeploymentReturning)
+}
+
+func (e GoalReached) apply(t *environmentTransition) {
+	d := *t.environment.Deployment
+	if d.State == DeploymentReturning {
+		t.finish(DeploymentReturned, d.Outcome)
+		return
+	}
+	t.promote(d)
+	t.finish(DeploymentLive, "")
+	t.wake()
+}
+
+func (e GoalFailed) refusedBy(env Environment) error {
+	return GoalReached{Epoch: e.Epoch, Deployment: e.Deployment, At: e.At}.refusedBy(env)
+}
+
+func (e GoalFailed) apply(t *environmentTransition) {
+	env := &t.environment
+	d := *env.Deployment
+	if d.State == DeploymentReturning || d.Release == env.Live {
+		env.Halted = e.Reason
+		t.finish(DeploymentHalted, e.Reason)
+		t.wake()
+		return
+	}
+	env.Failed = append(slices.Clone(env.Failed), d.Release)
+	if env.Live.Number > 0 {
+		t.pin(d.Release, "towpath", e.Reason)
+	}
+	t.turnBack(e.Reason)
+}
+
+func (e TrafficObserved) refusedBy(env Environment) error { return refuseEpoch(env, e.Epoch) }
+
+func (e TrafficObserved) apply(t *environmentTransition) {
+	idle := make(map[string]time.Time, len(e.Idle))
+	for _, id := range e.Idle {
+		idle[id] = e.At
+		if since, known := t.environment.Idle[id]; known {
+			idle[id] = since
+		}
+	}
+	t.environment.Idle = idle
+}
+
+func (e KeeperLeased) refusedBy(env Environment) error {
+	held := env.Keeper.Worker != "" && e.At.Before(env.Keeper.Expires)
+	switch {
+	case held && env.Keeper.Worker != e.Worker:
+		return Errorf(CodeConflict, "%s is kept by another worker", env.Key)
+	case env.Machine != "" && env.Machine != e.Worker:
+		return Errorf(CodeConflict, "the instances of %s run on another worker's machine", env.Key)
+	}
+	return nil
+}
+
+// apply raises the epoch for every new holder: one above the highest that was recorded or observed, so that a server
+// restored from a backup does not lock itself out.
+func (e KeeperLeased) apply(t *environmentTransition) {
+	env := &t.environment
+	if env.Epoch.Holder != e.Holder || env.Epoch.Number < e.Observed.Number {
+		env.Epoch = Epoch{Number: max(env.Epoch.Number, e.Observed.Number) + 1, Holder: e.Holder}
+	}
+	env.Keeper = KeeperLease{Worker: e.Worker, Expires: e.Expires}
+	env.UnattendedSince = time.Time{}
+	if e.Tied {
+		env.Machine = e.Worker
+	}
+}
+
+func (e KeeperLeft) refusedBy(env Environment) error {
+	if env.Keeper.Worker != e.Worker {
+		return Errorf(CodeStale, "%s is not kept by this worker", env.Key)
+	}
+	return nil
+}
+
+func (e KeeperLeft) apply(t *environmentTransition) {
+	t.environment.Keeper = KeeperLease{}
+	t.environment.UnattendedSince = e.At
+}
+
+func (e Frozen) refusedBy(Environment) error { return nil }
+
+func (e Frozen) apply(t *environmentTransition) {
+	t.environment.Freeze = &Freeze{By: e.By, Reason: e.Reason, At: e.At}
+}
+
+func (e Thawed) refusedBy(env Environment) error {
+	if env.Freeze == nil {
+		return Errorf(CodeConflict, "%s is not frozen", env.Key)
+	}
+	return nil
+}
+
+func (e Thawed) apply(t *environmentTransition) { t.environment.Freeze = nil }
+
+func (e Unpinned) refusedBy(env Environment) error {
+	if env.Pin == nil {
+		return Errorf(CodeConflict, "%s is not pinned", env.Key)
+	}
+	return nil
+}
+
+func (e Unpinned) apply(t *environmentTransition) { t.environment.Pin = nil }
+
+// change alters the deployment under way, and records it.
+func (t *environmentTransition) change(alter func(*Deployment)) {
+	d := *t.environment.Deployment
+	alter(&d)
+	t.environment.Deployment = &d
+	t.emit(RecordDeployment{Deployment: d})
+}
+
+func refuseEpoch(env Environment, epoch Epoch) error {
+	if env.Epoch != epoch {
+		return Errorf(CodeStale, "epoch %s is not the current one of %s, which is %s", epoch, env.Key, env.Epoch)
+	}
+	return nil
+}
+
+func refuseDeployment(env Environment, id string, states ...DeploymentState) error {
+	switch d := env.Deployment; {
+	case d == nil || d.ID != id:
+		return Errorf(CodeConflict, "deployment %s is not under way in %s", id, env.Key)
+	case !slices.Contains(states, d.State):
+		return Errorf(CodeConflict, "deployment %s is %s", id, d.State)
+	}
+	return nil
+}

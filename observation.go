@@ -1,0 +1,58 @@
+package towpath
+
+import "time"
+
+// Observation is what the drivers see of an environment at one moment. A field whose Known is false could not be
+// read: the planner takes the worst case.
+type Observation struct {
+	Epoch     Epoch // highest seen by any target or balancer
+	Instances []Instance
+	Address   string // where the balancer answers requests for the environment; empty where it has none
+	At        time.Time
+}
+
+// InstanceState is what a target says of an instance.
+type InstanceState string
+
+// The states of an instance.
+const (
+	InstancePlaced  InstanceState = "placed"  // its files are there; it has not been started
+	InstanceRunning InstanceState = "running" // its process runs
+	InstanceFailing InstanceState = "failing" // it ended and is being started again
+	InstanceStopped InstanceState = "stopped" // it was stopped; its files are still there
+	InstanceUnknown InstanceState = "unknown" // the target could not say
+)
+
+// Health is what the probe says of an instance.
+type Health string
+
+// The values of Health.
+const (
+	HealthUnknown Health = "unknown" // not probed yet, or the probe could not run
+	HealthPassing Health = "passing" // passed often enough in a row
+	HealthFailing Health = "failing"
+)
+
+// Instance is one running copy of a release, in a slot of the target.
+type Instance struct {
+	ID      string // unique in the environment, for ever
+	Release int
+	State   InstanceState
+	Address string // host:port
+	Health  Health
+	Problem string  // the probe's last answer, or why it is failing
+	Traffic Traffic // zero value where there is no balancer, with Known set
+	Since   time.Time
+}
+
+// Traffic is the balancer's view of one instance.
+type Traffic struct {
+	Known    bool
+	Member   bool // the balancer has it in its table
+	Weight   int  // share of new requests, in the driver's own steps; 0 is none
+	Requests int  // in flight
+	Streams  int  // upgraded connections and event streams that are open
+}
+
+// IsIdle says that nothing would be lost if the instance stopped now.
+func (t Traffic) IsIdle() bool { return t.Known && t.Weight == 0 && t.Requests == 0 && t.Streams == 0 }

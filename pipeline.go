@@ -1,0 +1,141 @@
+package towpath
+
+import (
+	"slices"
+	"time"
+)
+
+// Pipeline is a pipeline file, read, checked and with every default filled in.
+type Pipeline struct {
+	Name         string
+	Steps        []StepDefinition // in the order of the file; needs point to earlier or later ones, never in a circle
+	Environments []EnvironmentDefinition
+	Triggers     Triggers
+	Concurrency  Concurrency
+	Alerts       map[AlertKind][]string // whom to tell of what; empty is the author
+}
+
+// Environment answers the definition of an environment by name.
+func (p Pipeline) Environment(name string) (EnvironmentDefinition, bool) {
+	i := slices.IndexFunc(p.Environments, func(e EnvironmentDefinition) bool { return e.Name == name })
+	if i < 0 {
+		return EnvironmentDefinition{}, false
+	}
+	return p.Environments[i], true
+}
+
+// Triggers says which changes become runs.
+type Triggers struct {
+	Push   bool
+	Branch []string      // globs; empty is the default branch
+	Paths  []string      // globs; empty is every change
+	Poll   time.Duration // 0: polling is off for this pipeline
+	Manual bool
+}
+
+// Concurrency says what a newer change does to an older run of the same branch.
+type Concurrency string
+
+// The values of Concurrency.
+const (
+	ConcurrencySupersede Concurrency = "supersede" // the older run stops when the newer one reaches the same gate
+	ConcurrencyParallel  Concurrency = "parallel"  // both go on
+)
+
+// StepKind is what a step is for.
+type StepKind string
+
+// The kinds of steps, in the order in which they usually stand in a file.
+const (
+	KindBuild   StepKind = "build"
+	KindTest    StepKind = "test"
+	KindRun     StepKind = "run"
+	KindApprove StepKind = "approve"
+	KindDeploy  StepKind = "deploy"
+)
+
+// IsScript says that a worker runs the step.
+func (k StepKind) IsScript() bool { return k == KindBuild || k == KindTest || k == KindRun }
+
+// IsGate says that a newer run which gets here supersedes older ones that wait here.
+func (k StepKind) IsGate() bool { return k == KindApprove || k == KindDeploy }
+
+// Condition says after which outcomes of its needs a step runs.
+type Condition string
+
+// The conditions.
+const (
+	WhenPassed Condition = "passed" // the default: everything it needs passed
+	WhenFailed Condition = "failed" // something it needs failed
+	WhenAlways Condition = "always" // whatever came of its needs
+)
+
+// StepDefinition is a step as the pipeline file has it.
+type StepDefinition struct {
+	Name     string
+	Kind     StepKind
+	Line     int      // in the pipeline file, for messages
+	Needs    []string // resolved: never implied
+	When     Condition
+	Excluded string // why the expression of `when` leaves the step out of this run; empty where it does not
+	Script   *ScriptDefinition
+	Approve  *ApproveDefinition
+	Deploy   string // the environment's name, for KindDeploy
+}
+
+// ScriptDefinition is what a worker needs to know to run a build, test or run step.
+type ScriptDefinition struct {
+	Run       string // one script, stops at the first command that fails
+	Shell     string // the interpreter's command line, e.g. "bash -euo pipefail"; empty is the worker's default
+	Worker    Selector
+	Env       map[string]string
+	Secrets   []string // names; granted by the server, never by the file
+	Uses      []string // steps whose artifacts stand in the workspace
+	Artifacts []string // paths in the workspace that are kept
+	Platform  string   // "any" where artifacts run everywhere; empty is the worker's own
+	Clean     bool     // an empty HOME instead of the kept one
+	Timeout   time.Duration
+	Retry     Retry
+}
+
+// Retry says when an attempt that did not pass is followed by another.
+type Retry struct {
+	Lost int // how many lost workers a step survives
+}
+
+// Selector says which workers may take a lease.
+type Selector struct {
+	OS     string   // GOOS; empty is any
+	Arch   string   // GOARCH; empty is any
+	Labels []string `json:",omitempty"`
+}
+
+// Admits says whether a worker fits.
+func (s Selector) Admits(w Worker) bool {
+	return s.Mismatch(w) == ""
+}
+
+// Mismatch says in words why the worker does not fit; empty where it does.
+func (s Selector) Mismatch(w Worker) string {
+	switch {
+	case s.OS != "" && s.OS != w.OS:
+		return "os=" + s.OS
+	case s.Arch != "" && s.Arch != w.Arch:
+		return "arch=" + s.Arch
+	}
+	for _, label := range s.Labels {
+		if !slices.Contains(w.Labels, label) {
+			return "label " + label
+		}
+	}
+	return ""
+}
+
+// ApproveDefinition is an approve step: who decides, how many, how long it waits.
+type ApproveDefinition struct {
+	By      []string // groups and people
+	Count   int
+	Within  time.Duration
+	Author  bool // the change's author may decide
+	Message string
+}

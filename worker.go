@@ -1,0 +1,29 @@
+package towpath
+
+import "time"
+
+// Worker is a machine's process that runs steps and keeps environments.
+type Worker struct {
+	ID       string // kept in the worker's data folder, so that it survives a restart
+	Name     string
+	OS       string // GOOS
+	Arch     string // GOARCH
+	Labels   []string
+	Slots    int // steps at a time
+	Version  string
+	SeenAt   time.Time
+	JoinedAt time.Time
+}
+
+// Platform is os/arch, as artifacts record it.
+func (w Worker) Platform() string { return w.OS + "/" + w.Arch }
+
+// Lease is the right of a worker to run one attempt of a step. It is renewed while the step runs; a report under a
+// lease whose attempt is no longer the current one is refused.
+type Lease struct {
+	Run     string // run's ID
+	Step    string // step's name
+	Attempt int    // counts from 1
+	Worker  string // worker's ID
+	Expires time.Time
+}
