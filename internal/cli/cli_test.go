@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
 )
 
 // answer is what a person or a program gets back from one call.
@@ -18,7 +21,7 @@ type answer struct {
 	out, err string
 }
 
-func towpath(t *testing.T, args ...string) answer {
+func call(t *testing.T, args ...string) answer {
 	t.Helper()
 	var out, err bytes.Buffer
 	code := Execute(t.Context(), args, &Console{In: strings.NewReader(""), Out: &out, Err: &err})
@@ -37,7 +40,7 @@ func TestWrongUsageIsExitCodeTwoAndSaysWhatWouldBeRight(t *testing.T) {
 		{[]string{"help", "verson"}, "unknown verb \"verson\"\nhint: did you mean \"version\"?\n"},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
-			got := towpath(t, c.args...)
+			got := call(t, c.args...)
 			if want := (answer{ExitUsage, "", c.err}); got != want {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
@@ -46,14 +49,10 @@ func TestWrongUsageIsExitCodeTwoAndSaysWhatWouldBeRight(t *testing.T) {
 }
 
 func TestErrorsAreObjectsUnderJSON(t *testing.T) {
-	got := towpath(t, "version", "--loud", "--json") // the parser stops before it sees --json
-	var told Error
-	if err := json.Unmarshal([]byte(got.err), &told); err != nil {
-		t.Fatalf("standard error is not one JSON object: %v\n%s", err, got.err)
-	}
-	want := Error{Code: CodeUsage, Message: "unknown flag: --loud", Hint: "towpath version --help lists the flags"}
-	if told != want || got.out != "" {
-		t.Errorf("got %+v and output %q, want %+v and none", told, got.out, want)
+	got := call(t, "version", "--loud", "--json") // the parser stops before it sees --json
+	want := `{"code":"usage","message":"unknown flag: --loud","hint":"towpath version --help lists the flags"}` + "\n"
+	if got != (answer{ExitUsage, "", want}) {
+		t.Errorf("got %+v, want %s", got, want)
 	}
 }
 
@@ -63,38 +62,37 @@ func TestJSONAfterTwoDashesIsNotAFlag(t *testing.T) {
 	}
 }
 
-func TestAVerbsOwnErrorIsExitCodeOne(t *testing.T) {
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
+func TestErrorsKeepTheirCodeAndHintHoweverTheyAreWrapped(t *testing.T) {
+	noServer := &client.Error{Code: "unavailable", Message: "no answer", Hint: "start it", Err: context.Canceled}
+	tooOld := towpath.Errorf(towpath.CodeConflict, "release 41 is older").WithHint("say --older")
 	for _, c := range []struct {
-		name string
-		ctx  context.Context
 		err  error
-		want Error
+		want failure
 		code int
 	}{
-		{"plain", t.Context(), errors.New("disk full"), Error{Code: CodeFailed, Message: "disk full"}, ExitFailed},
-		{
-			"with a hint, wrapped", t.Context(),
-			fmt.Errorf("deploy: %w", Error{Code: "refused", Message: "too old", Hint: "say --force"}),
-			Error{Code: "refused", Message: "deploy: too old", Hint: "say --force"}, ExitFailed,
-		},
-		{
-			"interrupted", cancelled, fmt.Errorf("follow: %w", context.Canceled),
-			Error{Code: CodeInterrupted, Message: "interrupted"}, ExitFailed,
-		},
-		{"wrong usage", t.Context(), usage("which one?", "name one"), Error{CodeUsage, "which one?", "name one"}, ExitUsage},
+		{errors.New("disk full"), failure{codeFailed, "disk full", ""}, ExitFailed},
+		{noServer, failure{"unavailable", "no answer", "start it"}, ExitFailed},
+		{fmt.Errorf("plan: %w", noServer), failure{"unavailable", "plan: no answer", "start it"}, ExitFailed},
+		{fmt.Errorf("deploy: %w", tooOld), failure{"conflict", "deploy: release 41 is older", "say --older"}, ExitFailed},
+		{fmt.Errorf("run: %w", usage("which?", "name one")), failure{codeUsage, "run: which?", "name one"}, ExitUsage},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got, code := describe(c.ctx, c.err), exitCode(c.err); got != c.want || code != c.code {
-				t.Errorf("got %+v with exit code %d, want %+v with %d", got, code, c.want, c.code)
-			}
-		})
+		if got, code := describe(t.Context(), c.err), exitCode(c.err); got != c.want || code != c.code {
+			t.Errorf("%v: got %+v with exit code %d, want %+v with %d", c.err, got, code, c.want, c.code)
+		}
+	}
+}
+
+func TestWhatAnInterruptBrokeIsToldAsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	broken := &client.Error{Code: "unavailable", Message: "no answer", Err: context.Canceled}
+	if got := describe(ctx, fmt.Errorf("follow: %w", broken)); got != (failure{codeInterrupted, "interrupted", ""}) {
+		t.Errorf("got %+v", got)
 	}
 }
 
 func TestVersionIsTheSameForPeopleAndPrograms(t *testing.T) {
-	text, doc := towpath(t, "version"), towpath(t, "version", "--json")
+	text, doc := call(t, "version"), call(t, "version", "--json")
 	var v version
 	if err := json.Unmarshal([]byte(doc.out), &v); err != nil {
 		t.Fatalf("version --json is not one JSON document: %v\n%s", err, doc.out)
@@ -105,7 +103,7 @@ func TestVersionIsTheSameForPeopleAndPrograms(t *testing.T) {
 }
 
 func TestTowpathAloneShowsTheVerbs(t *testing.T) {
-	got := towpath(t)
+	got := call(t)
 	if got.code != ExitDone || got.err != "" || !strings.Contains(got.out, "version") {
 		t.Errorf("got %+v, want the list of verbs", got)
 	}
@@ -117,7 +115,7 @@ func TestAGroupAloneNamesItsVerbs(t *testing.T) {
 	(&cobra.Command{Use: "towpath"}).AddCommand(group)
 
 	got := describe(t.Context(), missingVerb(group, nil))
-	want := Error{Code: CodeUsage, Message: "towpath fleet needs a verb", Hint: "one of add"}
+	want := failure{codeUsage, "towpath fleet needs a verb", "one of add"}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

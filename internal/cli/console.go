@@ -24,7 +24,7 @@ func (c *Console) Show(doc any, text string) error {
 }
 
 // fail tells a person or a program why a verb ended. There is nowhere left to tell that this could not be written.
-func (c *Console) fail(why Error) {
+func (c *Console) fail(why failure) {
 	if c.JSON {
 		_ = writeJSON(c.Err, why)
 		return

@@ -40,7 +40,7 @@ func newHouse() house {
 	)
 	h := house{
 		{name: root},
-		{name: "client"},
+		{name: "client", may: []string{root}}, // whoever uses our client has the nouns, and nothing else of ours
 		{name: "walls"},
 		{name: "config", may: ground},
 		{name: "store", may: ground},
