@@ -49,7 +49,7 @@ func (tx *Tx) SaveAccount(a Account) error {
 
 // DeleteAccount forgets an account with its sessions, tokens, memberships and roles.
 func (tx *Tx) DeleteAccount(id string) error {
-	if _, err := tx.exec("DELETE FROM roles WHERE account = ?", id); err != nil {
+	if err := tx.DeleteGrantsOf(id, ""); err != nil {
 		return err
 	}
 	return tx.must(missing("account", id), "DELETE FROM accounts WHERE id = ?", id)

@@ -15,7 +15,7 @@ func (tx *Tx) Groups() ([]string, error) {
 
 // DeleteGroup forgets a group with its roles.
 func (tx *Tx) DeleteGroup(name string) error {
-	if _, err := tx.exec("DELETE FROM roles WHERE group_name = ?", name); err != nil {
+	if err := tx.DeleteGrantsOf("", name); err != nil {
 		return err
 	}
 	return tx.must(missing("group", name), "DELETE FROM groups WHERE name = ?", name)
@@ -47,9 +47,12 @@ func (tx *Tx) GroupsOf(account string) ([]string, error) {
 	return all(tx, text, "SELECT group_name FROM memberships WHERE account = ? ORDER BY group_name", account)
 }
 
+// AllProjects is the project of a grant that holds in every project.
+const AllProjects = "*"
+
 // Grant is a role that an account or a group has in a project.
 type Grant struct {
-	Project string // project's ID
+	Project string // project's ID, or AllProjects
 	Account string // account's ID; empty where it is a group's
 	Group   string // group's name; empty where it is an account's
 	Role    string
@@ -64,15 +67,15 @@ func (tx *Tx) SaveGrant(g Grant) error {
 	return err
 }
 
-// DeleteGrant takes the role back.
-func (tx *Tx) DeleteGrant(g Grant) error {
-	_, err := tx.exec("DELETE FROM roles WHERE project = ? AND account = ? AND group_name = ?", g.Project, g.Account, g.Group)
+// DeleteGrantsOf takes back every role that was given to an account by itself (group is empty), or to a group.
+func (tx *Tx) DeleteGrantsOf(account, group string) error {
+	_, err := tx.exec("DELETE FROM roles WHERE account = ? AND group_name = ?", account, group)
 	return err
 }
 
-// Grants answers the roles that were given in a project.
-func (tx *Tx) Grants(project string) ([]Grant, error) {
-	return all(tx, scanGrant, selectGrants+" WHERE project = ? ORDER BY group_name, account", project)
+// Grants answers every role that was given, of accounts and of groups, by project.
+func (tx *Tx) Grants() ([]Grant, error) {
+	return all(tx, scanGrant, selectGrants+" ORDER BY project, group_name, account")
 }
 
 // GrantsOf answers the roles that an account has in any project, by itself or through a group.

@@ -22,9 +22,9 @@ CREATE TABLE memberships (
 ) STRICT;
 CREATE INDEX memberships_account ON memberships (account);
 
--- A role in a project, of an account or of a group: one of the two is empty.
+-- A role in a project ('*' is every project), of an account or of a group: one of the two is empty.
 CREATE TABLE roles (
-    project    TEXT NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
+    project    TEXT NOT NULL,
     account    TEXT NOT NULL,
     group_name TEXT NOT NULL,
     role       TEXT NOT NULL,
@@ -40,17 +40,16 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_account ON sessions (account);
 
 CREATE TABLE tokens (
-    id         TEXT PRIMARY KEY,
-    hash       TEXT NOT NULL UNIQUE,
-    name       TEXT NOT NULL,
     account    TEXT NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    hash       TEXT NOT NULL UNIQUE,
     project    TEXT NOT NULL,
     permissions TEXT NOT NULL,
     created    INTEGER NOT NULL,
     expires    INTEGER NOT NULL,
-    used       INTEGER NOT NULL
+    used       INTEGER NOT NULL,
+    PRIMARY KEY (account, name)
 ) STRICT;
-CREATE INDEX tokens_account ON tokens (account);
 
 -- One-time links by which a person signs in and sets a password.
 CREATE TABLE links (
@@ -70,14 +69,13 @@ CREATE TABLE audit (
     hash       TEXT NOT NULL
 ) STRICT;
 
--- Values are sealed. An empty environment is the whole project.
+-- Values are sealed. Environments and branches say where a secret may go.
 CREATE TABLE secrets (
     project    TEXT NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
-    environment TEXT NOT NULL,
     name       TEXT NOT NULL,
     sealed     BLOB NOT NULL,
+    environments TEXT NOT NULL,
     branches   TEXT NOT NULL,
-    set_by     TEXT NOT NULL,
     set_at     INTEGER NOT NULL,
-    PRIMARY KEY (project, environment, name)
+    PRIMARY KEY (project, name)
 ) STRICT;
