@@ -45,6 +45,9 @@ func (tx *Tx) SaveProject(p towpath.Project, version int) error {
 // DeleteProject forgets a project with all that belongs to it: pipelines, changes, runs, releases, environments and
 // secrets. Whether something of it is still live is the caller's question.
 func (tx *Tx) DeleteProject(id string) error {
+	if _, err := tx.exec("DELETE FROM roles WHERE project = ?", id); err != nil {
+		return err
+	}
 	return tx.must(missing("project", id), "DELETE FROM projects WHERE id = ?", id)
 }
 

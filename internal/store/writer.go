@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,12 +98,21 @@ func (w *writer) group(first *update) {
 	if err != nil {
 		_ = w.run("ROLLBACK") // fails where SQLite has rolled back already
 	}
-	w.full.Store(errors.Is(err, ErrFull))
+	if err != nil {
+		fail(group, fmt.Errorf("commit: %w", err))
+	}
+	w.full.Store(slices.ContainsFunc(group, func(u *update) bool { return errors.Is(u.err, ErrFull) }))
 	for _, u := range group {
-		if u.err == nil && err != nil {
-			u.err = fmt.Errorf("commit: %w", err)
-		}
 		close(u.done)
+	}
+}
+
+// fail gives the error to everyone who has none of their own.
+func fail(group []*update, err error) {
+	for _, u := range group {
+		if u.err == nil {
+			u.err = err
+		}
 	}
 }
 

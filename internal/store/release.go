@@ -1,0 +1,54 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// CreateRelease adds a release. It answers ErrExists where its number is taken, or its run has made one already.
+func (tx *Tx) CreateRelease(r towpath.Release) error {
+	doc, err := encode(r)
+	if err != nil {
+		return err
+	}
+	return tx.must(taken("release", fmt.Sprintf("%d of %s", r.Number, r.Pipeline)), `
+		INSERT INTO releases (pipeline, number, project, run, created, doc) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO NOTHING`, r.Pipeline, r.Number, r.Project, r.Run, micros(r.CreatedAt), doc)
+}
+
+// Release answers a release by its number in its pipeline.
+func (tx *Tx) Release(pipeline string, n int) (towpath.Release, error) {
+	return one(tx, missing("release", n), document[towpath.Release],
+		"SELECT doc FROM releases WHERE pipeline = ? AND number = ?", pipeline, n)
+}
+
+// ReleaseOfRun answers the release that a run made, if it made one.
+func (tx *Tx) ReleaseOfRun(run string) (towpath.Release, bool, error) {
+	r, err := one(tx, ErrNotFound, document[towpath.Release], "SELECT doc FROM releases WHERE run = ?", run)
+	if errors.Is(err, ErrNotFound) {
+		return r, false, nil
+	}
+	return r, err == nil, err
+}
+
+// ReleaseFilter says which releases are wanted. What is left empty does not matter.
+type ReleaseFilter struct {
+	Projects []string // IDs; nil is every project, an empty list is none
+	Pipeline string
+	Older    int // only numbers below this one
+	Limit    int // 0 is a thousand
+}
+
+// Releases answers releases, newest first.
+func (tx *Tx) Releases(f ReleaseFilter) ([]towpath.Release, error) {
+	var c conditions
+	c.in("project", f.Projects)
+	c.equal("pipeline", f.Pipeline)
+	if f.Older > 0 {
+		c.add("number < ?", f.Older)
+	}
+	return all(tx, document[towpath.Release],
+		"SELECT doc FROM releases"+c.where()+" ORDER BY created DESC, number DESC LIMIT ?", c.limited(f.Limit)...)
+}
