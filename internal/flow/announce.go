@@ -82,9 +82,31 @@ func recipients(run towpath.Run, kind towpath.AlertKind) []string {
 	return []string{run.Change.AuthorEmail}
 }
 
+// announceApproval tells people that a decision is wanted of them.
+func (c *Conductor) announceApproval(ctx context.Context, e towpath.AnnounceApproval) error {
+	var request towpath.Approval
+	var run towpath.Run
+	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+		if request, _, err = tx.Approval(e.Approval); err != nil {
+			return err
+		}
+		run, _, err = tx.Run(request.Run)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if request.State == towpath.ApprovalWaiting {
+		if err := c.announcer.Announce(ctx, approvalAlert(run, request)); err != nil {
+			return err
+		}
+	}
+	return c.tick(ctx, e)
+}
+
 func approvalAlert(run towpath.Run, a towpath.Approval) towpath.Alert {
 	return towpath.Alert{
-		Key: "ask/" + a.ID, Kind: towpath.AlertApproval, Project: run.Project, Run: run.ID, RunNumber: run.Number,
+		Key: towpath.AnnounceApproval{Approval: a.ID}.Key(), Kind: towpath.AlertApproval, Project: run.Project, Run: run.ID, RunNumber: run.Number,
 		Step: a.Step, Subject: fmt.Sprintf("%s #%d: %s waits for a decision", run.Pipeline, run.Number, a.Step),
 		Text: strings.TrimSpace(a.Message + fmt.Sprintf("\n%s %s %q by %s\ntowpath approve %s %d %s",
 			run.Change.Branch, run.Change.Short(), run.Change.Title(), run.Change.Author, run.Pipeline, run.Number, a.Step)),

@@ -19,7 +19,7 @@ func (a *act) ask(e towpath.AskApproval) error {
 		return err
 	}
 	a.ring(TopicRuns, TopicRun(run.ID))
-	return a.announceLater(approvalAlert(run, request))
+	return a.settle(run, []towpath.Effect{towpath.AnnounceApproval{Approval: request.ID}})
 }
 
 func (a *act) withdrawApproval(e towpath.WithdrawApproval) error {

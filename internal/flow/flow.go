@@ -114,6 +114,8 @@ func (c *Conductor) carryOut(ctx context.Context, e towpath.Effect) error {
 		return c.done(ctx, e, func(a *act) error { return a.tellStep(e) })
 
 	// Alerts, from any leg.
+	case towpath.AnnounceApproval:
+		return c.announceApproval(ctx, e)
 	case towpath.AnnounceRun:
 		return c.announceRun(ctx, e)
 	case towpath.AnnounceDeployment:
