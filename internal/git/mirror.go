@@ -59,8 +59,8 @@ func (m *Mirror) Ensure(ctx context.Context, revision string, refspecs ...string
 		return err
 	}
 	defer lock.unlock()
-	if held, err := m.Has(ctx, revision); held || err != nil {
-		return err // another fetched it while we waited
+	if m.isTip(revision) {
+		return nil // another fetched it while we waited
 	}
 	if err := m.fetchOrRemake(ctx, lock, refspecs); err != nil {
 		return err

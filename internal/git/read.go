@@ -2,12 +2,15 @@ package git
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -20,7 +23,7 @@ func (m *Mirror) Has(ctx context.Context, revision string) (bool, error) {
 	if err := checkHash(revision); err != nil {
 		return false, err
 	}
-	if _, known := m.known.Load(revision); known {
+	if _, known := m.known.Load(revision); known || m.isTip(revision) {
 		return true, nil
 	}
 	if !m.isMarked(completeMark) {
@@ -36,6 +39,15 @@ func (m *Mirror) Has(ctx context.Context, revision string) (bool, error) {
 	}
 	m.known.Store(revision, struct{}{})
 	return true, nil
+}
+
+// isTip says whether a reference stands at revision, which saves asking git. Fetches pack all references.
+func (m *Mirror) isTip(revision string) bool {
+	if !m.isMarked(completeMark) || m.isMarked(fetchingMark) {
+		return false
+	}
+	refs, err := os.ReadFile(filepath.Join(m.dir, "packed-refs"))
+	return err == nil && bytes.Contains(refs, []byte("\n"+revision+" "))
 }
 
 // Resolve returns the commit that a full reference name ("refs/heads/main", "refs/tags/v1") stands at in the
