@@ -248,10 +248,11 @@ func (t *runTransition) failedNeed(s *Step) string {
 
 // missingArtifact names a skipped step whose artifacts this one uses.
 func (t *runTransition) missingArtifact(s *Step) string {
-	if s.Script == nil {
-		return ""
+	uses := s.Ships
+	if s.Script != nil {
+		uses = s.Script.Uses
 	}
-	for _, name := range s.Script.Uses {
+	for _, name := range uses {
 		used := t.step(name)
 		if used.State == StepSkipped && used.Script != nil && len(used.Script.Artifacts) > 0 {
 			return name
