@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -154,8 +155,8 @@ func pipelinesFor(p towpath.Project, change towpath.Change, files map[string][]b
 	}
 	var pipelines []towpath.Pipeline
 	var problems []string
-	for _, path := range slices.Sorted(keys(files)) {
-		made, err := pipeline.Load(path, files[path], change)
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		made, err := loadPipeline(path, files[path], change)
 		if err != nil {
 			problems = append(problems, err.Error())
 			continue
@@ -204,12 +205,11 @@ func (a *act) createRun(change towpath.Change, p towpath.Pipeline) (towpath.Run,
 	return run, a.settle(run, effects)
 }
 
-func keys[V any](m map[string]V) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
+// loadPipeline reads one file for one change. A file with errors is refused whole, with all of them told.
+func loadPipeline(path string, data []byte, change towpath.Change) (towpath.Pipeline, error) {
+	file, problems := pipeline.Parse(path, data)
+	if file == nil {
+		return towpath.Pipeline{}, towpath.Errorf(towpath.CodeInvalid, "%s", strings.TrimSpace(problems.String()))
 	}
+	return file.Pipeline(change)
 }

@@ -53,8 +53,9 @@ func (a *act) refuseDeployment(run towpath.Run, step towpath.Step, reason string
 // the run made, where the artifacts are the same.
 func (a *act) releaseOf(run towpath.Run, step towpath.Step) (towpath.Release, error) {
 	var artifacts []towpath.Artifact
-	for _, before := range run.Behind(step.Name) {
-		artifacts = append(artifacts, before.Artifacts...)
+	for _, name := range step.Ships {
+		shipped, _ := run.Step(name)
+		artifacts = append(artifacts, shipped.Artifacts...)
 	}
 	made, err := a.tx.ReleasesOfRun(run.ID)
 	if err != nil {
