@@ -46,6 +46,13 @@ func (tx *Tx) RecordChange(c towpath.Change, key string) (bool, error) {
 	return n > 0, err
 }
 
+// RecordedChange answers a change that was recorded under that key.
+func (tx *Tx) RecordedChange(c towpath.Change, key string) (RecordedChange, error) {
+	return one(tx, missing("change", c.Short()), scanChange,
+		selectChanges+" WHERE project = ? AND branch = ? AND revision = ? AND trigger_key = ?",
+		c.Project, c.Branch, c.Revision, key)
+}
+
 // PendingChanges answers the changes that nobody has looked at, in the order in which they were recorded.
 func (tx *Tx) PendingChanges(limit int) ([]RecordedChange, error) {
 	var c conditions

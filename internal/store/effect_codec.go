@@ -20,6 +20,7 @@ func effectTypes() []effectType {
 		stored[towpath.EnqueueStep]("enqueue-step"),
 		stored[towpath.StopStep]("stop-step"),
 		stored[towpath.AskApproval]("ask-approval"),
+		stored[towpath.AnnounceApproval]("announce-approval"),
 		stored[towpath.WithdrawApproval]("withdraw-approval"),
 		stored[towpath.RequestDeployment]("request-deployment"),
 		stored[towpath.WithdrawDeployment]("withdraw-deployment"),

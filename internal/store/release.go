@@ -1,13 +1,12 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/towpath-cd/towpath"
 )
 
-// CreateRelease adds a release. It answers ErrExists where its number is taken, or its run has made one already.
+// CreateRelease adds a release. It answers ErrExists where its number is taken.
 func (tx *Tx) CreateRelease(r towpath.Release) error {
 	doc, err := encode(r)
 	if err != nil {
@@ -24,13 +23,9 @@ func (tx *Tx) Release(pipeline string, n int) (towpath.Release, error) {
 		"SELECT doc FROM releases WHERE pipeline = ? AND number = ?", pipeline, n)
 }
 
-// ReleaseOfRun answers the release that a run made, if it made one.
-func (tx *Tx) ReleaseOfRun(run string) (towpath.Release, bool, error) {
-	r, err := one(tx, ErrNotFound, document[towpath.Release], "SELECT doc FROM releases WHERE run = ?", run)
-	if errors.Is(err, ErrNotFound) {
-		return r, false, nil
-	}
-	return r, err == nil, err
+// ReleasesOfRun answers the releases that a run made, oldest first: one for each set of artifacts that it deployed.
+func (tx *Tx) ReleasesOfRun(run string) ([]towpath.Release, error) {
+	return all(tx, document[towpath.Release], "SELECT doc FROM releases WHERE run = ? ORDER BY number", run)
 }
 
 // ReleaseFilter says which releases are wanted. What is left empty does not matter.

@@ -12,12 +12,12 @@ CREATE TABLE approvals (
 CREATE INDEX approvals_state ON approvals (state, expires);
 CREATE INDEX approvals_run ON approvals (run);
 
--- Releases are never changed. A run makes at most one.
+-- Releases are never changed. A run makes one for each set of artifacts that it deploys.
 CREATE TABLE releases (
     pipeline   TEXT NOT NULL,
     number     INTEGER NOT NULL,
     project    TEXT NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
-    run        TEXT NOT NULL UNIQUE REFERENCES runs (id) ON DELETE CASCADE,
+    run        TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     created    INTEGER NOT NULL,
     doc        TEXT NOT NULL,
     PRIMARY KEY (pipeline, number)
