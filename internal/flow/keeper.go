@@ -110,23 +110,31 @@ func (a *act) keepOne(keeping *Keeping, e towpath.Environment, w towpath.Worker,
 // isHalfway says that a lease is worth a commit: it has run for half its time.
 func (a *act) isHalfway(expires time.Time) bool { return expires.Sub(a.at) < queue.LeaseTime/2 }
 
-// order gathers what a keeper needs: the environment, with the releases that it may have to place or to tell apart.
-func (a *act) order(e towpath.Environment) (Order, error) {
-	o := Order{Environment: e}
+// order gathers what a keeper needs.
+func (a *act) order(e towpath.Environment) (o Order, err error) {
+	o.Environment = e
+	if o.Releases, err = ReleasesOf(a.tx, e); err != nil {
+		return o, err
+	}
+	o.Secrets, err = a.secrets.ForEnvironment(a.tx, e)
+	return o, err
+}
+
+// ReleasesOf answers the releases that a keeper may have to place or to tell apart.
+func ReleasesOf(tx *store.Tx, e towpath.Environment) ([]towpath.Release, error) {
+	var found []towpath.Release
 	for _, ref := range []towpath.ReleaseRef{e.Goal, e.Live, e.Previous()} {
-		known := slices.ContainsFunc(o.Releases, func(r towpath.Release) bool { return r.Number == ref.Number })
+		known := slices.ContainsFunc(found, func(r towpath.Release) bool { return r.Number == ref.Number })
 		if ref.Number == 0 || known {
 			continue
 		}
-		release, err := a.tx.Release(e.Pipeline, ref.Number)
+		release, err := tx.Release(e.Pipeline, ref.Number)
 		if err != nil {
-			return o, err
+			return nil, err
 		}
-		o.Releases = append(o.Releases, release)
+		found = append(found, release)
 	}
-	secrets, err := a.secrets.ForEnvironment(a.tx, e)
-	o.Secrets = secrets
-	return o, err
+	return found, nil
 }
 
 // Observed takes what a keeper saw, and what it is doing, in words. CodeStale says that another keeps the environment.

@@ -9,27 +9,27 @@ import (
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
-// audited does a privileged act and records it, in one transaction: there is not the one without the other.
+// record answers what writes an act into the audit. It runs in the transaction of the act: there is not the one without
+// the other.
+func (s *Server) record(by access.Caller, action, object, detail string) func(*store.Tx) error {
+	return func(tx *store.Tx) error {
+		return access.Record(tx, access.Act{Actor: by.String(), Action: action, Object: object, Detail: detail, At: s.Clock()})
+	}
+}
+
+// audited does a privileged act in a transaction of its own, and records it there.
 func (s *Server) audited(r *http.Request, by access.Caller, action, object, detail string, act func(*store.Tx) error) error {
 	return s.Store.Update(r.Context(), func(tx *store.Tx) error {
 		if err := act(tx); err != nil {
 			return err
 		}
-		return access.Record(tx, access.Act{Actor: by.String(), Action: action, Object: object, Detail: detail, At: s.Clock()})
+		return s.record(by, action, object, detail)(tx)
 	})
-}
-
-// audit records an act of the conductor, which has a transaction of its own.
-func (s *Server) audit(r *http.Request, by access.Caller, action, object, detail string) error {
-	return s.audited(r, by, action, object, detail, func(*store.Tx) error { return nil })
 }
 
 func (s *Server) changeEnvironment(r *http.Request, by access.Caller, action, detail string, event func(towpath.Environment) towpath.EnvironmentEvent) (client.Environment, error) {
 	key := keyIn(r)
-	if _, err := s.Flow.Change(r.Context(), key, event); err != nil {
-		return client.Environment{}, err
-	}
-	if err := s.audit(r, by, action, key, detail); err != nil {
+	if _, err := s.Flow.Change(r.Context(), key, s.record(by, action, key, detail), event); err != nil {
 		return client.Environment{}, err
 	}
 	return s.readEnvironment(r)

@@ -3,10 +3,12 @@ package web
 import (
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/flow"
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
@@ -174,18 +176,26 @@ func (s *Server) plan(c call[none]) (answer client.Plan, err error) {
 
 // planFor forecasts a release's way into the environment; 0 is what the environment does by itself.
 func (s *Server) planFor(tx *store.Tx, e towpath.Environment, number int) (client.Plan, error) {
+	facts := deploy.Facts{Environment: e, Now: s.Clock()}
 	if number > 0 {
 		release, err := tx.Release(e.Pipeline, number)
 		if err != nil {
 			return client.Plan{}, err
 		}
-		e = deploy.Aimed(e, release.Ref(), s.Clock())
+		facts.Environment = aimed(e, release.Ref(), nil, facts.Now)
 	}
-	seen, _, err := tx.Observation(e.Key)
-	if err != nil {
-		return client.Plan{}, err
-	}
-	return planOf(deploy.Facts{Environment: e, Observed: seen, Now: s.Clock()}), nil
+	var err error
+	facts.Observed, _, err = tx.Observation(e.Key)
+	return planOf(facts), err
+}
+
+// aimed answers the environment as it would be if a person deployed the release now.
+func aimed(e towpath.Environment, release towpath.ReleaseRef, d *towpath.EnvironmentDefinition, now time.Time) towpath.Environment {
+	e.Deployment, e.Freeze = nil, nil // the forecast is of the release's own way, after whatever is under way
+	after, _ := e.Next(towpath.DeploymentRequested{At: now, Deployment: towpath.Deployment{
+		ID: "forecast", Release: release, Cause: towpath.CauseManual, Definition: d,
+	}})
+	return after
 }
 
 func planOf(f deploy.Facts) client.Plan {
@@ -198,20 +208,19 @@ func planOf(f deploy.Facts) client.Plan {
 
 func (s *Server) deploy(c call[client.Deploy]) (client.Deployment, error) {
 	key := keyIn(c.Request)
-	made, err := s.Flow.Deploy(c.Context(), key, c.Body.Release, c.Name, c.Body.Reason)
-	if err != nil {
-		return client.Deployment{}, err
-	}
-	return deploymentOf(made), s.audit(c.Request, c.Caller, "deploy", key, "release "+strconv.Itoa(c.Body.Release)+reasonOf(c.Body.Reason))
+	made, err := s.Flow.Deploy(c.Context(), key, c.Body.Release, flow.Act{
+		By: c.Name, Reason: c.Body.Reason,
+		Record: s.record(c.Caller, "deploy", key, "release "+strconv.Itoa(c.Body.Release)+reasonOf(c.Body.Reason)),
+	})
+	return deploymentOf(made), err
 }
 
 func (s *Server) rollback(c call[client.Reasoned]) (client.Deployment, error) {
 	key := keyIn(c.Request)
-	made, err := s.Flow.Rollback(c.Context(), key, c.Name, c.Body.Reason)
-	if err != nil {
-		return client.Deployment{}, err
-	}
-	return deploymentOf(made), s.audit(c.Request, c.Caller, "rollback", key, c.Body.Reason)
+	made, err := s.Flow.Rollback(c.Context(), key, flow.Act{
+		By: c.Name, Reason: c.Body.Reason, Record: s.record(c.Caller, "rollback", key, c.Body.Reason),
+	})
+	return deploymentOf(made), err
 }
 
 func (s *Server) promote(c call[none]) (client.Environment, error) {

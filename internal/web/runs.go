@@ -184,6 +184,7 @@ func nounsOf(step string, artifacts []client.Artifact) []towpath.Artifact {
 func (s *Server) startRun(c call[client.StartRun]) (client.Run, error) {
 	runs, err := s.Flow.StartRun(c.Context(), flow.Wish{
 		Project: c.Project.ID, Branch: c.Body.Branch, Revision: c.Body.Revision, Pipeline: c.Body.Pipeline, By: c.Name,
+		Record: s.record(c.Caller, "run.start", c.Project.Name, c.Body.Branch+c.Body.Revision),
 	})
 	if err != nil {
 		return client.Run{}, err
@@ -200,10 +201,8 @@ func (s *Server) cancelRun(c call[none]) (client.Run, error) {
 	if err != nil {
 		return client.Run{}, err
 	}
-	if run, err = s.Flow.Cancel(c.Context(), run.ID, c.Name); err != nil {
-		return client.Run{}, err
-	}
-	return runOf(run, ""), s.audit(c.Request, c.Caller, "run.cancel", runName(run), "")
+	run, err = s.Flow.Cancel(c.Context(), run.ID, flow.Act{By: c.Name, Record: s.record(c.Caller, "run.cancel", runName(run), "")})
+	return runOf(run, ""), err
 }
 
 func runName(r towpath.Run) string { return r.Pipeline + " #" + strconv.Itoa(r.Number) }
