@@ -49,6 +49,7 @@ type Worker struct {
 	Labels   []string  `json:"labels,omitempty"`
 	Slots    int       `json:"slots"`
 	Running  int       `json:"running"`
+	Draining bool      `json:"draining,omitempty"` // it gets no new steps
 	Version  string    `json:"version"`
 	SeenAt   time.Time `json:"seen_at"`
 	JoinedAt time.Time `json:"joined_at"`

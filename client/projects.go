@@ -39,6 +39,11 @@ func (c *Client) AddProject(ctx context.Context, p NewProject) (Project, error) 
 	return post[Project](ctx, c, "/api/v1/projects", p)
 }
 
+// ChangeProject sets Paused and Poll.
+func (c *Client) ChangeProject(ctx context.Context, p Project) (Project, error) {
+	return put[Project](ctx, c, "/api/v1/projects/"+escape(p.Name), p)
+}
+
 // RemoveProject stops watching; runs and logs go with it, and what is deployed stays as it is.
 func (c *Client) RemoveProject(ctx context.Context, name string) error {
 	return remove(ctx, c, "/api/v1/projects/"+escape(name))
@@ -53,7 +58,8 @@ func (c *Client) Secrets(ctx context.Context, project string) ([]Secret, error) 
 type Secret struct {
 	Name         string    `json:"name"`
 	Value        string    `json:"value,omitempty"`        // written, never answered
-	Environments []string  `json:"environments,omitempty"` // that may have it; empty is the steps of protected branches only
+	Environments []string  `json:"environments,omitempty"` // names; empty is steps, wherever they stand, but no instances
+	Branches     []string  `json:"branches,omitempty"`     // globs; empty is protected branches
 	UpdatedAt    time.Time `json:"updated_at,omitzero"`
 }
 

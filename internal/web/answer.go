@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"runtime/debug"
 	"strings"
 
@@ -41,6 +42,7 @@ type none struct{}
 
 // api registers a handler that takes and answers JSON. An answer of none is 204.
 func api[I, O any](s *Server, pattern string, handler func(call[I]) (O, error)) {
+	s.shapes[pattern] = shape{takes: typeOf[I](), answers: typeOf[O]()}
 	s.handle(pattern, func(w http.ResponseWriter, r *http.Request, caller access.Caller) {
 		c := call[I]{Request: r, Caller: caller}
 		if err := readJSON(r, &c.Body); err != nil {
@@ -54,6 +56,14 @@ func api[I, O any](s *Server, pattern string, handler func(call[I]) (O, error)) 
 		}
 		writeJSON(w, http.StatusOK, answer)
 	})
+}
+
+// typeOf is nil for none.
+func typeOf[T any]() reflect.Type {
+	if t := reflect.TypeFor[T](); t != reflect.TypeFor[none]() {
+		return t
+	}
+	return nil
 }
 
 // readJSON reads a body with exactly the fields that the call has. A body that is empty leaves the zero value.

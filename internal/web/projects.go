@@ -112,6 +112,27 @@ func (s *Server) newProject(c call[client.NewProject]) (towpath.Project, error) 
 	return p, nil
 }
 
+// changeProject pauses a project or lets it go on, and sets how often it is polled.
+func (s *Server) changeProject(c call[client.Project]) (answer client.Project, err error) {
+	err = s.audited(c.Request, c.Caller, "project.change", c.PathValue("project"), "", func(tx *store.Tx) error {
+		p, version, err := tx.Project(c.Project.ID)
+		if err != nil {
+			return err
+		}
+		p.Paused, p.Poll = c.Body.Paused, time.Duration(c.Body.Poll*float64(time.Second))
+		if p.Poll != 0 && p.Poll < shortestPoll {
+			return towpath.Errorf(towpath.CodeInvalid, "a repository is polled every %s at most", shortestPoll)
+		}
+		if err := tx.SaveProject(p, version); err != nil {
+			return err
+		}
+		answer, err = projectOf(tx, p)
+		return err
+	})
+	s.Polled()
+	return answer, err
+}
+
 // removeProject stops watching. What is deployed runs on, and has to be taken down before: an environment that serves
 // would be left without anyone who knows of it.
 func (s *Server) removeProject(c call[none]) (none, error) {

@@ -24,14 +24,15 @@ type Options struct {
 	Flow         *flow.Conductor
 	Hub          *flow.Hub
 	Guard        *access.Guard
-	Vault        *access.Vault
+	Secrets      *access.Secrets
 	Repositories *trigger.Repositories
 	Polled       func() // there is a new project to poll
 	Logs         *steplog.Store
 	Artifacts    *artifact.Store
 	Clock        func() time.Time
 	NewID        func() string
-	URL          string // where people reach the server, for links
+	URL          string // where people reach the server, for links; without a slash at its end
+	Backups      string // folder
 	Version      string
 	Log          *slog.Logger
 }
@@ -40,15 +41,16 @@ type Options struct {
 type Server struct {
 	Options
 	mux      *http.ServeMux
-	handlers map[string]bool // by route: registered
-	stopping context.Context // ends long-polls and streams, so that the server can stop
+	handlers map[string]bool  // by route: registered
+	shapes   map[string]shape // by route: of its JSON
+	stopping context.Context  // ends long-polls and streams, so that the server can stop
 	stop     context.CancelFunc
 }
 
 // New makes the server's handlers. It panics where a handler has no line in the table of routes, or a line no handler:
 // both are mistakes in the code.
 func New(o Options) *Server {
-	s := &Server{Options: o, mux: http.NewServeMux(), handlers: map[string]bool{}}
+	s := &Server{Options: o, mux: http.NewServeMux(), handlers: map[string]bool{}, shapes: map[string]shape{}}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.registerAPI()
 	s.registerWorkers()
