@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,7 +19,8 @@ type flight struct {
 	started time.Time
 	status  int
 	failure error // why there is no answer of the backend
-	closing bool  // this is the connection's last answer
+	// isLeaving says that this is the connection's last answer.
+	isLeaving *atomic.Bool
 }
 
 // WriteHeader notes the status, and an event stream by its media type (HTML standard, section 9.2).
@@ -28,7 +30,7 @@ func (f *flight) WriteHeader(status int) {
 		if isEventStream(f.Header()["Content-Type"]) {
 			f.turn()
 		}
-		if f.closing {
+		if f.isLeaving.Load() {
 			f.Header().Set("Connection", "close")
 		}
 	}

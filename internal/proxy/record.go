@@ -10,8 +10,10 @@ import (
 
 // check tells what a record may not hold, wherever it came from.
 func (r *record) check() error {
-	if err := checkRoute(r.Route); err != nil && !r.IsRemoved {
-		return err
+	if !r.IsRemoved {
+		if err := checkRoute(r.Route); err != nil {
+			return err
+		}
 	}
 	return checkBackends(r.Backends)
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,9 +67,10 @@ func NewServer(limits Limits, logger *slog.Logger) *Server {
 		ReadHeaderTimeout: limits.HeaderTime,
 		IdleTimeout:       limits.IdleTime,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
-		BaseContext:       func(l net.Listener) context.Context { return contextOf(l) },
-		ConnContext:       s.connections.enter,
 		ConnState:         s.connectionChanged,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connectionKey{}, conn)
+		},
 	}
 	return s
 }
@@ -75,7 +78,7 @@ func NewServer(limits Limits, logger *slog.Logger) *Server {
 // Serve takes connections from the listener until that is closed, which is no error. Address is the name by
 // which routes ask for this listener.
 func (s *Server) Serve(address string, listener net.Listener) error {
-	err := s.http.Serve(addressed{listener, address})
+	err := s.http.Serve(clients{listener, address, s.connections})
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -103,6 +106,24 @@ func (s *Server) Apply(routes []Routing) {
 type Routing struct {
 	control.Route
 	Backends []control.Backend `json:"backends"`
+}
+
+// State tells of one route what this process serves of it.
+func (s *Server) State(route control.Route) control.RouteState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := control.RouteState{Route: route}
+	if served := s.table.Load().routes[route.Name]; served != nil {
+		for _, b := range served.backends {
+			state.Backends = append(state.Backends, b.state())
+		}
+	}
+	for release, counters := range s.past[route.Name] {
+		past := control.ReleaseState{Release: release, Counters: counters}
+		state = state.Add(control.RouteState{Past: []control.ReleaseState{past}})
+	}
+	slices.SortFunc(state.Backends, func(a, b control.BackendState) int { return strings.Compare(a.ID, b.ID) })
+	return state
 }
 
 // Close ends everything at once.
@@ -176,7 +197,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, route)
 		return
 	}
-	if !c.begin(b, w, s.isLeaving.Load()) {
+	if !c.begin(b, w, &s.isLeaving) {
 		b.endRequest()
 		panic(http.ErrAbortHandler)
 	}
@@ -201,7 +222,7 @@ func (s *Server) finish(c *connection, b *backend, r *http.Request, isComplete b
 	b.counters.finishStream(end)
 	b.endStream()
 	if c.flight.status == http.StatusSwitchingProtocols {
-		s.connections.leave(c.net)
+		s.connections.leave(c)
 	}
 }
 
@@ -220,20 +241,10 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, route *routeTabl
 }
 
 func (s *Server) connectionChanged(conn net.Conn, state http.ConnState) {
-	if state == http.StateClosed {
-		s.connections.leave(conn)
+	s.connections.changed(conn, state)
+	if state == http.StateIdle && s.isLeaving.Load() {
+		s.connections.poke()
 	}
-}
-
-// addressed is a listener that remembers what it was asked for as.
-type addressed struct {
-	net.Listener
-	address string
-}
-
-func contextOf(l net.Listener) context.Context {
-	named, _ := l.(addressed)
-	return context.WithValue(context.Background(), addressKey{}, named.address)
 }
 
 // bodies lends the buffers that answers are copied through.

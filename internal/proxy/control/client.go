@@ -136,6 +136,14 @@ func (c *Client) Follow(ctx context.Context, routes json.RawMessage) error {
 	return c.call(ctx, http.MethodPut, "/v1/follow", routes, nil)
 }
 
+// Farewell waits until a proxy that has handed over has finished, and returns its last state. Only over the
+// socket.
+func (c *Client) Farewell(ctx context.Context) (State, error) {
+	var state State
+	err := c.call(ctx, http.MethodGet, "/v1/farewell", nil, &state)
+	return state, err
+}
+
 // Order is the body of every call that changes something: the epoch, and what the call is about.
 type Order struct {
 	Epoch    Epoch          `json:"epoch"`

@@ -1,6 +1,9 @@
 package control
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // MaxWeight is the largest weight a backend can have; MaxBackends the most backends of one route.
 const (
@@ -58,7 +61,7 @@ type BackendState struct {
 	Counters Counters `json:"counters"`
 }
 
-// ReleaseState sums over all backends a release ever had on the route while this proxy ran.
+// ReleaseState sums over the backends of one release.
 type ReleaseState struct {
 	Release  int      `json:"release"`
 	InFlight InFlight `json:"inFlight"`
@@ -70,7 +73,49 @@ type RouteState struct {
 	Route
 	Epoch    Epoch          `json:"epoch"` // the highest that was seen
 	Backends []BackendState `json:"backends"`
-	Releases []ReleaseState `json:"releases"`
+	Past     []ReleaseState `json:"past,omitempty"` // of backends that are no longer listed
+}
+
+// Releases sums by release over all backends the route ever had while this proxy ran, the lowest first.
+func (r RouteState) Releases() []ReleaseState {
+	sums := slices.Clone(r.Past)
+	for _, b := range r.Backends {
+		sums = addRelease(sums, ReleaseState{b.Release, b.InFlight, b.Counters})
+	}
+	return sums
+}
+
+// Add returns the route with what another process serves of it. Backends that r does not list go to the past.
+func (r RouteState) Add(other RouteState) RouteState {
+	sum := r
+	sum.Backends, sum.Past = slices.Clone(r.Backends), slices.Clone(r.Past)
+	for _, b := range other.Backends {
+		at := slices.IndexFunc(sum.Backends, b.isSame)
+		if at < 0 {
+			sum.Past = addRelease(sum.Past, ReleaseState{b.Release, b.InFlight, b.Counters})
+			continue
+		}
+		sum.Backends[at].InFlight = sum.Backends[at].InFlight.Add(b.InFlight)
+		sum.Backends[at].Counters = sum.Backends[at].Counters.Add(b.Counters)
+	}
+	for _, past := range other.Past {
+		sum.Past = addRelease(sum.Past, past)
+	}
+	return sum
+}
+
+func (b BackendState) isSame(other BackendState) bool {
+	return b.ID == other.ID && b.Address == other.Address && b.Release == other.Release
+}
+
+func addRelease(sums []ReleaseState, one ReleaseState) []ReleaseState {
+	at, found := slices.BinarySearchFunc(sums, one, func(a, b ReleaseState) int { return a.Release - b.Release })
+	if !found {
+		return slices.Insert(sums, at, one)
+	}
+	sums[at].InFlight = sums[at].InFlight.Add(one.InFlight)
+	sums[at].Counters = sums[at].Counters.Add(one.Counters)
+	return sums
 }
 
 // Backend returns the backend of that id, and whether there is one.
