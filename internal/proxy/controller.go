@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/towpath-cd/towpath/internal/proxy/control"
 )
 
@@ -177,18 +179,26 @@ func (c *controller) drain(ctx context.Context, name string, epoch control.Epoch
 	if err != nil {
 		return control.DrainResult{}, err
 	}
-	results := make(chan control.DrainResult, len(followers))
-	for _, f := range followers {
-		go func() { results <- f.drain(ctx, name, epoch, request) }()
+	waits, waiting := errgroup.WithContext(ctx)
+	results := make([]control.DrainResult, len(followers)+1)
+	waits.Go(func() (err error) {
+		results[len(followers)], err = c.server.Drain(waiting, name, request)
+		return err
+	})
+	for i, f := range followers {
+		waits.Go(func() (err error) {
+			results[i], err = f.drain(waiting, name, epoch, request)
+			return err
+		})
 	}
-	sum, err := c.server.Drain(ctx, name, request)
-	if err != nil {
-		return sum, err
+	if err := waits.Wait(); err != nil {
+		return control.DrainResult{}, err
 	}
-	for range followers {
-		sum = sum.Add(<-results)
+	var sum control.DrainResult
+	for _, result := range results {
+		sum = sum.Add(result)
 	}
-	return c.withInherited(name, request.Backends, sum), context.Cause(ctx)
+	return c.withInherited(name, request.Backends, sum), nil
 }
 
 func (c *controller) beginDrain(ctx context.Context, name string, epoch control.Epoch) ([]*follower, error) {

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -21,6 +20,7 @@ const followTime = 5 * time.Second
 // change, and what it has in flight counts.
 type follower struct {
 	pid     int
+	socket  string
 	client  *control.Client
 	release context.CancelFunc
 }
@@ -29,9 +29,9 @@ type follower struct {
 func (c *controller) adopt(ctx context.Context) {
 	c.followers = nil
 	for pid, socket := range otherSockets(c.folder) {
-		f := &follower{pid: pid, client: control.New(control.Options{Socket: socket, Patience: -1})}
+		f := &follower{pid: pid, socket: socket, client: control.New(control.Options{Socket: socket, Patience: -1})}
 		if err := c.tell(ctx, f); err != nil {
-			c.part(f, socket, err)
+			c.part(f, err)
 			continue
 		}
 		c.logger.Info("predecessor still finishes requests", "pid", pid)
@@ -43,10 +43,10 @@ func (c *controller) adopt(ctx context.Context) {
 }
 
 // part leaves behind a process that does not follow.
-func (c *controller) part(f *follower, socket string, reason error) {
+func (c *controller) part(f *follower, reason error) {
 	f.client.Close()
-	if isNobody(reason) {
-		_ = os.Remove(socket) // left by a process that was killed
+	if f.isGone() {
+		_ = os.Remove(f.socket) // left by a process that was killed
 		return
 	}
 	c.logger.Warn("predecessor does not follow and is killed", "pid", f.pid, "error", reason)
@@ -55,9 +55,14 @@ func (c *controller) part(f *follower, socket string, reason error) {
 	}
 }
 
-func isNobody(err error) bool {
-	var operation *net.OpError
-	return errors.As(err, &operation) && operation.Op == "dial"
+// isGone asks the kernel: only a process that lives has a socket that can be connected to.
+func (f *follower) isGone() bool {
+	conn, err := net.Dial("unix", f.socket)
+	if err != nil {
+		return true
+	}
+	conn.Close()
+	return false
 }
 
 func (c *controller) tell(ctx context.Context, f *follower) error {
@@ -78,9 +83,7 @@ func (c *controller) tellFollowers(ctx context.Context) {
 			return false
 		}
 		f.release()
-		if !isNobody(err) {
-			c.part(f, "", err)
-		}
+		c.part(f, err)
 		return true
 	})
 }
@@ -111,12 +114,12 @@ func (c *controller) awaitFarewell(ctx context.Context, f *follower) {
 }
 
 // drain has the predecessor wait. When it ends meanwhile, there is nothing left to wait for.
-func (f *follower) drain(ctx context.Context, route string, epoch control.Epoch, request control.DrainRequest) control.DrainResult {
+func (f *follower) drain(ctx context.Context, route string, epoch control.Epoch, request control.DrainRequest) (control.DrainResult, error) {
 	result, err := f.client.Drain(ctx, epoch, route, request)
-	if err != nil {
-		return control.DrainResult{}
+	if err != nil && f.isGone() {
+		return control.DrainResult{}, nil
 	}
-	return result
+	return result, err
 }
 
 // state is everything there is to tell.
@@ -145,7 +148,7 @@ func (c *controller) routeState(ctx context.Context, r record) (control.RouteSta
 		switch {
 		case err == nil:
 			state = state.Add(theirs)
-		case !isNobody(err):
+		case !f.isGone():
 			return state, fmt.Errorf("ask predecessor %d: %w", f.pid, err)
 		}
 	}

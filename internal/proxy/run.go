@@ -164,6 +164,7 @@ func (p *process) takeBack(ctx context.Context, lock *os.File) error {
 		p.controller.disown()
 		return errors.Join(err, lock.Close())
 	}
+	p.local.SetKeepAlivesEnabled(true)
 	p.controller.own(ctx, lock)
 	p.options.Ready(p.controller.state(ctx))
 	return nil
@@ -174,10 +175,10 @@ func (p *process) serve(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
 		p.controller.disown()
-		p.closePort()
+		p.leaveOrders()
 		return false
 	case <-p.controller.handedOver:
-		p.closePort()
+		p.leaveOrders()
 		p.options.Logger.Info("handing over")
 		return true
 	}
@@ -248,6 +249,12 @@ func (p *process) serveControl(listener net.Listener, handler http.Handler) *htt
 		}
 	}()
 	return server
+}
+
+// leaveOrders sends clients to the successor: kept connections to this process are closed.
+func (p *process) leaveOrders() {
+	p.local.SetKeepAlivesEnabled(false)
+	p.closePort()
 }
 
 // closePort leaves the control address to the successor. Calls that wait there are answered still, while this
