@@ -31,6 +31,7 @@ type controller struct {
 	followed   chan struct{} // one slot: and has taken it
 
 	mu        sync.Mutex
+	port      string   // the control address as it is bound
 	lock      *os.File // of the folder; nil when this process does not own it
 	book      book
 	listeners map[string]net.Listener
@@ -84,6 +85,12 @@ func (c *controller) own(ctx context.Context, lock *os.File) {
 	defer c.mu.Unlock()
 	c.adopt(ctx)
 	c.lock = lock
+}
+
+func (c *controller) setPort(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.port = address
 }
 
 // disown stops taking connections and orders, and gives the folder back. What has begun goes on.

@@ -126,7 +126,12 @@ func (f *follower) drain(ctx context.Context, route string, epoch control.Epoch,
 func (c *controller) state(ctx context.Context) control.State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	state := control.State{PID: os.Getpid(), Started: c.started, Predecessors: len(c.followers)}
+	state := control.State{
+		PID:            os.Getpid(),
+		Started:        c.started,
+		ControlAddress: c.port,
+		Predecessors:   len(c.followers),
+	}
 	for asked, listener := range c.listeners {
 		state.Listeners = append(state.Listeners, control.Listener{Asked: asked, Address: listener.Addr().String()})
 	}

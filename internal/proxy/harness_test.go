@@ -185,6 +185,8 @@ func newApplication(t testing.TB, release int, handlerTime time.Duration) *appli
 		fmt.Fprintf(w, "%d %s", a.release, asked)
 	})
 	mux.HandleFunc("/hold", a.hold)
+	mux.HandleFunc("/headers", headers)
+	mux.HandleFunc("/half", half)
 	mux.HandleFunc("/events", a.events)
 	mux.HandleFunc("/socket", a.socket)
 	a.server = &http.Server{Handler: mux}
@@ -210,6 +212,20 @@ func (a *application) events(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprint(w, "data: first\n\n")
 	_ = http.NewResponseController(w).Flush()
 	<-r.Context().Done()
+}
+
+// headers tells what arrived.
+func headers(w http.ResponseWriter, r *http.Request) {
+	r.Header.Set("Host", r.Host)
+	_ = json.NewEncoder(w).Encode(r.Header)
+}
+
+// half promises ten bytes and dies after five.
+func half(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "10")
+	fmt.Fprint(w, "12345")
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
 }
 
 func (a *application) backend(weight int) control.Backend {

@@ -233,6 +233,7 @@ func (p *process) openPort(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("control address: %w", err)
 	}
+	p.controller.setPort(listener.Addr().String())
 	p.port = p.serveControl(listener, guarded(p.options.ControlToken, p.api.orders()))
 	return nil
 }

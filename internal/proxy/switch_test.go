@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -107,10 +108,12 @@ func TestOnceWeightsAreAppliedAndNothingIsInFlightNobodyIsGivenTheOldBackend(t *
 		}
 		server.Apply(weights)
 		for backends[old].inFlight().Requests > 0 {
+			runtime.Gosched()
 		}
 		stopped.Store(old, true)
 		until := chosen.Load() + 20
 		for chosen.Load() < until {
+			runtime.Gosched()
 		}
 		stopped.Delete(old)
 	}

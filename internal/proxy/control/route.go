@@ -137,11 +137,13 @@ type Listener struct {
 // State is all that a proxy can say of itself. In flight and counters include predecessors that are still
 // finishing; counters begin at zero when a proxy starts without one, which Started tells.
 type State struct {
-	PID          int          `json:"pid"`
-	Started      time.Time    `json:"started"`
-	Listeners    []Listener   `json:"listeners"`
-	Predecessors int          `json:"predecessors"` // earlier processes that still finish what they had begun
-	Routes       []RouteState `json:"routes"`
+	PID       int        `json:"pid"`
+	Started   time.Time  `json:"started"`
+	Listeners []Listener `json:"listeners"`
+	// ControlAddress is where the control port is bound; empty without one.
+	ControlAddress string       `json:"controlAddress,omitempty"`
+	Predecessors   int          `json:"predecessors"` // earlier processes that still finish what they had begun
+	Routes         []RouteState `json:"routes"`
 }
 
 // Route returns the route of that name, and whether there is one.
