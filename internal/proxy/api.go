@@ -18,6 +18,7 @@ const maxOrder = 1 << 20
 type api struct {
 	controller *controller
 	gone       chan struct{} // closed when this process has nothing left to do
+	dismissed  chan struct{} // one slot: the successor knows all that this one did
 }
 
 // orders are what may come from anywhere the token is known.
@@ -41,6 +42,7 @@ func (a *api) local() *http.ServeMux {
 	mux.HandleFunc("POST /v1/handover", a.handOver)
 	mux.HandleFunc("PUT /v1/follow", a.follow)
 	mux.HandleFunc("GET /v1/farewell", a.farewell)
+	mux.HandleFunc("POST /v1/dismiss", a.dismiss)
 	return mux
 }
 
@@ -176,6 +178,14 @@ func (a *api) farewell(w http.ResponseWriter, r *http.Request) {
 		answer(w, a.controller.state(context.WithoutCancel(r.Context())), nil)
 	case <-r.Context().Done():
 	}
+}
+
+func (a *api) dismiss(w http.ResponseWriter, _ *http.Request) {
+	select {
+	case a.dismissed <- struct{}{}:
+	default:
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 func (a *api) changeExisting(w http.ResponseWriter, r *http.Request, edit func(control.Order, *record) error) {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,6 +30,7 @@ type controller struct {
 
 	handedOver chan struct{} // one slot: another process asked for the folder
 	followed   chan struct{} // one slot: and has taken it
+	hasHeir    atomic.Bool   // a successor wants to know what this process did
 
 	mu        sync.Mutex
 	port      string   // the control address as it is bound
@@ -173,6 +175,7 @@ func (c *controller) follow(content []byte) error {
 	}
 	c.book = parsed
 	c.server.Apply(parsed.routings())
+	c.hasHeir.Store(true)
 	select {
 	case c.followed <- struct{}{}:
 	default:

@@ -88,29 +88,39 @@ func (c *controller) tellFollowers(ctx context.Context) {
 	})
 }
 
-// awaitFarewell waits for a predecessor's end and keeps what it counted.
+// awaitFarewell waits for a predecessor to have finished, keeps what it counted, and only then lets it end:
+// at every moment its counts are found in one place.
 func (c *controller) awaitFarewell(ctx context.Context, f *follower) {
 	defer f.client.Close()
+	defer f.release()
 	last, err := f.client.Farewell(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || !c.inherit(f, last) {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := slices.Index(c.followers, f)
-	if at < 0 {
-		return
+	if err == nil {
+		err = f.client.Dismiss(ctx)
 	}
-	f.release()
-	c.followers = slices.Delete(c.followers, at, at+1)
 	if err != nil {
 		c.logger.Warn("predecessor ended without a word", "pid", f.pid, "error", err)
 		return
 	}
 	c.logger.Info("predecessor has finished", "pid", f.pid)
+}
+
+// inherit takes a follower's last counts in its stead; false when it is none any more.
+func (c *controller) inherit(f *follower, last control.State) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := slices.Index(c.followers, f)
+	if at < 0 {
+		return false
+	}
+	c.followers = slices.Delete(c.followers, at, at+1)
 	for _, route := range last.Routes {
+		route = route.Ended()
 		c.inherited[route.Name] = route.Add(c.inherited[route.Name])
 	}
+	return true
 }
 
 // drain has the predecessor wait. When it ends meanwhile, there is nothing left to wait for.

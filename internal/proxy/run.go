@@ -17,7 +17,7 @@ import (
 const (
 	// takeOverTime is how long a proxy waits for the one before it to give up the data folder.
 	takeOverTime = 5 * time.Second
-	// farewellTime bounds how long the last answers of the control API may take.
+	// farewellTime bounds how long the end waits for the successor, and the last answers may take.
 	farewellTime = 2 * time.Second
 )
 
@@ -77,7 +77,7 @@ func Run(ctx context.Context, options Options) error {
 		controller: newController(options, options.Logger),
 		socket:     ownSocket(options.DataDir),
 	}
-	p.api = &api{controller: p.controller, gone: make(chan struct{})}
+	p.api = &api{controller: p.controller, gone: make(chan struct{}), dismissed: make(chan struct{}, 1)}
 	if err := p.run(ctx); err != nil {
 		return fmt.Errorf("proxy: %w", err)
 	}
@@ -269,10 +269,17 @@ func (p *process) closePort() {
 	go func() { _ = port.Shutdown(context.Background()) }()
 }
 
-// close says farewell to a successor that waits for it, and ends.
+// close ends the process, once a successor has taken down what it did.
 func (p *process) close() {
 	p.closePort()
 	close(p.api.gone)
+	if p.controller.hasHeir.Load() {
+		select {
+		case <-p.api.dismissed:
+		case <-time.After(farewellTime):
+			p.options.Logger.Warn("successor did not ask for the last counts")
+		}
+	}
 	if p.local != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), farewellTime)
 		defer cancel()

@@ -144,6 +144,11 @@ func (c *Client) Farewell(ctx context.Context) (State, error) {
 	return state, err
 }
 
+// Dismiss tells a proxy whose farewell has been heard that it may end. Only over the socket.
+func (c *Client) Dismiss(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/dismiss", struct{}{}, nil)
+}
+
 // Order is the body of every call that changes something: the epoch, and what the call is about.
 type Order struct {
 	Epoch    Epoch          `json:"epoch"`

@@ -104,6 +104,19 @@ func (r RouteState) Add(other RouteState) RouteState {
 	return sum
 }
 
+// Ended returns what stays of the route when its process has ended: nothing is in flight any more.
+func (r RouteState) Ended() RouteState {
+	ended := r
+	ended.Backends, ended.Past = slices.Clone(r.Backends), slices.Clone(r.Past)
+	for i := range ended.Backends {
+		ended.Backends[i].InFlight = InFlight{}
+	}
+	for i := range ended.Past {
+		ended.Past[i].InFlight = InFlight{}
+	}
+	return ended
+}
+
 func (b BackendState) isSame(other BackendState) bool {
 	return b.ID == other.ID && b.Address == other.Address && b.Release == other.Release
 }
