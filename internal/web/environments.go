@@ -200,10 +200,14 @@ func aimed(e towpath.Environment, release towpath.ReleaseRef, d *towpath.Environ
 
 func planOf(f deploy.Facts) client.Plan {
 	forecast := deploy.NewForecast(f)
-	return client.Plan{
+	plan := client.Plan{
 		Environment: f.Environment.Key, Live: f.Environment.Live.Number, Goal: f.Environment.Goal.Number,
-		Text: forecast.String(), Operations: forecast.Operations(), Downtime: forecast.Downtime,
+		Text: forecast.String(), Operations: []string{}, Downtime: forecast.Downtime,
 	}
+	for _, line := range forecast.Lines {
+		plan.Operations = append(plan.Operations, line.Verb+" "+line.What)
+	}
+	return plan
 }
 
 func (s *Server) deploy(c call[client.Deploy]) (client.Deployment, error) {
