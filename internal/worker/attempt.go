@@ -9,6 +9,7 @@ import (
 
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/executor"
+	"github.com/towpath-cd/towpath/internal/git"
 	"github.com/towpath-cd/towpath/internal/process"
 )
 
@@ -37,11 +38,12 @@ func (s *stopRequest) Error() string {
 // attempt is a leased step under way.
 type attempt struct {
 	*worker
-	lease  *client.StepLease
-	slot   int
-	record *record
-	output *output
-	room   room
+	lease    *client.StepLease
+	slot     int
+	record   *record
+	output   *output
+	room     room
+	pristine *git.Pristine // the workspace before the script began; nil when it cannot be handed on
 }
 
 // perform runs a leased step from its workspace to its report.
@@ -64,15 +66,19 @@ func (w *worker) perform(slot int, l *client.StepLease) {
 	log.Info("step ended", "state", report.State, "reason", report.Reason, "took", time.Since(began))
 }
 
-// begin writes down that the step runs here, and opens its log.
+// begin writes down that the step runs here, with the name of the group of its processes, and opens its log.
 func (w *worker) begin(slot int, l *client.StepLease) (*attempt, error) {
-	r, err := newRecord(w.dirs.leases, l.LeaseRef)
+	group, err := process.ReserveGroup()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reserve a process group: %w", err)
+	}
+	r, err := newRecord(w.dirs.leases, l.LeaseRef, group)
+	if err != nil {
+		return nil, errors.Join(err, process.KillGroup(group))
 	}
 	spool, err := r.spool()
 	if err != nil {
-		return nil, errors.Join(err, r.remove())
+		return nil, errors.Join(err, r.remove(), process.KillGroup(group))
 	}
 	return &attempt{worker: w, lease: l, slot: slot, record: r, output: newOutput(spool, l.Secrets)}, nil
 }
@@ -101,13 +107,13 @@ func (a *attempt) follow() client.StepReport {
 		}
 	})
 	report := a.carryOut(ctx)
-	a.discard(a.dirs.slot(a.slot))
 	report.Reason = a.output.masker.Mask(report.Reason)
 	if report.State != lost {
 		a.writeDown(report)
 	}
 	reports <- report
 	a.output.end(report.Reason)
+	a.tidy() // while the rest of the log travels
 	beside.Wait()
 	a.settle(a.delivery, a.record, a.output, delivered)
 	return report
@@ -123,6 +129,7 @@ func (a *attempt) writeDown(report client.StepReport) {
 // carryOut goes the way of a step: workspace, artifacts of others, script, outputs, own artifacts.
 func (a *attempt) carryOut(ctx context.Context) client.StepReport {
 	if err := a.prepare(ctx); err != nil {
+		a.unreserve()
 		return failure(ctx, err)
 	}
 	result, err := a.script(ctx)
@@ -131,6 +138,10 @@ func (a *attempt) carryOut(ctx context.Context) client.StepReport {
 	}
 	report := client.StepReport{State: passed, ExitCode: result.ExitCode, Reason: result.Reason}
 	switch {
+	case result.Outcome == executor.NotStarted:
+		a.unreserve()
+		report.State = failed
+		return report
 	case result.Outcome == executor.Interrupted:
 		return failure(ctx, context.Cause(ctx))
 	case !result.Passed():
@@ -156,51 +167,34 @@ func failure(ctx context.Context, err error) client.StepReport {
 	return client.StepReport{State: failed, Reason: err.Error(), ExitCode: -1}
 }
 
-// prepare makes the workspace as the script shall find it.
-func (a *attempt) prepare(ctx context.Context) error {
-	a.discard(a.dirs.slot(a.slot))
-	room, err := openRoom(a.dirs.slot(a.slot), a.lease.Pipeline)
-	if err != nil {
-		return err
-	}
-	a.room = room
-	if err := a.mirrors.checkout(ctx, a.lease.Repository, a.lease.Revision, room.workspace); err != nil {
-		return err
-	}
-	return a.place(ctx)
-}
-
-// script runs the step's script in a group whose name is on the disk before anything runs in it.
+// script runs the step's script in the group whose name is on the disk already.
 func (a *attempt) script(ctx context.Context) (executor.Result, error) {
-	notStarted := executor.Result{Outcome: executor.NotStarted, ExitCode: -1}
 	home, err := a.home(a.lease, a.room)
 	if err != nil {
-		return notStarted, err
-	}
-	group, err := process.ReserveGroup()
-	if err != nil {
-		return notStarted, fmt.Errorf("reserve a process group: %w", err)
-	}
-	if err := a.record.keepGroup(group); err != nil {
-		return notStarted, errors.Join(err, process.KillGroup(group))
+		return executor.Result{Outcome: executor.NotStarted, ExitCode: -1, Reason: err.Error()}, nil
 	}
 	return a.shell.Run(ctx, executor.Script{
 		Text: a.lease.Script, Shell: a.lease.Shell, Dir: a.room.workspace, Scratch: a.room.scratch,
 		Env: a.variables(a.lease, a.room, home), Output: a.output,
 		Timeout: seconds(a.lease.Timeout), Grace: a.Grace,
-		Group: group, Started: a.startedIn(group),
+		Group: a.record.Group, Started: a.startedIn,
 	})
 }
 
 // startedIn writes the group down again where the kernel did not take the reserved one.
-func (a *attempt) startedIn(reserved string) func(string) {
-	return func(group string) {
-		if group == reserved {
-			return
-		}
-		if err := a.record.keepGroup(group); err != nil {
-			a.log.Error("cannot write a process group down", "step", a.lease.Step, "error", err)
-		}
+func (a *attempt) startedIn(group string) {
+	if group == a.record.Group {
+		return
+	}
+	if err := a.record.keepGroup(group); err != nil {
+		a.log.Error("cannot write a process group down", "step", a.lease.Step, "error", err)
+	}
+}
+
+// unreserve gives back the group of a script that did not start.
+func (a *attempt) unreserve() {
+	if err := process.KillGroup(a.record.Group); err != nil {
+		a.log.Error("cannot give a process group back", "group", a.record.Group, "error", err)
 	}
 }
 

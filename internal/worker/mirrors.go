@@ -36,18 +36,6 @@ func newMirrors(dir string) (*mirrors, error) {
 	return &mirrors{git: g, dir: dir, open: make(map[string]*git.Mirror)}, nil
 }
 
-// checkout writes a revision of the repository at address into dir, and fetches only if it has to.
-func (m *mirrors) checkout(ctx context.Context, address, revision, dir string) error {
-	mirror, err := m.of(address)
-	if err != nil {
-		return err
-	}
-	if err := ensure(ctx, mirror, revision); err != nil {
-		return err
-	}
-	return mirror.Checkout(ctx, git.Checkout{Revision: revision, Dir: dir})
-}
-
 func (m *mirrors) of(address string) (*git.Mirror, error) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()

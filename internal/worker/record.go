@@ -26,12 +26,13 @@ type record struct {
 	Group string          `json:"group,omitempty"` // of the script's processes
 }
 
-func newRecord(leases string, lease client.LeaseRef) (*record, error) {
+// newRecord is there before anything is started in the group.
+func newRecord(leases string, lease client.LeaseRef, group string) (*record, error) {
 	dir, err := os.MkdirTemp(leases, "")
 	if err != nil {
 		return nil, fmt.Errorf("write a lease down: %w", err)
 	}
-	r := &record{dir: dir, Lease: lease}
+	r := &record{dir: dir, Lease: lease, Group: group}
 	if err := r.write(recordFile, r); err != nil {
 		return nil, errors.Join(err, r.remove())
 	}

@@ -3,7 +3,6 @@ package worker
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,23 +15,27 @@ import (
 // files by their path.
 type room struct {
 	workspace string // the checkout; where the script runs
-	scratch   string // script
+	scratch   string // for our own files, and the folders below
 	temporary string // TMPDIR
 	outputs   string // TOWPATH_OUTPUT, a file
 }
 
-// openRoom makes the room of a slot. dir must be missing.
-func openRoom(dir, pipeline string) (room, error) {
-	r := room{
+func roomIn(dir, pipeline string) room {
+	scratch := filepath.Join(dir, ".towpath")
+	return room{
 		workspace: filepath.Join(dir, folderName(pipeline)),
-		scratch:   filepath.Join(dir, ".towpath"),
-		temporary: filepath.Join(dir, ".towpath", "tmp"),
-		outputs:   filepath.Join(dir, ".towpath", "outputs"),
+		scratch:   scratch,
+		temporary: filepath.Join(scratch, "tmp"),
+		outputs:   filepath.Join(scratch, "outputs"),
 	}
+}
+
+// furnish makes all but the workspace.
+func (r room) furnish() error {
 	if err := errors.Join(os.MkdirAll(r.temporary, 0o700), os.WriteFile(r.outputs, nil, 0o600)); err != nil {
-		return r, fmt.Errorf("make a workspace: %w", err)
+		return fmt.Errorf("make a workspace: %w", err)
 	}
-	return r, nil
+	return nil
 }
 
 // folderName is a pipeline's name as the last part of a path.
@@ -67,42 +70,4 @@ func branchKind(trusted bool) string {
 		return "protected"
 	}
 	return "others"
-}
-
-// discard moves a folder out of the way at once and removes it later. One that is missing is no matter.
-func (w *worker) discard(dir string) {
-	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-		return
-	}
-	away, err := os.MkdirTemp(w.dirs.trash, "")
-	if err == nil {
-		err = os.Rename(dir, filepath.Join(away, "workspace"))
-	}
-	if err != nil {
-		w.log.Error("cannot clear a workspace", "folder", dir, "error", err)
-		return
-	}
-	w.removeLater(away)
-}
-
-func (w *worker) removeLater(dir string) {
-	w.janitor.Go(func() {
-		if err := removeAll(dir); err != nil {
-			w.log.Warn("a workspace is left behind until the worker's next start", "folder", dir, "error", err)
-		}
-	})
-}
-
-// removeAll also removes folders that forbid it, such as those of Go's module cache.
-func removeAll(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.IsDir() {
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }

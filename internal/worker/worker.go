@@ -32,6 +32,8 @@ type worker struct {
 	mirrors *mirrors
 	slots   *slots
 
+	workspaces []workspace // of each slot; only the step in the slot touches its own
+
 	running  context.Context // ends when steps are to be interrupted
 	delivery context.Context // ends when logs and reports have to wait for the next start
 
@@ -62,7 +64,7 @@ func Run(ctx context.Context, options Options) error {
 	w.log.Info("worker takes steps", "slots", w.Slots, "server", w.Client.Address())
 	err = w.poll(ctx)
 	w.steps.Wait()
-	return err
+	return errors.Join(err, each(w.dirs.work, w.discard))
 }
 
 func newWorker(options Options) (*worker, error) {
@@ -76,7 +78,8 @@ func newWorker(options Options) (*worker, error) {
 		return nil, err
 	}
 	return &worker{
-		Options: o, log: o.Logger, dirs: dirs, shell: shell.New(), mirrors: m, slots: newSlots(o.Slots),
+		Options: o, log: o.Logger, dirs: dirs, shell: shell.New(), mirrors: m,
+		slots: newSlots(o.Slots), workspaces: make([]workspace, o.Slots),
 	}, nil
 }
 
