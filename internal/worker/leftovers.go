@@ -19,6 +19,7 @@ func (w *worker) clearLeftovers() error {
 	if err := each(w.dirs.leases, w.clearLease); err != nil {
 		return err
 	}
+	w.cache.clear()
 	if err := each(w.dirs.trash, w.removeLater); err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ type worker struct {
 	shell   shell.Shell
 	mirrors *mirrors
 	slots   *slots
+	cache   cache
 
 	workspaces []workspace // of each slot; only the step in the slot touches its own
 
@@ -79,6 +80,7 @@ func newWorker(options Options) (*worker, error) {
 	}
 	return &worker{
 		Options: o, log: o.Logger, dirs: dirs, shell: shell.New(), mirrors: m,
+		cache: cache{dir: dirs.artifacts, most: o.CacheSize},
 		slots: newSlots(o.Slots), workspaces: make([]workspace, o.Slots),
 	}, nil
 }
