@@ -197,14 +197,30 @@ func (p *PackReader) copy(b Blob, w io.Writer) error {
 			return err
 		}
 		n := min(left, int64(len(p.frame)))
-		sum.Write(p.frame[:n])
-		if _, err := w.Write(p.frame[:n]); err != nil {
+		if err := hashAndWrite(sum, w, p.frame[:n]); err != nil {
 			return fmt.Errorf("write blob %s: %w", b.Digest, err)
 		}
 		p.frame = p.frame[n:]
 		left -= n
 	}
 	return checkSum(sum, b.Digest)
+}
+
+// hashAndWrite does both at once where that pays.
+func hashAndWrite(sum hash.Hash, w io.Writer, content []byte) error {
+	if len(content) < frameBytes/4 {
+		sum.Write(content)
+		_, err := w.Write(content)
+		return err
+	}
+	hashed := make(chan struct{})
+	go func() {
+		defer close(hashed)
+		sum.Write(content)
+	}()
+	_, err := w.Write(content)
+	<-hashed
+	return err
 }
 
 func checkSum(sum hash.Hash, want Digest) error {

@@ -196,36 +196,44 @@ func (s *Store) PutPack(ctx context.Context, r io.Reader) error {
 		return fmt.Errorf("store a pack: %w", err)
 	}
 	defer os.Remove(file.Name())
-	n, err := io.Copy(file, io.LimitReader(r, s.options.MaxPackBytes+1))
-	if n > s.options.MaxPackBytes {
-		err = fmt.Errorf("more than %d bytes: %w", s.options.MaxPackBytes, ErrTooLarge)
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
+	limited := &limitedReader{from: r, left: s.options.MaxPackBytes}
+	if err := s.commit(ctx, file, io.TeeReader(limited, file)); err != nil {
 		return fmt.Errorf("store a pack: %w", err)
 	}
-	return s.commit(ctx, file.Name())
+	return nil
 }
 
-// commit checks the pack in a file, makes it durable and puts it in its place.
-func (s *Store) commit(ctx context.Context, part string) error {
-	file, err := os.OpenFile(part, os.O_RDWR, 0)
-	if err != nil {
-		return fmt.Errorf("store a pack: %w", err)
+// limitedReader fails, where io.LimitReader would end: a pack must not be cut without a word.
+type limitedReader struct {
+	from io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	n, err := l.from.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, fmt.Errorf("a pack over its allowed size: %w", ErrTooLarge)
 	}
-	t, err := checkPack(ctx, file)
+	return n, err
+}
+
+// commit checks the pack that stands in a file once content was read, makes it durable and puts it in its place.
+// It closes the file.
+func (s *Store) commit(ctx context.Context, file *os.File, content io.Reader) error {
+	t, err := checkPack(ctx, content)
 	if err := errors.Join(err, unless(err != nil, file.Sync), file.Close()); err != nil {
-		return fmt.Errorf("store a pack: %w", err)
+		return err
 	}
 	path := filepath.Join(s.packDir(), DigestOf(t.encode()).hex()+packSuffix)
 	if s.touch(path) {
 		return nil
 	}
-	if err := errors.Join(os.Rename(part, path), syncDir(s.packDir())); err != nil {
-		return fmt.Errorf("store a pack: %w", err)
+	if err := errors.Join(os.Rename(file.Name(), path), syncDir(s.packDir())); err != nil {
+		return err
 	}
 	p, err := loadPack(path)
 	if err != nil {
-		return fmt.Errorf("store a pack: %w", err)
+		return err
 	}
 	s.register(p)
 	return nil

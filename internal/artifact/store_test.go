@@ -204,12 +204,14 @@ func TestASweepRewritesAPackThatIsMostlyDead(t *testing.T) {
 }
 
 func TestAFileThatChangesWhileItIsPackedIsNoticed(t *testing.T) {
-	for _, content := range []string{"1234", "12", "1x3", ""} {
+	for _, content := range []string{"12", "1x3", ""} {
 		dir := tree(t, map[string]string{"a": "123"})
 		m := scan(t, dir)
 		put(t, filepath.Join(dir, "a"), content)
-		err := artifact.WritePack(t.Context(), io.Discard, dir, m, m.Digests())
-		if content != "1234" && !errors.Is(err, artifact.ErrMismatch) {
+		from, to := io.Pipe()
+		go func() { to.CloseWithError(artifact.WritePack(t.Context(), to, dir, m, m.Digests())) }()
+		err := openStore(t, t.TempDir(), artifact.Options{}).PutPack(t.Context(), from)
+		if !errors.Is(err, artifact.ErrMismatch) {
 			t.Errorf("%q: %v", content, err)
 		}
 	}

@@ -104,7 +104,13 @@ func (u *Upload) write(file *os.File, offset int64, r io.Reader) (int64, error) 
 func (u *Upload) Commit(ctx context.Context) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	err := u.store.commit(ctx, u.path)
+	file, err := os.OpenFile(u.path, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("commit upload %s: %w", u.id, err)
+	}
+	if err = u.store.commit(ctx, file, file); err != nil {
+		err = fmt.Errorf("commit upload %s: %w", u.id, err)
+	}
 	if ctx.Err() != nil {
 		return err // the upload is as it was
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func TestALogHoldsWhatWasAppendedAlsoAfterARestart(t *testing.T) {
-	base, lines := t.TempDir(), numbered(0, 25_000)
+	base, lines := t.TempDir(), numbered(0, 15_000)
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp(base, "")
 		if err != nil {
