@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"sync"
 
 	"golang.org/x/crypto/argon2"
 
@@ -29,12 +30,12 @@ const (
 // hasher hashes passwords, few at a time: each takes 19 MiB for a moment.
 type hasher struct {
 	slots chan struct{}
-	dummy string // is compared where there is no account, so that its absence takes as long to find
+	dummy func() string // is compared where there is no account, so that its absence takes as long to find
 }
 
 func newHasher() *hasher {
 	h := &hasher{slots: make(chan struct{}, 2)}
-	h.dummy = h.hash(rand.Text())
+	h.dummy = sync.OnceValue(func() string { return h.hash(rand.Text()) })
 	return h
 }
 

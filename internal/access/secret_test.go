@@ -1,39 +1,30 @@
 package access_test
 
 import (
-	"bytes"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/secret"
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
-// rowBound is the least that a sealer has to be: what it sealed opens for its row only. The real one is package
-// secret's, and tested there.
-type rowBound struct{}
-
-func (rowBound) Seal(row string, value []byte) ([]byte, error) {
-	return append([]byte(row+"\x00"), rotated(value)...), nil
-}
-
-func (rowBound) Open(row string, sealed []byte) ([]byte, error) {
-	value, ok := bytes.CutPrefix(sealed, []byte(row+"\x00"))
-	if !ok {
-		return nil, errors.New("sealed for another row")
+// secrets makes a keeper of secrets with a key of its own.
+func (h *house) secrets() *access.Secrets {
+	h.Helper()
+	keys, err := secret.LoadOrCreate(filepath.Join(h.TempDir(), "secrets.key"))
+	if err != nil {
+		h.Fatal(err)
 	}
-	return rotated(value), nil
-}
-
-func rotated(value []byte) []byte {
-	return bytes.Map(func(r rune) rune { return r ^ 1 }, value)
+	return access.NewSecrets(keys)
 }
 
 func TestASecretGoesOnlyWhereItWasGranted(t *testing.T) {
 	h := newHouse(t)
-	secrets := access.NewSecrets(rowBound{})
+	secrets := h.secrets()
 	h.update(func(tx *store.Tx) error {
 		put := func(name string, grant access.SecretGrant) error {
 			return secrets.Put(tx, "p1", name, "value of "+name, grant, h.now)
@@ -79,7 +70,7 @@ func TestASecretGoesOnlyWhereItWasGranted(t *testing.T) {
 
 func TestASecretThatCannotBeIsRefused(t *testing.T) {
 	h := newHouse(t)
-	secrets := access.NewSecrets(rowBound{})
+	secrets := h.secrets()
 	for what, put := range map[string]func(*store.Tx) error{
 		"a name that no shell takes": func(tx *store.Tx) error {
 			return secrets.Put(tx, "p1", "A-B", "value", access.SecretGrant{}, h.now)
@@ -93,5 +84,31 @@ func TestASecretThatCannotBeIsRefused(t *testing.T) {
 		},
 	} {
 		wantCode(t, what, h.store.Update(t.Context(), put), towpath.CodeInvalid)
+	}
+}
+
+func TestASecretThatWasMovedToAnotherRowDoesNotOpen(t *testing.T) {
+	h := newHouse(t)
+	secrets := h.secrets()
+	h.update(func(tx *store.Tx) error {
+		if err := secrets.Put(tx, "p2", "THEIRS", "value", access.SecretGrant{}, h.now); err != nil {
+			return err
+		}
+		theirs, err := tx.Secrets("p2")
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(theirs[0].Sealed), "value") {
+			t.Error("the value is stored as it is")
+		}
+		theirs[0].Project, theirs[0].Name = "p1", "MINE"
+		return tx.PutSecret(theirs[0])
+	})
+	err := h.store.View(t.Context(), func(tx *store.Tx) error {
+		_, err := secrets.Open(tx, access.Use{Project: "p1", Branch: "main", Trusted: true}, []string{"MINE"})
+		return err
+	})
+	if err == nil {
+		t.Error("a moved secret was opened")
 	}
 }

@@ -53,7 +53,7 @@ func (g *Guard) SignIn(ctx context.Context, name, password, address string) (Ses
 	}
 	hashed := a.Password
 	if hashed == "" || a.Disabled {
-		hashed = g.hasher.dummy
+		hashed = g.hasher.dummy()
 	}
 	if matches := len(password) <= MaxPassword && g.hasher.matches(password, hashed); !matches || hashed != a.Password {
 		return Session{}, refused("the name or the password", "ask an administrator for a one-time link if it is lost")

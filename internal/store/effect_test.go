@@ -23,6 +23,7 @@ func effects() []towpath.Effect {
 		towpath.EnqueueStep{Run: "r1", Step: "shop", Attempt: 1},
 		towpath.StopStep{Run: "r1", Step: "shop", Attempt: 1, Reason: "canceled by ada"},
 		towpath.AskApproval{Run: "r1", Step: "release"},
+		towpath.AnnounceApproval{Approval: "r1/release"},
 		towpath.WithdrawApproval{Run: "r1", Step: "release"},
 		towpath.RequestDeployment{Run: "r1", Step: "staging"},
 		towpath.WithdrawDeployment{Run: "r1", Step: "staging"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -40,6 +41,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context, o Options) (err error) {
+	if err := touch(o.Path); err != nil {
+		return err
+	}
 	if s.writers, err = sql.Open("sqlite", source(o.Path, "_txlock=immediate")); err != nil {
 		return err
 	}
@@ -54,6 +58,16 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	s.readers.SetMaxIdleConns(readers)
 	s.writer, err = startWriter(ctx, s.writers)
 	return err
+}
+
+// touch makes the file where it is missing, so that only its owner can read it: SQLite gives its other files the rights
+// of this one.
+func touch(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // source is what the driver opens. synchronous=FULL: a commit that was acknowledged survives the loss of power.
