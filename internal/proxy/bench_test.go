@@ -1,3 +1,5 @@
+//go:build unix
+
 package proxy
 
 import (
@@ -9,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -24,6 +27,7 @@ func BenchmarkProxy(b *testing.B) {
 		name    string
 		address string
 		spent   time.Duration
+		cpu     time.Duration // of client and application too, the same for all
 	}{
 		{name: "none", address: backend},
 		{name: "plain", address: newPlainProxy(b, backend)},
@@ -33,16 +37,27 @@ func BenchmarkProxy(b *testing.B) {
 	asked := 0
 	for b.Loop() {
 		for i := range sides {
-			began := time.Now()
+			began, cpu := time.Now(), cpuTime(b)
 			hammer(b, sides[i].address, connections, round)
 			sides[i].spent += time.Since(began)
+			sides[i].cpu += cpuTime(b) - cpu
 		}
 		asked += connections * round
 	}
 	for _, side := range sides {
 		b.ReportMetric(float64(asked)/side.spent.Seconds(), side.name+"-req/s")
+		b.ReportMetric(float64(side.cpu.Microseconds())/float64(asked), side.name+"-cpu-µs/req")
 	}
 	b.ReportMetric(sides[1].spent.Seconds()/sides[2].spent.Seconds(), "ours/plain")
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func newSmallAnswers(b *testing.B) string {
