@@ -100,6 +100,16 @@ func (f fixture) end() {
 	if err := f.Client.Remove(context.Background(), f.dir, last); err != nil {
 		f.Error(err)
 	}
+	eventually(f.T, "every supervisor has ended", func() bool { return !isMentioned(f.dir) })
+}
+
+// isMentioned says whether a process has a folder on its command line, where that can be seen.
+func isMentioned(dir string) bool {
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	return slices.ContainsFunc(files, func(file string) bool {
+		text, _ := os.ReadFile(file)
+		return strings.Contains(string(text), "supervise\x00"+dir+"\x00")
+	})
 }
 
 func shellSpec(line string) supervise.Spec {
