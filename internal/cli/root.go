@@ -64,7 +64,12 @@ func newRootCommand(console *Console) *cobra.Command {
 	root.SetHelpCommand(newHelpCommand(root))
 
 	root.AddCommand(
+		newServerCommand(console),
+		newWorkerCommand(console),
+		newProxyCommand(console),
 		newVersionCommand(console),
+		newHoldCommand(console),
+		newSuperviseCommand(console),
 	)
 	return root
 }
