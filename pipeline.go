@@ -80,7 +80,8 @@ type StepDefinition struct {
 	Excluded string // why the expression of `when` leaves the step out of this run; empty where it does not
 	Script   *ScriptDefinition
 	Approve  *ApproveDefinition
-	Deploy   string // the environment's name, for KindDeploy
+	Deploy   string   // the environment's name, for KindDeploy
+	Ships    []string // steps whose artifacts make the release, for KindDeploy; resolved: never implied
 }
 
 // ScriptDefinition is what a worker needs to know to run a build, test or run step.

@@ -1,0 +1,209 @@
+package pipeline
+
+import (
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// defaultStop is how long a process may take to end once it is asked to.
+const defaultStop = 10 * time.Second
+
+func (b *builder) environments(t *value) {
+	if len(t.keys()) > maxEnvironments {
+		b.unfit(t.key, fmt.Sprintf("%d environments; a pipeline has at most %d", len(t.keys()), maxEnvironments), "make several pipelines of it")
+		return
+	}
+	for _, name := range t.keys() {
+		if v := t.get(name); v != nil {
+			b.out.Environments = append(b.out.Environments, b.environment(name, v))
+		}
+	}
+}
+
+func (b *builder) environment(name string, v *value) towpath.EnvironmentDefinition {
+	e := towpath.EnvironmentDefinition{
+		Name: name, Line: v.key.line,
+		URL:       v.get("url").string(),
+		Platform:  v.get("platform").string(),
+		Worker:    selector(v.get("worker")),
+		Branches:  v.get("branches").texts(),
+		Env:       v.get("env").table(),
+		Secrets:   v.get("secrets").texts(),
+		Instances: v.get("instances").int(),
+		Target:    target(v.get("target")),
+		Balancer:  b.balancer(name, v),
+		Health:    b.health(name, v.get("health")),
+		Drain:     drain(v.get("drain")),
+	}
+	if e.Instances == 0 {
+		e.Instances = 1 // what stands there is refused
+	}
+	b.setStop(name, &e, v)
+	e.Strategy = strategy(v.get("strategy"), e)
+	e.Minimum = b.minimum(name, e, v)
+	b.checkSecrets(v)
+	b.checkSlots(e, v)
+	return e
+}
+
+func target(v *value) towpath.TargetDefinition {
+	process := v.get("process")
+	if process == nil {
+		return towpath.TargetDefinition{}
+	}
+	return towpath.TargetDefinition{Process: &towpath.ProcessTarget{
+		Command: process.get("command").string(),
+		Port:    process.get("port").int(),
+		Stop:    towpath.StopDefinition{Signal: process.get("stop", "signal").string(), Within: defaultStop},
+	}}
+}
+
+// setStop takes the time to stop from the process or from `drain`, which says the same.
+func (b *builder) setStop(name string, e *towpath.EnvironmentDefinition, v *value) {
+	process := e.Target.Process
+	if process == nil {
+		return
+	}
+	stop, drain := v.get("target", "process", "stop"), v.get("drain")
+	own := stop.has("within")
+	switch {
+	case own && drain.has("stop") && stop.get("within").length != drain.get("stop").length:
+		b.unfit(drain.get("stop").at, name+" says twice how long its process may take to stop", "keep drain: {stop: …}")
+	case own:
+		process.Stop.Within = stop.get("within").length
+	case drain.has("stop"):
+		process.Stop.Within = drain.get("stop").length
+	case !drain.isMapping() && drain != nil:
+		process.Stop.Within = drain.length
+	}
+}
+
+func drain(v *value) towpath.DrainDefinition {
+	if !v.isMapping() {
+		return towpath.DrainDefinition{Requests: v.duration(), Streams: v.duration()}
+	}
+	return towpath.DrainDefinition{Requests: v.get("requests").duration(), Streams: v.get("streams").duration()}
+}
+
+func (b *builder) balancer(name string, v *value) towpath.BalancerDefinition {
+	chosen := v.get("balancer")
+	proxy := chosen.get("proxy")
+	if proxy == nil {
+		return towpath.BalancerDefinition{}
+	}
+	p := &towpath.ProxyBalancer{Host: proxy.get("host").string(), Listen: proxy.get("listen").string()}
+	if p.Host == "" && !proxy.misread("host") {
+		p.Host = hostOf(v.get("url").string())
+	}
+	if p.Host == "" && p.Listen != "" {
+		p.Host = "*"
+	}
+	if p.Host == "" && !proxy.misread("host") && !v.misread("url") {
+		b.unfit(chosen.at, name+" does not say which requests its proxy answers",
+			`give it a url, or balancer: {proxy: {host: shop.example.com}}; "*" is every host`)
+	}
+	return towpath.BalancerDefinition{Proxy: p}
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
+}
+
+// health is the probe; where none is chosen, the port has to accept.
+func (b *builder) health(name string, v *value) towpath.HealthDefinition {
+	h := towpath.HealthDefinition{
+		HTTP: v.get("http").string(), TCP: v.get("tcp").bool(), Command: v.get("command").string(),
+		Within: v.get("within").duration(), Interval: v.get("interval").duration(), Timeout: v.get("timeout").duration(),
+		Rises: v.get("rises").int(), Release: v.get("release").string(),
+	}
+	var chosen []string
+	for _, probe := range []string{"http", "tcp", "command"} {
+		if f := v.get(probe); v.has(probe) && (f.text != "" || f.flag) {
+			chosen = append(chosen, probe)
+		}
+	}
+	switch {
+	case len(chosen) > 1:
+		b.unfit(v.get(chosen[1]).key, fmt.Sprintf("the health of %s is probed in one way, and here are %s", name, joinAnd(chosen)), "keep one of them")
+	case len(chosen) == 0 && !v.misread("http") && !v.misread("command"):
+		h.TCP = true
+	}
+	return h
+}
+
+// strategy is what the file says, or blue-green where that can be done: slots are made for processes whose port is
+// free, and the proxy has weights.
+func strategy(v *value, e towpath.EnvironmentDefinition) towpath.StrategyDefinition {
+	kind := towpath.StrategyAllAtOnce
+	if v != nil {
+		kind = towpath.StrategyKind(v.variant)
+	} else if canSwitch(e) {
+		kind = towpath.StrategyBlueGreen
+	}
+	if kind != towpath.StrategyBlueGreen {
+		return towpath.StrategyDefinition{Kind: kind}
+	}
+	s := towpath.StrategyDefinition{Kind: kind, Standby: defaultStandby}
+	if settings := v.get("blue-green"); settings != nil {
+		s.Standby = settings.get("standby").duration()
+		s.Test = settings.get("test").string()
+		s.UntilPromoted = settings.get("until").string() != ""
+	}
+	return s
+}
+
+// defaultStandby is how long the old side stays ready.
+const defaultStandby = time.Hour
+
+func canSwitch(e towpath.EnvironmentDefinition) bool {
+	return e.Target.Process != nil && e.Target.Process.Port == 0 && e.Balancer.Proxy != nil
+}
+
+func (b *builder) minimum(name string, e towpath.EnvironmentDefinition, v *value) int {
+	written := v.get("minimum")
+	allAtOnce := e.Strategy.Kind == towpath.StrategyAllAtOnce
+	switch {
+	case written == nil && allAtOnce:
+		return 0
+	case written == nil:
+		return e.Instances
+	case written.number > e.Instances:
+		b.unfit(written.at, fmt.Sprintf("%s keeps %d instances in traffic, but has only %d", name, written.number, e.Instances), "raise instances, or lower minimum")
+	case written.number > 0 && allAtOnce:
+		b.unfit(written.at, fmt.Sprintf("%s cannot keep %d in traffic: all-at-once stops the old before it starts the new", name, written.number),
+			"use strategy: blue-green, or take minimum out")
+	}
+	return written.number
+}
+
+// checkSlots refuses what a process on one machine cannot serve.
+func (b *builder) checkSlots(e towpath.EnvironmentDefinition, v *value) {
+	process := e.Target.Process
+	if process == nil {
+		return
+	}
+	port := v.get("target", "process", "port")
+	if process.Port != 0 && e.Instances > 1 {
+		b.unfit(port.at, fmt.Sprintf("%s cannot run %d instances: they would share port %d", e.Name, e.Instances, process.Port),
+			"take port out; a free one is chosen for each and passed as PORT")
+	}
+	chosen := v.get("strategy")
+	if chosen == nil || e.Strategy.Kind != towpath.StrategyBlueGreen {
+		return
+	}
+	if process.Port != 0 {
+		b.unfit(chosen.key, fmt.Sprintf("%s cannot use blue-green: target process has one port", e.Name),
+			"take port out; a free one is chosen for each side and passed as PORT. Or use strategy: all-at-once")
+	}
+	if e.Balancer.Proxy == nil && !v.misread("balancer") {
+		b.unfit(chosen.key, fmt.Sprintf("%s cannot use blue-green: no balancer moves its traffic", e.Name),
+			"add balancer: {proxy: {host: …}}, or use strategy: all-at-once")
+	}
+}

@@ -1,0 +1,168 @@
+package pipeline
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// The forms of texts in a file. A name of 100 characters is long enough for every page and folder it will stand in.
+const (
+	namePattern     = `^[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}$`
+	slugPattern     = `^[a-z0-9][a-z0-9-]{0,62}$`
+	variablePattern = `^[A-Za-z_][A-Za-z0-9_]{0,127}$`
+	hostPattern     = `^(\*|[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)$`
+	platformPattern = `^[a-z0-9]+/[a-z0-9]+$`
+	workerPattern   = `^[a-z0-9]+(/[a-z0-9]+)?$`
+)
+
+func matching(what, pattern, hint string) *format {
+	form := regexp.MustCompile(pattern)
+	return &format{what: what, pattern: pattern, check: func(s string) (string, string) {
+		if form.MatchString(s) {
+			return "", ""
+		}
+		return fmt.Sprintf("%q is not %s", clip(s), what), hint
+	}}
+}
+
+func nameFormat() *format {
+	return matching("a name", namePattern,
+		"names begin with a letter or digit and go on with letters, digits, spaces, dots, dashes and underscores, at most 100")
+}
+
+func slugFormat(what string) *format {
+	return matching(what, slugPattern, "use lower-case letters, digits and dashes, at most 63")
+}
+
+func variableFormat() *format {
+	return matching("a variable's name", variablePattern, "use letters, digits and underscores, and no digit first")
+}
+
+func hostFormat() *format {
+	return matching("a host name", hostPattern, `write shop.example.com, or "*" for every host`)
+}
+
+// envFormat is a variable that a file may set.
+func envFormat() *format {
+	f := variableFormat()
+	form := f.check
+	f.check = func(s string) (string, string) {
+		if strings.HasPrefix(s, "TOWPATH_") {
+			return fmt.Sprintf("%s cannot be set: names that begin with TOWPATH_ are Towpath's own", clip(s)), "choose another name"
+		}
+		return form(s)
+	}
+	return f
+}
+
+func globFormat() *format {
+	return &format{what: "a glob", check: func(s string) (string, string) {
+		if s == "" || !doublestar.ValidatePattern(s) {
+			return fmt.Sprintf("%q is not a glob", clip(s)), "* stands for one part of a path or branch, ** for any number of parts"
+		}
+		return "", ""
+	}}
+}
+
+// keptPathFormat is a path of the workspace: relative, and inside it.
+func keptPathFormat() *format {
+	return &format{what: "a path in the workspace", check: func(s string) (string, string) {
+		clean := path.Clean(strings.ReplaceAll(s, `\`, "/"))
+		if s == "" || path.IsAbs(clean) || clean == ".." || strings.HasPrefix(clean, "../") || strings.Contains(clean, ":") {
+			return fmt.Sprintf("%q is not a path in the workspace", clip(s)), "write it from the workspace on, for example dist/"
+		}
+		return "", ""
+	}}
+}
+
+func urlPathFormat() *format {
+	return matching("a path such as /healthz", `^/[^\s]*$`, "write it from the first slash on, for example /healthz")
+}
+
+func urlFormat() *format {
+	return &format{what: "an address such as https://shop.example.com", pattern: `^https?://`, check: func(s string) (string, string) {
+		u, err := url.Parse(s)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+			return fmt.Sprintf("%q is not an address", clip(s)), "write it whole, for example https://shop.example.com"
+		}
+		return "", ""
+	}}
+}
+
+func listenFormat() *format {
+	return &format{what: "an address such as 127.0.0.1:8080", pattern: `:[0-9]+$`, check: func(s string) (string, string) {
+		_, port, err := net.SplitHostPort(s)
+		if n, e := strconv.Atoi(port); err != nil || e != nil || n < 1 || n > 65535 {
+			return fmt.Sprintf("%q is not an address to listen on", clip(s)), "write host:port, for example 127.0.0.1:8080"
+		}
+		return "", ""
+	}}
+}
+
+// The systems and machines that Go knows by these names and that a worker can report.
+var (
+	systems       = []string{"linux", "darwin", "windows", "freebsd", "openbsd", "netbsd"}
+	architectures = []string{"amd64", "arm64", "386", "arm", "riscv64", "ppc64le", "s390x", "loong64"}
+)
+
+func platformFormat(pattern, what string, extra ...string) *format {
+	form := matching(what, pattern, "write linux/amd64, darwin/arm64, windows/amd64, …")
+	shape := form.check
+	form.check = func(s string) (string, string) {
+		for _, e := range extra {
+			if s == e {
+				return "", ""
+			}
+		}
+		if wrong, hint := shape(s); wrong != "" {
+			return wrong, hint
+		}
+		system, arch, both := strings.Cut(s, "/")
+		if wrong, hint := knownWord("operating system", system, systems); wrong != "" {
+			return wrong, hint
+		}
+		if !both {
+			return "", ""
+		}
+		return knownWord("architecture", arch, architectures)
+	}
+	return form
+}
+
+// otherNames are what people call systems and machines elsewhere.
+var otherNames = map[string]string{
+	"macos": "darwin", "osx": "darwin", "mac": "darwin", "win": "windows", "ubuntu": "linux", "debian": "linux",
+	"x86_64": "amd64", "x64": "amd64", "x86": "386", "i386": "386", "aarch64": "arm64", "armv7": "arm",
+}
+
+func knownWord(what, word string, known []string) (wrong, hint string) {
+	for _, k := range known {
+		if k == word {
+			return "", ""
+		}
+	}
+	wrong = fmt.Sprintf("unknown %s %q", what, clip(word))
+	if other, ok := otherNames[word]; ok {
+		return wrong, fmt.Sprintf("did you mean %q?", other)
+	}
+	return wrong, suggest(word, known, "known are "+joinAnd(known))
+}
+
+func systemFormat() *format {
+	return &format{what: "an operating system", check: func(s string) (string, string) {
+		return knownWord("operating system", s, systems)
+	}}
+}
+
+func architectureFormat() *format {
+	return &format{what: "an architecture", check: func(s string) (string, string) {
+		return knownWord("architecture", s, architectures)
+	}}
+}

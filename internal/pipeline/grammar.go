@@ -1,0 +1,95 @@
+package pipeline
+
+import (
+	"sync"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// Limits on how much a file may ask for.
+const (
+	maxSteps        = 1000
+	maxEnvironments = 200
+	maxInstances    = 1000
+	maxApprovals    = 100
+)
+
+// grammar is the table of the whole file. It is made once, because it never changes.
+var grammar = sync.OnceValue(func() *shape {
+	return mapping(
+		field{key: "pipeline", doc: "name of the pipeline; without it, a file in .towpath/ is named by its own name", shape: text(slugFormat("a pipeline's name"))},
+		field{key: "on", doc: "which changes become runs", shape: triggerShape()},
+		field{key: "concurrency", doc: "what a newer change does to an older run of the same branch", fallback: "supersede", shape: choice(
+			word{text: string(towpath.ConcurrencySupersede)}, word{text: "queue", later: true}, word{text: string(towpath.ConcurrencyParallel)})},
+		field{key: "alerts", doc: "who is told of what", shape: alertShape()},
+		field{key: "steps", doc: "what is done, in its order", required: true, shape: list(stepShape())},
+		field{key: "environments", doc: "where releases run", shape: table(slugFormat("an environment's name"), environmentShape())},
+	)
+})
+
+func triggerShape() *shape {
+	return mapping(
+		field{key: "push", doc: "a branch moved", shape: either(flag(), mapping(
+			field{key: "branches", doc: "globs of branches; by default the default branch", shape: several(globFormat())},
+			field{key: "paths", doc: "globs of files, one of which has to have changed; by default any", shape: several(globFormat())},
+		))},
+		field{key: "poll", doc: "how often to look for new revisions where no webhook tells of them, or off", fallback: "2m",
+			shape: either(&shape{kind: kindDuration, low: time.Second, high: day, words: []word{{text: "off"}}}, flag())},
+		field{key: "manual", doc: "people and programs may ask for a run", fallback: "true", shape: either(flag(), mapping(
+			field{key: "inputs", doc: "what is asked for beforehand", later: true, shape: table(variableFormat(), inputShape())},
+		))},
+		field{key: "tag", doc: "a tag appeared", later: true, shape: either(flag(), several(globFormat()))},
+		field{key: "pull_request", doc: "a pull request was opened or changed", later: true, shape: either(flag(), mapping(
+			field{key: "branches", doc: "globs of branches it goes to", shape: several(globFormat())},
+			field{key: "paths", doc: "globs of files", shape: several(globFormat())},
+		))},
+		field{key: "schedule", doc: "the clock says so", later: true, shape: either(text(nil), scheduleShape(), list(scheduleShape()))},
+		field{key: "pipeline", doc: "another pipeline passed", later: true, shape: several(slugFormat("a pipeline's name"))},
+	)
+}
+
+func scheduleShape() *shape {
+	return mapping(
+		field{key: "cron", doc: "minute, hour, day, month, weekday", required: true, shape: text(nil)},
+		field{key: "zone", doc: "time zone, such as Europe/Vienna", shape: text(nil)},
+	)
+}
+
+func inputShape() *shape {
+	return mapping(
+		field{key: "type", doc: "what it is", fallback: "text", shape: words("text", "number", "choice", "yes/no")},
+		field{key: "choices", doc: "of a choice", shape: list(text(nil))},
+		field{key: "default", doc: "where nothing is said", shape: either(text(nil), number(0, 1<<31-1), flag())},
+	)
+}
+
+func alertShape() *shape {
+	who := several(matching("someone to tell", `^[^\s]+$`, `write author, a group, an address or a channel such as "#releases"`))
+	return mapping(
+		field{key: string(towpath.AlertBroke), doc: "a run failed, and the one before it had passed", fallback: "author", shape: who},
+		field{key: string(towpath.AlertStillBroke), doc: "it failed again", fallback: "author", shape: who},
+		field{key: string(towpath.AlertFixed), doc: "it passes again", fallback: "author", shape: who},
+		field{key: string(towpath.AlertApproval), doc: "a decision is wanted: who is told besides those who decide", shape: who},
+		field{key: string(towpath.AlertDeployed), doc: "a release is live", fallback: "author", shape: who},
+		field{key: string(towpath.AlertReturned), doc: "an environment went back by itself", fallback: "author", shape: who},
+		field{key: string(towpath.AlertHalted), doc: "going back failed as well", fallback: "author", shape: who},
+	)
+}
+
+// workerShape is linux/amd64, or linux, or labels, or all of them.
+func workerShape() *shape {
+	label := matching("a label", `^[A-Za-z0-9][A-Za-z0-9._=-]{0,62}$`, "labels are made of letters, digits, dots, dashes and underscores")
+	return either(
+		text(platformFormat(workerPattern, "a kind of worker")),
+		list(text(label)),
+		mapping(
+			field{key: "os", doc: "operating system, such as linux", shape: text(systemFormat())},
+			field{key: "arch", doc: "architecture, such as amd64", shape: text(architectureFormat())},
+			field{key: "labels", doc: "labels that it has to have", shape: several(label)},
+		))
+}
+
+func variablesShape() *shape {
+	return table(envFormat(), &shape{kind: kindText, empty: true})
+}

@@ -1,0 +1,152 @@
+package pipeline
+
+import "time"
+
+func environmentShape() *shape {
+	return mapping(
+		field{key: "url", doc: "where people find it; by default the address its keeper reports", shape: text(urlFormat())},
+		field{key: "platform", doc: "such as linux/amd64; by default the keeper's", shape: text(platformFormat(platformPattern, "a platform"))},
+		field{key: "worker", doc: "which workers may keep it", shape: workerShape()},
+		field{key: "branches", doc: "globs of branches that may deploy here; by default all that the server allows", shape: several(globFormat())},
+		field{key: "env", doc: "variables", shape: variablesShape()},
+		field{key: "secrets", doc: "names of secrets that the server grants", shape: several(variableFormat())},
+		field{key: "instances", doc: "how many are wanted", fallback: "1", shape: either(number(1, maxInstances), notYet(mapping(
+			field{key: "min", doc: "at least", shape: number(1, maxInstances)},
+			field{key: "max", doc: "at most", shape: number(1, maxInstances)},
+			field{key: "per_instance", doc: "what one can bear", shape: text(nil)},
+			field{key: "cooldown", doc: "how long between changes", shape: duration(time.Second, day)},
+		)))},
+		field{key: "minimum", doc: "how many take traffic at any moment; by default all for blue-green, 0 for all-at-once", shape: number(0, maxInstances)},
+		field{key: "target", doc: "where releases run", required: true, shape: targetShape()},
+		field{key: "strategy", doc: "in what order and pace; by default blue-green where the target can make slots and the balancer has weights, else all-at-once", shape: strategyShape()},
+		field{key: "balancer", doc: "how traffic moves", fallback: "none", shape: balancerShape()},
+		field{key: "health", doc: "what an instance has to answer before it takes traffic; by default its port has to accept", shape: healthShape()},
+		field{key: "drain", doc: "how long what is in flight may take; one duration is for all three", shape: either(duration(0, day), mapping(
+			field{key: "requests", doc: "requests", fallback: "30s", shape: duration(0, day)},
+			field{key: "streams", doc: "upgraded connections and event streams", fallback: "5m", shape: duration(0, day)},
+			field{key: "stop", doc: "the process, once it is asked to end", shape: duration(0, day)},
+		))},
+		field{key: "processes", doc: "what runs beside the web process", later: true, shape: table(nameFormat(), either(text(nil), mapping(
+			field{key: "command", doc: "command", required: true, shape: text(nil)},
+			field{key: "stop", doc: "how it is asked to end", shape: stopShape()},
+			field{key: "single", doc: "never overlaps with its successor", shape: flag()},
+		)))},
+		field{key: "assets", doc: "folder whose files of kept releases stay served", later: true, shape: text(keptPathFormat())},
+		field{key: "watch", doc: "how long, and against what, a new release is watched", later: true, shape: mapping(
+			field{key: "for", doc: "how long", shape: duration(time.Second, day)},
+			field{key: "errors", doc: "share of failed requests, such as 1%", shape: text(nil)},
+			field{key: "p99", doc: "slowest of a hundred requests", shape: duration(0, time.Hour)},
+			field{key: "query", doc: "query to Prometheus", shape: text(nil)},
+			field{key: "command", doc: "script", shape: text(nil)},
+			field{key: "probe", doc: "path", shape: text(urlPathFormat())},
+			field{key: "minimum", doc: "requests before anything is judged", shape: number(0, 1<<31-1)},
+		)},
+		field{key: "hooks", doc: "scripts around a deployment", later: true, shape: mapping(
+			field{key: "before", doc: "before it", shape: text(nil)},
+			field{key: "after", doc: "after it", shape: text(nil)},
+			field{key: "failed", doc: "after it failed", shape: text(nil)},
+		)},
+		field{key: "drift", doc: "what becomes of changes by hand", later: true, shape: words("mend", "report")},
+		field{key: "database", doc: "schema changes in phases", later: true, shape: mapping(
+			field{key: "url", doc: "of the database", shape: text(nil)},
+			field{key: "migrations", doc: "folder", shape: text(keptPathFormat())},
+			field{key: "tool", doc: "command", shape: &shape{kind: kindAny}},
+			field{key: "backup", doc: "how it is backed up", shape: &shape{kind: kindAny}},
+			field{key: "verify", doc: "script", shape: &shape{kind: kindAny}},
+		)},
+		field{key: "windows", doc: "when deployments may start", later: true, shape: &shape{kind: kindAny}},
+	)
+}
+
+func targetShape() *shape {
+	script := text(nil)
+	return oneOf(
+		field{key: "process", doc: "each instance is a supervised process on the keeper's machine", shape: mapping(
+			field{key: "command", doc: "run in the release's folder; it listens on PORT", required: true, shape: text(nil)},
+			field{key: "port", doc: "a fixed port; by default a free one is chosen", shape: number(1, 65535)},
+			field{key: "stop", doc: "how it is asked to end", shape: stopShape()},
+		)},
+		field{key: "hosts", doc: "hosts reached by SSH", later: true, shape: mapping(
+			field{key: "addresses", doc: "the hosts", required: true, shape: several(nil)},
+			field{key: "user", doc: "login", shape: text(nil)},
+			field{key: "path", doc: "folder on the host", shape: text(nil)},
+			field{key: "port", doc: "port of the application", shape: number(1, 65535)},
+			field{key: "slots", doc: "port of each slot", shape: table(nameFormat(), number(1, 65535))},
+			field{key: "requires", doc: "what has to be there", shape: &shape{kind: kindAny}},
+			field{key: "prepare", doc: "script in the staged folder", shape: script},
+			field{key: "restart", doc: "script", shape: script},
+			field{key: "reload", doc: "script", shape: script},
+			field{key: "stop", doc: "script", shape: script},
+			field{key: "keep", doc: "how many releases stay", shape: number(0, 1000)},
+			field{key: "shared", doc: "paths that all releases share", shape: several(nil)},
+		)},
+		field{key: "terraform", doc: "machines from images", later: true, shape: mapping(
+			field{key: "dir", doc: "folder", required: true, shape: text(keptPathFormat())},
+			field{key: "image_var", doc: "variable that takes the image", shape: text(nil)},
+			field{key: "outputs", doc: "what to read", shape: &shape{kind: kindAny}},
+		)},
+		field{key: "docker", doc: "containers", later: true, shape: &shape{kind: kindAny}},
+		field{key: "kubernetes", doc: "a cluster", later: true, shape: &shape{kind: kindAny}},
+	)
+}
+
+func stopShape() *shape {
+	return mapping(
+		field{key: "signal", doc: "which signal asks it", fallback: "TERM", shape: words("TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL")},
+		field{key: "within", doc: "then it is killed", shape: duration(0, day)},
+	)
+}
+
+func strategyShape() *shape {
+	return oneOf(
+		field{key: "all-at-once", bare: true, doc: "stop the old, start the new; there is downtime", shape: mapping()},
+		field{key: "blue-green", bare: true, doc: "start the new beside the old, move the traffic, keep the old for a while", shape: mapping(
+			field{key: "standby", doc: "how long the old side stays ready", fallback: "1h", shape: duration(0, 30*day)},
+			field{key: "test", doc: "script that runs against the idle side before the switch", shape: text(nil)},
+			field{key: "until", doc: "promoted: a person says when the traffic moves", shape: words("promoted")},
+		)},
+		field{key: "rolling", bare: true, doc: "one batch after the other", later: true, shape: mapping(
+			field{key: "batch", doc: "how many at once", shape: either(number(1, maxInstances), text(nil))},
+			field{key: "surge", doc: "how many more than wanted", shape: either(number(0, maxInstances), text(nil))},
+		)},
+		field{key: "canary", doc: "a growing share", later: true, shape: mapping(
+			field{key: "steps", doc: "such as 5% for 10m", required: true, shape: list(text(nil))},
+			field{key: "sticky", doc: "a visitor stays on a side", shape: flag()},
+		)},
+	)
+}
+
+func balancerShape() *shape {
+	outside := &shape{kind: kindAny}
+	return oneOf(
+		field{key: "proxy", bare: true, doc: "Towpath's own proxy on the keeper's machine", shape: mapping(
+			field{key: "host", doc: `of requests, or "*" for every other; by default that of url`, shape: text(hostFormat())},
+			field{key: "listen", doc: "host:port to listen on; by default the proxy's own setting", shape: text(listenFormat())},
+		)},
+		field{key: "none", bare: true, doc: "instances are reached at their own address", shape: mapping()},
+		field{key: "haproxy", doc: "HAProxy", later: true, shape: outside},
+		field{key: "nginx", doc: "nginx", later: true, shape: outside},
+		field{key: "caddy", doc: "Caddy", later: true, shape: outside},
+		field{key: "alb", doc: "Amazon's load balancer", later: true, shape: outside},
+		field{key: "gcp", doc: "Google's load balancer", later: true, shape: outside},
+		field{key: "dns", doc: "DNS records", later: true, shape: mapping(
+			field{key: "zone", doc: "zone", required: true, shape: text(nil)},
+			field{key: "name", doc: "record", required: true, shape: text(nil)},
+			field{key: "ttl", doc: "how long others keep it", shape: duration(time.Second, day)},
+		)},
+		field{key: "command", doc: "scripts", later: true, shape: outside},
+	)
+}
+
+func healthShape() *shape {
+	return mapping(
+		field{key: "http", doc: "path that answers 2xx or 3xx", shape: text(urlPathFormat())},
+		field{key: "tcp", doc: "the port accepts", shape: flag()},
+		field{key: "command", doc: "script that ends with 0", shape: text(nil)},
+		field{key: "within", doc: "then the instance counts as failed", fallback: "60s", shape: duration(time.Second, day)},
+		field{key: "interval", doc: "between two tries", fallback: "1s", shape: duration(10*time.Millisecond, time.Hour)},
+		field{key: "timeout", doc: "of one try", fallback: "5s", shape: duration(time.Second, time.Hour)},
+		field{key: "rises", doc: "how many tries in a row have to pass", fallback: "1", shape: number(1, 100)},
+		field{key: "release", doc: "path that answers the number of the release that runs", shape: text(urlPathFormat())},
+	)
+}
