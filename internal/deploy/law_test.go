@@ -147,26 +147,54 @@ func namesAreNew(w *world, o deploy.Operation, _ towpath.Observation) (func() er
 	return nothingMore, nil
 }
 
+// onlyTheReachedIsConcluded belongs to the fourth: the goal is said to be reached only when it serves, and nothing else
+// is given traffic.
+func onlyTheReachedIsConcluded(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
+	if _, is := o.(deploy.Conclude); !is {
+		return nothingMore, nil
+	}
+	for id, m := range w.members {
+		if m.weight > 0 && releaseOf(id) != w.environment.Goal.Number {
+			return nil, fmt.Errorf("%q while %s takes traffic", o, id)
+		}
+	}
+	if serving := w.serving(); serving < w.wanted() {
+		return nil, fmt.Errorf("%q with %d of %d instances", o, serving, w.wanted())
+	}
+	return nothingMore, nil
+}
+
+func (w *world) wanted() int {
+	if w.environment.Goal.Number == 0 {
+		return 0
+	}
+	return w.definition().Instances
+}
+
+// serving counts the instances of the goal that answer requests.
+func (w *world) serving() int {
+	count := 0
+	for id, p := range w.processes {
+		reached := !w.isBalanced() || w.members[id] != nil && w.members[id].weight > 0
+		if p.release == w.environment.Goal.Number && w.isHealthy(id) && reached {
+			count++
+		}
+	}
+	return count
+}
+
 // satisfied answers what is not as the goal wants it: the fourth property's end.
 func (w *world) satisfied() error {
-	wanted := w.definition().Instances
-	if w.environment.Goal.Number == 0 {
-		wanted = 0
-	}
-	serving := 0
 	for id, p := range w.processes {
 		if p.release != w.environment.Goal.Number {
 			return fmt.Errorf("%s of release %d was left behind", id, p.release)
 		}
-		if w.isHealthy(id) && (!w.isBalanced() || w.members[id] != nil && w.members[id].weight > 0) {
-			serving++
-		}
 	}
-	if serving != wanted || len(w.processes) != wanted {
-		return fmt.Errorf("%d of %d instances serve, %d are there", serving, wanted, len(w.processes))
+	if serving := w.serving(); serving != w.wanted() || len(w.processes) != w.wanted() {
+		return fmt.Errorf("%d of %d instances serve, %d are there", serving, w.wanted(), len(w.processes))
 	}
-	if w.isBalanced() && len(w.members) != wanted {
-		return fmt.Errorf("the balancer has %d members, not %d", len(w.members), wanted)
+	if w.isBalanced() && len(w.members) != w.wanted() {
+		return fmt.Errorf("the balancer has %d members, not %d", len(w.members), w.wanted())
 	}
 	return nil
 }

@@ -55,6 +55,11 @@ var mutations = []mutation{
 		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
 	},
 	{
+		what: "the goal is reached before the traffic has moved",
+		file: "blue_green.go", from: "promotion, sight, shift,", to: "promotion, sight,",
+		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
+	},
+	{
 		what: "a table that is right is set again",
 		file: "rule.go", from: "if even && s.isTable(table) {", to: "if even && s.isTable(nil) {",
 		property: "TestPropertyASatisfiedSituationNeedsNothing",

@@ -35,10 +35,10 @@ type (
 	// Check sees that there is room for so many more instances of the release, and that it can run here.
 	Check struct {
 		Release   int
-		Instances int
+		Instances int // how many
 	}
 	// Place puts the release's files where the instances will run. An instance is observed as placed only when all its
-	// files are there.
+	// files are there; what a crash leaves half done is the driver's to sweep away.
 	Place struct {
 		Release   int
 		Instances []string
@@ -124,6 +124,36 @@ func IsBarrier(o Operation) bool {
 		return false
 	default:
 		return true
+	}
+}
+
+// InstancesOf answers the IDs of the instances that an operation names.
+func InstancesOf(o Operation) []string {
+	switch o := o.(type) {
+	case Place:
+		return o.Instances
+	case Start:
+		return o.Instances
+	case Probe:
+		return o.Instances
+	case Stop:
+		return o.Instances
+	case Remove:
+		return o.Instances
+	case Drain:
+		return o.Instances
+	case EndStreams:
+		return o.Instances
+	case Forget:
+		return o.Instances
+	case Test:
+		return o.Instances
+	case StandBy:
+		return o.Instances
+	case Shift:
+		return slices.Sorted(maps.Keys(o.Weights))
+	default:
+		return nil
 	}
 }
 

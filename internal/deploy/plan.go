@@ -24,6 +24,9 @@ type Step struct {
 
 // NewPlan answers the whole way from the facts to an environment that needs nothing more, if every operation has its
 // effect. The same facts give the same plan. It ends early at a wait that only an observation can end.
+//
+// A keeper performs UpToBarrier, gathers facts again and plans again. Where the first operation is the one that it has
+// just performed, or an Await without an end, it takes its time: the world has not followed yet.
 func NewPlan(f Facts) Plan {
 	plan := Plan{Note: idleness(f)}
 	if plan.Note != "" {

@@ -74,7 +74,7 @@ func (s *story) tell(steps []Step) int {
 		return s.tellStandBy(o, steps)
 	case Forget, Stop:
 		if told := farewell(steps); told > 0 {
-			s.add("remove", s.instances(operands(o)), "")
+			s.add("remove", s.instances(InstancesOf(o)), "")
 			return told
 		}
 		if _, is := o.(Forget); is && len(steps) > 1 {
@@ -107,8 +107,10 @@ func (s *story) tellOne(operation Operation) {
 		s.add("streams", fmt.Sprintf("of %s may end for %s, then they are closed", s.releases(o.Instances), brief(o.Within)), "")
 	case Await:
 		s.add("wait", o.Why, "")
+	case Stop:
+		s.add("stop", s.instances(o.Instances), s.inFlight())
 	default:
-		s.add(verb(o), s.instances(operands(o)), "")
+		s.add(verb(o), s.instances(InstancesOf(o)), "")
 	}
 }
 
@@ -201,6 +203,14 @@ func (s *story) throughout(o Shift) string {
 	return fmt.Sprintf("%d of %d healthy serve throughout", healthy, before.wanted)
 }
 
+// inFlight warns where nobody can say whether requests are in flight.
+func (s *story) inFlight() string {
+	if newSituation(s.facts).isBalanced() {
+		return ""
+	}
+	return "the process has to answer what is in flight"
+}
+
 // releases names what the instances are of: "release 41".
 func (s *story) releases(names []string) string {
 	var parts []string
@@ -225,34 +235,6 @@ func probeInWords(h towpath.HealthDefinition) string {
 		return "its health command"
 	default:
 		return "its port"
-	}
-}
-
-// operands answers the instances that an operation names.
-func operands(o Operation) []string {
-	switch o := o.(type) {
-	case Place:
-		return o.Instances
-	case Start:
-		return o.Instances
-	case Probe:
-		return o.Instances
-	case Stop:
-		return o.Instances
-	case Remove:
-		return o.Instances
-	case Drain:
-		return o.Instances
-	case EndStreams:
-		return o.Instances
-	case Forget:
-		return o.Instances
-	case Test:
-		return o.Instances
-	case StandBy:
-		return o.Instances
-	default:
-		return nil
 	}
 }
 
