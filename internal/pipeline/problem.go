@@ -143,7 +143,10 @@ func (r *report) doubt(at place, message, hint string) {
 }
 
 func (r *report) add(severity Severity, at place, message, hint, excerpt string) {
-	p := Problem{Severity: severity, File: r.source.name, Line: at.line, Column: at.column, Message: message, Hint: hint}
+	p := Problem{
+		Severity: severity, File: r.source.name, Line: at.line, Column: at.column,
+		Message: printable(message), Hint: printable(hint),
+	}
 	if r.seen[p] {
 		return
 	}
