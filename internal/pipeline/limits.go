@@ -14,7 +14,9 @@ const (
 	MaxSize      = 512 << 10 // bytes of a file, and of what its aliases expand to
 	maxDepth     = 32        // levels of lists and mappings inside each other
 	maxAnchors   = 100
-	maxLineStart = 16 // "- - - …" on one line
+	maxLineStart = 16     // "- - - …" on one line
+	maxTokens    = 50_000 // keys, values and signs; the library's time grows with the square of some of them
+	maxMargin    = 200    // keys without indentation
 )
 
 // checkText refuses what is not a text of a fit size.
@@ -78,7 +80,7 @@ func checkTokens(tokens token.Tokens) error {
 
 type tokenScan struct {
 	line, starts, flow, anchors int
-	headers, content            int
+	headers, content, margin    int
 	columns                     []int // of the first tokens of the lines around this one
 }
 
@@ -114,6 +116,9 @@ func (s *tokenScan) next(t *token.Token) error {
 
 func (s *tokenScan) startLine(t *token.Token) {
 	s.line, s.starts = t.Position.Line, 0
+	if t.Position.Column == 1 && t.Type != token.SequenceEntryType && t.Type != token.CommentType {
+		s.margin++
+	}
 	for len(s.columns) > 0 && s.columns[len(s.columns)-1] >= t.Position.Column {
 		s.columns = s.columns[:len(s.columns)-1]
 	}
@@ -124,6 +129,10 @@ func (s *tokenScan) check(t *token.Token) error {
 	switch {
 	case s.flow+len(s.columns) > maxDepth || s.starts > maxLineStart:
 		return &mistake{placeOf(t), fmt.Sprintf("this is nested more than %d levels deep", maxDepth), ""}
+	case s.content > maxTokens:
+		return &mistake{placeOf(t), fmt.Sprintf("the file has more than %d keys, values and signs", maxTokens), "split it into several files in .towpath/"}
+	case s.margin > maxMargin:
+		return &mistake{placeOf(t), fmt.Sprintf("more than %d keys stand at the left margin", maxMargin), ""}
 	case s.anchors > maxAnchors:
 		return &mistake{placeOf(t), fmt.Sprintf("more than %d anchors", maxAnchors), ""}
 	}

@@ -76,7 +76,7 @@ func (p Problems) Err() error {
 	first := p[i]
 	message := fmt.Sprintf("%s:%d:%d: %s", first.File, first.Line, first.Column, first.Message)
 	if more := p.Errors() - 1; more > 0 {
-		message += fmt.Sprintf(", and %s more", count(more, "error"))
+		message += ", and " + count(more, "error") + " more"
 	}
 	return &towpath.Error{Code: towpath.CodeInvalid, Message: message, Hint: first.Hint}
 }
@@ -166,7 +166,7 @@ func (r *report) sorted() Problems {
 	})
 	if r.dropped > 0 && len(r.problems) == maxProblems {
 		last := &r.problems[maxProblems-1]
-		last.Hint = strings.TrimPrefix(last.Hint+fmt.Sprintf("; and %s more, not shown", count(r.dropped, "problem")), "; ")
+		last.Hint = strings.TrimPrefix(last.Hint+"; and "+count(r.dropped, "problem")+" more, not shown", "; ")
 	}
 	return r.problems
 }
