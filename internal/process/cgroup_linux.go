@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,7 +28,7 @@ func newCgroup() (*cgroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(parent, "process-"+randomName())
+	dir := filepath.Join(parent, fmt.Sprintf("process-%d-%s", os.Getpid(), randomName()))
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoCgroup, err)
 	}
@@ -40,34 +41,46 @@ func ownCgroup() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	mounted, err := unifiedMount()
 	if err != nil {
 		return "", err
 	}
-	root, mountPoint, mounted := cgroupMount(string(mounts))
 	for line := range strings.Lines(string(membership)) {
 		path, isUnified := strings.CutPrefix(strings.TrimSpace(line), "0::")
-		if !mounted || !isUnified {
+		if !isUnified {
 			continue
 		}
-		relative, err := filepath.Rel(root, path)
+		relative, err := filepath.Rel(mounted.root, path)
 		if err == nil && filepath.IsLocal(relative) {
-			return filepath.Join(mountPoint, relative), nil
+			return filepath.Join(mounted.point, relative), nil
 		}
 	}
 	return "", errNoCgroup
 }
 
-// cgroupMount finds where version 2 is mounted, and which of its directories (proc_pid_mountinfo(5)).
-func cgroupMount(mountinfo string) (root, mountPoint string, found bool) {
+// mount is where a file system is mounted, and which of its directories is seen there.
+type mount struct{ root, point string }
+
+// unifiedMount is where version 2 is mounted. It is a fact of the machine, read once: the kernel takes longer to list
+// the mounts than to make a cgroup.
+var unifiedMount = sync.OnceValues(func() (mount, error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return mount{}, err
+	}
+	return findUnified(string(mounts))
+})
+
+// findUnified reads the format of proc_pid_mountinfo(5).
+func findUnified(mountinfo string) (mount, error) {
 	for line := range strings.Lines(mountinfo) {
 		before, after, _ := strings.Cut(line, " - ")
 		fields := strings.Fields(before)
 		if strings.HasPrefix(after, "cgroup2 ") && len(fields) > 4 {
-			return fields[3], fields[4], true
+			return mount{root: fields[3], point: fields[4]}, nil
 		}
 	}
-	return "", "", false
+	return mount{}, errNoCgroup
 }
 
 func (c *cgroup) handle() string { return "cgroup:" + c.dir }

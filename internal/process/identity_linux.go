@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -19,12 +20,21 @@ func startOf(pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	boot, err := bootID()
+	if err != nil {
+		return "", err
+	}
+	return boot + "/" + s.start, nil
+}
+
+// bootID never changes while a process lives, and is read once.
+var bootID = sync.OnceValues(func() (string, error) {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", fmt.Errorf("read boot: %w", err)
 	}
-	return strings.TrimSpace(string(boot)) + "/" + s.start, nil
-}
+	return strings.TrimSpace(string(text)), nil
+})
 
 // openExactly opens a descriptor of the process, and closes it again when it turns out to be of another.
 func openExactly(id Identity, flags int) (int, error) {
