@@ -98,7 +98,8 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	conductor := flow.New(flow.Options{
 		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets},
 		Announcer: alert.NewDesk(time.Now, o.Log, notifiers(c.Alerts)...),
-		Clock:     time.Now, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
+		Logs:      logs, Artifacts: artifacts, Keep: flow.Keep(c.Keep),
+		Clock: time.Now, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
 	})
 	poller := trigger.NewPoller(trigger.PollerOptions{
 		Store: db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Clock: time.Now,

@@ -137,12 +137,4 @@ func wantsPage(r *http.Request) bool {
 	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/healthz")
 }
 
-// sameOrigin refuses requests that another site makes a browser send with our cookie.
-func (s *Server) sameOrigin(r *http.Request) error {
-	if err := http.NewCrossOriginProtection().Check(r); err != nil {
-		return towpath.Errorf(towpath.CodeForbidden, "this request came from another site")
-	}
-	return nil
-}
-
 func stack() string { return string(debug.Stack()) }
