@@ -39,7 +39,8 @@ func (s *stopRequest) Error() string {
 type attempt struct {
 	*worker
 	lease    *client.StepLease
-	slot     int
+	place    int
+	left     workspace // what stood there
 	record   *record
 	output   *output
 	room     room
@@ -47,15 +48,14 @@ type attempt struct {
 }
 
 // perform runs a leased step from its workspace to its report.
-func (w *worker) perform(slot int, l *client.StepLease) {
+func (w *worker) perform(l *client.StepLease) {
+	defer w.giveSlot()
 	if _, twice := w.active.LoadOrStore(l.LeaseRef, true); twice {
-		w.slots.give(slot)
 		return
 	}
 	defer w.active.Delete(l.LeaseRef)
-	defer w.slots.give(slot)
 	log := w.log.With("run", l.Run, "step", l.Step, "attempt", l.Attempt)
-	a, err := w.begin(slot, l)
+	a, err := w.begin(l)
 	if err != nil {
 		log.Error("cannot begin a step", "error", err)
 		w.refuse(l, err)
@@ -67,7 +67,7 @@ func (w *worker) perform(slot int, l *client.StepLease) {
 }
 
 // begin writes down that the step runs here, with the name of the group of its processes, and opens its log.
-func (w *worker) begin(slot int, l *client.StepLease) (*attempt, error) {
+func (w *worker) begin(l *client.StepLease) (*attempt, error) {
 	group, err := process.ReserveGroup()
 	if err != nil {
 		return nil, fmt.Errorf("reserve a process group: %w", err)
@@ -80,13 +80,19 @@ func (w *worker) begin(slot int, l *client.StepLease) (*attempt, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.remove(), process.KillGroup(group))
 	}
-	return &attempt{worker: w, lease: l, slot: slot, record: r, output: newOutput(spool, l.Secrets)}, nil
+	place, left := w.places.take(l)
+	return &attempt{
+		worker: w, lease: l, place: place, left: left, record: r, output: newOutput(spool, l.Secrets),
+	}, nil
 }
 
 // refuse reports a step that the worker has no means to run.
 func (w *worker) refuse(l *client.StepLease, why error) {
 	report := client.StepReport{State: failed, Reason: "the worker cannot run steps: " + why.Error(), ExitCode: -1}
-	if err := w.finish(w.delivery, l.LeaseRef, report); err != nil {
+	d := w.beginDelivery()
+	defer d.end()
+	d.bound()
+	if err := w.finish(d, l.LeaseRef, report); err != nil {
 		w.log.Error("cannot report a step", "step", l.Step, "error", err)
 	}
 }
@@ -95,14 +101,16 @@ func (w *worker) refuse(l *client.StepLease, why error) {
 func (a *attempt) follow() client.StepReport {
 	ctx, stop := context.WithCancelCause(a.running)
 	defer stop(nil)
-	renewing, stopRenewing := context.WithCancel(a.delivery)
+	d := a.beginDelivery()
+	defer d.end()
+	renewing, stopRenewing := context.WithCancel(d)
 	reports := make(chan client.StepReport, 1)
 	var beside sync.WaitGroup
 	var delivered error
 	beside.Go(func() { a.renew(renewing, stop) })
 	beside.Go(func() {
 		defer stopRenewing()
-		if delivered = a.deliver(a.delivery, a.record, a.output, reports); isStale(delivered) {
+		if delivered = a.deliver(d, a.record, a.output, reports); isStale(delivered) {
 			stop(errStale)
 		}
 	})
@@ -111,11 +119,12 @@ func (a *attempt) follow() client.StepReport {
 	if report.State != lost {
 		a.writeDown(report)
 	}
-	reports <- report
 	a.output.end(report.Reason)
-	a.tidy() // while the rest of the log travels
+	d.bound()
+	a.tidy() // while the rest of the log travels, and before the report makes the next step of the run come
+	reports <- report
 	beside.Wait()
-	a.settle(a.delivery, a.record, a.output, delivered)
+	a.settle(d, a.record, a.output, delivered)
 	return report
 }
 

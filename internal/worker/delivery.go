@@ -8,6 +8,33 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
+// delivery is the life of a step's delivery, which survives the worker's stop.
+type delivery struct {
+	context.Context
+	worker *worker
+	stop   context.CancelFunc
+	unbind func() bool
+}
+
+func (w *worker) beginDelivery() *delivery {
+	ctx, stop := context.WithCancel(context.WithoutCancel(w.running))
+	return &delivery{Context: ctx, worker: w, stop: stop, unbind: func() bool { return true }}
+}
+
+// bound has it survive the stop by StopLimit and no longer. The script has ended then.
+func (d *delivery) bound() {
+	d.unbind = context.AfterFunc(d.worker.running, func() {
+		if pauseFor(d, d.worker.StopLimit) == nil {
+			d.stop()
+		}
+	})
+}
+
+func (d *delivery) end() {
+	d.unbind()
+	d.stop()
+}
+
 // settle removes the record of a step whose log and report are accepted, or refused for good. Else the record waits
 // for the next worker.
 func (w *worker) settle(ctx context.Context, r *record, o *output, delivered error) {

@@ -58,7 +58,12 @@ func (w *worker) resume(r *record, o *output) {
 	reports := make(chan client.StepReport, 1)
 	reports <- report
 	w.log.Info("delivering a former worker's step", "run", r.Lease.Run, "step", r.Lease.Step, "state", report.State)
-	w.steps.Go(func() { w.settle(w.delivery, r, o, w.deliver(w.delivery, r, o, reports)) })
+	w.steps.Go(func() {
+		d := w.beginDelivery()
+		defer d.end()
+		d.bound()
+		w.settle(d, r, o, w.deliver(d, r, o, reports))
+	})
 }
 
 // each does something with everything in a folder.

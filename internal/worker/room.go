@@ -11,7 +11,7 @@ import (
 )
 
 // room is the place of one step on the disk: a fresh workspace, and beside it what the step needs but did not ask to
-// find among its files. Its path is that of the slot, the same for every step in it, because compilers' caches know
+// find among its files. Its path is that of its place, the same for every step in it, because compilers' caches know
 // files by their path.
 type room struct {
 	workspace string // the checkout; where the script runs
@@ -30,8 +30,8 @@ func roomIn(dir, pipeline string) room {
 	}
 }
 
-// furnish makes all but the workspace.
-func (r room) furnish() error {
+// open makes all but the workspace.
+func (r room) open() error {
 	if err := errors.Join(os.MkdirAll(r.temporary, 0o700), os.WriteFile(r.outputs, nil, 0o600)); err != nil {
 		return fmt.Errorf("make a workspace: %w", err)
 	}
