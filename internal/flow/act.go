@@ -9,6 +9,12 @@ import (
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
+// Act is what a person did: who, why, and what writes it into the audit in the same transaction.
+type Act struct {
+	By, Reason string
+	Record     func(*store.Tx) error
+}
+
 // act is one transaction of the conductor: its time, and who is to be woken once it is committed.
 type act struct {
 	*Conductor

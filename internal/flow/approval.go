@@ -5,6 +5,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/approval"
+	"github.com/towpath-cd/towpath/internal/store"
 )
 
 // ask makes the request of an approve step.
@@ -36,7 +37,7 @@ func (a *act) endApproval(id string, state towpath.ApprovalState) error {
 
 // Decide takes a person's decision. The intent is the digest of what the person was shown: where it is not the
 // request's, the decision is refused.
-func (c *Conductor) Decide(ctx context.Context, id, intent string, d towpath.Decision) (towpath.Approval, error) {
+func (c *Conductor) Decide(ctx context.Context, id, intent string, d towpath.Decision, record func(*store.Tx) error) (towpath.Approval, error) {
 	var decided towpath.Approval
 	err := c.update(ctx, func(a *act) error {
 		request, version, err := a.tx.Approval(id)
@@ -48,6 +49,9 @@ func (c *Conductor) Decide(ctx context.Context, id, intent string, d towpath.Dec
 			return err
 		}
 		if err := a.tx.SaveApproval(decided, version); err != nil {
+			return err
+		}
+		if err := record(a.tx); err != nil {
 			return err
 		}
 		a.ring(TopicRuns, TopicRun(decided.Run))

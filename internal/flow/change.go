@@ -33,6 +33,7 @@ type Wish struct {
 	Revision string // empty is the branch's tip
 	Pipeline string // empty is the project's only one
 	By       string
+	Record   func(*store.Tx) error // into the audit
 }
 
 // StartRun makes the runs that a person asks for, at once.
@@ -49,7 +50,7 @@ func (c *Conductor) StartRun(ctx context.Context, w Wish) ([]towpath.Run, error)
 		change.Revision = w.Revision
 	}
 	change.Trusted = change.Branch == project.DefaultBranch
-	recorded, err := c.record(ctx, change, c.newID())
+	recorded, err := c.record(ctx, change, c.newID(), w.Record)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +65,11 @@ func (c *Conductor) project(ctx context.Context, id string) (p towpath.Project, 
 	return p, err
 }
 
-func (c *Conductor) record(ctx context.Context, change towpath.Change, key string) (recorded store.RecordedChange, err error) {
+func (c *Conductor) record(ctx context.Context, change towpath.Change, key string, audit func(*store.Tx) error) (recorded store.RecordedChange, err error) {
 	err = c.store.Update(ctx, func(tx *store.Tx) error {
+		if err := audit(tx); err != nil {
+			return err
+		}
 		if _, err := tx.RecordChange(change, key); err != nil {
 			return err
 		}

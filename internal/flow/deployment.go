@@ -118,30 +118,30 @@ func (a *act) tellStep(e towpath.TellStep) error {
 }
 
 // Deploy makes a release the wish of an environment because a person says so.
-func (c *Conductor) Deploy(ctx context.Context, key string, release int, by, reason string) (towpath.Deployment, error) {
+func (c *Conductor) Deploy(ctx context.Context, key string, release int, by Act) (towpath.Deployment, error) {
 	id := c.newID()
-	return c.wish(ctx, key, id, func(a *act, e towpath.Environment) (towpath.EnvironmentEvent, error) {
+	return c.wish(ctx, key, id, by, func(a *act, e towpath.Environment) (towpath.EnvironmentEvent, error) {
 		r, err := a.tx.Release(e.Pipeline, release)
 		if err != nil {
 			return nil, err
 		}
 		return towpath.DeploymentRequested{At: a.at, Deployment: towpath.Deployment{
-			ID: id, Release: r.Ref(), Cause: towpath.CauseManual, By: by, Reason: reason,
+			ID: id, Release: r.Ref(), Cause: towpath.CauseManual, By: by.By, Reason: by.Reason,
 		}}, nil
 	})
 }
 
 // Rollback goes back: to the live release while another is the goal, else to the one that was live before.
-func (c *Conductor) Rollback(ctx context.Context, key, by, reason string) (towpath.Deployment, error) {
+func (c *Conductor) Rollback(ctx context.Context, key string, by Act) (towpath.Deployment, error) {
 	id := c.newID()
-	return c.wish(ctx, key, id, func(a *act, _ towpath.Environment) (towpath.EnvironmentEvent, error) {
-		return towpath.RollbackRequested{ID: id, By: by, Reason: reason, At: a.at}, nil
+	return c.wish(ctx, key, id, by, func(a *act, _ towpath.Environment) (towpath.EnvironmentEvent, error) {
+		return towpath.RollbackRequested{ID: id, By: by.By, Reason: by.Reason, At: a.at}, nil
 	})
 }
 
 // wish applies a person's wish for a deployment, and answers the deployment that it became or that it turned back. One
 // that policy refuses is an error.
-func (c *Conductor) wish(ctx context.Context, key, id string, event func(*act, towpath.Environment) (towpath.EnvironmentEvent, error)) (towpath.Deployment, error) {
+func (c *Conductor) wish(ctx context.Context, key, id string, by Act, event func(*act, towpath.Environment) (towpath.EnvironmentEvent, error)) (towpath.Deployment, error) {
 	var made towpath.Deployment
 	err := c.update(ctx, func(a *act) error {
 		before, _, err := a.tx.Environment(key)
@@ -158,8 +158,11 @@ func (c *Conductor) wish(ctx context.Context, key, id string, event func(*act, t
 			}
 		}
 		after, err := a.environmentHappens(key, e)
+		if err != nil {
+			return err
+		}
 		made = deploymentOf(after, id)
-		return err
+		return by.Record(a.tx)
 	})
 	return made, err
 }
@@ -178,15 +181,17 @@ func deploymentOf(e towpath.Environment, id string) towpath.Deployment {
 }
 
 // Change applies a person's act on an environment other than a deployment: promote, freeze, thaw, unpin.
-func (c *Conductor) Change(ctx context.Context, key string, event func(towpath.Environment) towpath.EnvironmentEvent) (towpath.Environment, error) {
+func (c *Conductor) Change(ctx context.Context, key string, record func(*store.Tx) error, event func(towpath.Environment) towpath.EnvironmentEvent) (towpath.Environment, error) {
 	var after towpath.Environment
 	err := c.update(ctx, func(a *act) error {
 		before, _, err := a.tx.Environment(key)
 		if err != nil {
 			return err
 		}
-		after, err = a.environmentHappens(key, event(before))
-		return err
+		if after, err = a.environmentHappens(key, event(before)); err != nil {
+			return err
+		}
+		return record(a.tx)
 	})
 	return after, err
 }

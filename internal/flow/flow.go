@@ -52,6 +52,7 @@ type Conductor struct {
 	changes      *loop
 	sweeper      *loop
 	started      time.Time
+	doing        notes // by environment's key
 }
 
 // New makes a conductor. It does nothing by itself before Start.

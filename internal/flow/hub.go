@@ -51,3 +51,24 @@ func TopicEnvironment(key string) string { return "environment/" + key }
 
 // TopicLog is rung when the log of an attempt grows.
 func TopicLog(run, step string) string { return "log/" + run + "/" + step }
+
+// notes are short texts by name that need not survive the process.
+type notes struct {
+	mu    sync.Mutex
+	texts map[string]string
+}
+
+func (n *notes) set(name, text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.texts == nil {
+		n.texts = map[string]string{}
+	}
+	n.texts[name] = text
+}
+
+func (n *notes) get(name string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.texts[name]
+}

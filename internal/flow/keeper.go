@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -111,49 +110,65 @@ func (a *act) keepOne(keeping *Keeping, e towpath.Environment, w towpath.Worker,
 // isHalfway says that a lease is worth a commit: it has run for half its time.
 func (a *act) isHalfway(expires time.Time) bool { return expires.Sub(a.at) < queue.LeaseTime/2 }
 
-// order gathers what a keeper needs: the environment, with the releases that it may have to place or to tell apart.
-func (a *act) order(e towpath.Environment) (Order, error) {
-	o := Order{Environment: e}
-	for _, ref := range []towpath.ReleaseRef{e.Goal, e.Live, e.Previous()} {
-		known := slices.ContainsFunc(o.Releases, func(r towpath.Release) bool { return r.Number == ref.Number })
-		if ref.Number == 0 || known {
-			continue
-		}
-		release, err := a.tx.Release(e.Pipeline, ref.Number)
-		if err != nil {
-			return o, err
-		}
-		o.Releases = append(o.Releases, release)
+// order gathers what a keeper needs.
+func (a *act) order(e towpath.Environment) (o Order, err error) {
+	o.Environment = e
+	if o.Releases, err = ReleasesOf(a.tx, e); err != nil {
+		return o, err
 	}
-	secrets, err := a.secrets.ForEnvironment(a.tx, e)
-	o.Secrets = secrets
+	o.Secrets, err = a.secrets.ForEnvironment(a.tx, e)
 	return o, err
 }
 
-// Observed takes what a keeper saw. CodeStale says that another keeps the environment.
-func (c *Conductor) Observed(ctx context.Context, key string, epoch towpath.Epoch, seen towpath.Observation) error {
-	return c.update(ctx, func(a *act) error {
-		e, _, err := a.tx.Environment(key)
+// ReleasesOf answers the releases that a keeper may have to place or to tell apart.
+func ReleasesOf(tx *store.Tx, e towpath.Environment) ([]towpath.Release, error) {
+	var found []towpath.Release
+	for _, ref := range []towpath.ReleaseRef{e.Goal, e.Live, e.Previous()} {
+		known := slices.ContainsFunc(found, func(r towpath.Release) bool { return r.Number == ref.Number })
+		if ref.Number == 0 || known {
+			continue
+		}
+		release, err := tx.Release(e.Pipeline, ref.Number)
 		if err != nil {
+			return nil, err
+		}
+		found = append(found, release)
+	}
+	return found, nil
+}
+
+// Observed takes what a keeper saw, and what it is doing, in words. CodeStale says that another keeps the environment.
+func (c *Conductor) Observed(ctx context.Context, key string, epoch towpath.Epoch, seen towpath.Observation, doing string) error {
+	return c.update(ctx, func(a *act) error {
+		if _, err := a.heldBy(key, epoch); err != nil {
 			return err
 		}
-		if e.Epoch != epoch {
-			return towpath.Errorf(towpath.CodeStale, "epoch %s is not the current one of %s", epoch, key)
-		}
 		seen.At = a.at
+		c.doing.set(key, doing)
 		a.ring(TopicEnvironments, TopicEnvironment(key))
 		return a.tx.SaveObservation(key, seen)
 	})
 }
 
-// KeeperHappens takes what a keeper did, and answers the order as it now is. An event that the environment is past
-// changes nothing: the order says what holds.
-func (c *Conductor) KeeperHappens(ctx context.Context, key string, event func(at time.Time) towpath.EnvironmentEvent) (Order, error) {
+// Doing answers what an environment's keeper said last that it is doing; empty where it waits.
+func (c *Conductor) Doing(key string) string { return c.doing.get(key) }
+
+func (a *act) heldBy(key string, epoch towpath.Epoch) (towpath.Environment, error) {
+	e, _, err := a.tx.Environment(key)
+	if err == nil && e.Epoch != epoch {
+		err = towpath.Errorf(towpath.CodeStale, "epoch %s is not the current one of %s", epoch, key)
+	}
+	return e, err
+}
+
+// KeeperHappens takes what a keeper did, nil where it has only seen something, and answers the order as it now is. An
+// event that the environment is past changes nothing: the order says what holds.
+func (c *Conductor) KeeperHappens(ctx context.Context, key string, epoch towpath.Epoch, event func(at time.Time) towpath.EnvironmentEvent) (Order, error) {
 	var order Order
 	err := c.update(ctx, func(a *act) error {
-		e, err := a.environmentHappens(key, event(a.at))
-		if towpath.CodeOf(err) == towpath.CodeConflict && !errors.Is(err, store.ErrConflict) {
-			e, _, err = a.tx.Environment(key)
+		e, err := a.heldBy(key, epoch)
+		if err == nil && event != nil && e.Refuses(event(a.at)) == nil {
+			e, err = a.environmentHappens(key, event(a.at))
 		}
 		if err != nil {
 			return err

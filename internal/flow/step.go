@@ -106,6 +106,18 @@ func (a *act) failUnstarted(lease towpath.Lease, cause error) error {
 	return err
 }
 
+// UsedBy answers the artifacts that an attempt which is leased may read.
+func (c *Conductor) UsedBy(ctx context.Context, l towpath.Lease) (used []towpath.Artifact, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		run, _, err := tx.Run(l.Run)
+		if step, ok := run.Step(l.Step); err == nil && ok {
+			used = usedBy(run, step)
+		}
+		return err
+	})
+	return used, err
+}
+
 func usedBy(run towpath.Run, step towpath.Step) []towpath.Artifact {
 	var used []towpath.Artifact
 	for _, name := range step.Script.Uses {
@@ -204,11 +216,13 @@ func isRepeated(run towpath.Run, e towpath.StepReported) bool {
 }
 
 // Cancel stops a run. Steps that run are interrupted; a deployment that is under way goes on to its end.
-func (c *Conductor) Cancel(ctx context.Context, run, by string) (towpath.Run, error) {
+func (c *Conductor) Cancel(ctx context.Context, run string, by Act) (towpath.Run, error) {
 	var after towpath.Run
 	err := c.update(ctx, func(a *act) (err error) {
-		after, err = a.runHappens(run, towpath.CancelRequested{By: by, At: a.at})
-		return err
+		if after, err = a.runHappens(run, towpath.CancelRequested{By: by.By, At: a.at}); err != nil {
+			return err
+		}
+		return by.Record(a.tx)
 	})
 	return after, err
 }

@@ -10,7 +10,7 @@ type Secret struct {
 	Project      string // project's ID
 	Name         string
 	Sealed       []byte
-	Environments []string // names; empty is steps outside every environment
+	Environments []string // names; empty is steps only
 	Branches     []string // globs; empty is protected branches
 	SetAt        time.Time
 }

@@ -52,3 +52,15 @@ func scanSession(r row) (Session, error) {
 	s.CreatedAt, s.ExpiresAt = moment(created), moment(expires)
 	return s, err
 }
+
+// DeleteOtherSessions ends every session of an account but one.
+func (tx *Tx) DeleteOtherSessions(account, hash string) error {
+	_, err := tx.exec("DELETE FROM sessions WHERE account = ? AND hash <> ?", account, hash)
+	return err
+}
+
+// HasSession says whether an account has any session, also one that has expired but was not forgotten yet.
+func (tx *Tx) HasSession(account string) (bool, error) {
+	n, err := one(tx, nil, number, "SELECT COUNT(*) FROM sessions WHERE account = ?", account)
+	return n > 0, err
+}
