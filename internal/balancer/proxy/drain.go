@@ -26,10 +26,7 @@ func isUnreached(err error) bool {
 
 // drain waits for the requests and leaves the streams alone: those have a clock of their own, and the proxy's own drain
 // would run both.
-func (d *Driver) drain(ctx context.Context, epoch control.Epoch, o deploy.Drain) (deploy.Receipt, error) {
-	if err := d.hand.Claim(ctx, epoch, d.route.Name); err != nil {
-		return deploy.Receipt{}, explain(err)
-	}
+func (d *Driver) drain(ctx context.Context, o deploy.Drain) (deploy.Receipt, error) {
 	began := time.Now()
 	for pace := quickPace; ; pace = min(pace*3/2, slowPace) {
 		left, err := d.inFlight(ctx, o.Instances)
