@@ -24,6 +24,8 @@ type (
 	}
 	// AskApproval asks the people of an approve step.
 	AskApproval struct{ Run, Step string }
+	// AnnounceApproval tells the people who may decide.
+	AnnounceApproval struct{ Approval string } // ID
 	// WithdrawApproval takes the request back.
 	WithdrawApproval struct{ Run, Step string }
 	// RequestDeployment makes a release of the run the wish of an environment.
@@ -63,6 +65,9 @@ func (e StopStep) Key() string { return fmt.Sprintf("stop/%s/%s/%d", e.Run, e.St
 
 // Key implements Effect.
 func (e AskApproval) Key() string { return "ask/" + e.Run + "/" + e.Step }
+
+// Key implements Effect.
+func (e AnnounceApproval) Key() string { return "announce/approval/" + e.Approval }
 
 // Key implements Effect.
 func (e WithdrawApproval) Key() string { return "unask/" + e.Run + "/" + e.Step }

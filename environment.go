@@ -39,6 +39,7 @@ type Environment struct {
 
 	Idle         map[string]time.Time // by instance's ID: since when it has been without traffic
 	StandbyUntil time.Time            // until when the releases before the live one stay ready
+	LastInstance int                  // highest serial that an instance ever had here
 }
 
 // KeeperLease is the right of a worker to perform in an environment.

@@ -65,9 +65,10 @@ type GoalFailed struct {
 
 // TrafficObserved names the instances that get no new traffic, so that each one's time without it can be told.
 type TrafficObserved struct {
-	Epoch Epoch
-	Idle  []string // instances' IDs
-	At    time.Time
+	Epoch        Epoch
+	Idle         []string // instances' IDs
+	LastInstance int      // highest serial among all the instances that were seen
+	At           time.Time
 }
 
 // KeeperLeased gives the environment to a worker, or renews its lease.
@@ -248,6 +249,7 @@ func (e TrafficObserved) apply(t *environmentTransition) {
 		}
 	}
 	t.environment.Idle = idle
+	t.environment.LastInstance = max(t.environment.LastInstance, e.LastInstance)
 }
 
 func (e KeeperLeased) refusedBy(env Environment) error {

@@ -1,6 +1,9 @@
 package towpath
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Observation is what the drivers see of an environment at one moment. A field whose Known is false could not be
 // read: the planner takes the worst case.
@@ -20,8 +23,14 @@ const (
 	InstanceRunning InstanceState = "running" // its process runs
 	InstanceFailing InstanceState = "failing" // it ended and is being started again
 	InstanceStopped InstanceState = "stopped" // it was stopped; its files are still there
+	InstanceGone    InstanceState = "gone"    // the target has nothing of it; only the balancer still knows it
 	InstanceUnknown InstanceState = "unknown" // the target could not say
 )
+
+// InstanceStates lists every state.
+var InstanceStates = []InstanceState{
+	InstancePlaced, InstanceRunning, InstanceFailing, InstanceStopped, InstanceGone, InstanceUnknown,
+}
 
 // Health is what the probe says of an instance.
 type Health string
@@ -35,14 +44,36 @@ const (
 
 // Instance is one running copy of a release, in a slot of the target.
 type Instance struct {
-	ID      string // unique in the environment, for ever
+	ID      string // unique in the environment, for ever (InstanceID)
 	Release int
 	State   InstanceState
 	Address string // host:port
 	Health  Health
-	Problem string  // the probe's last answer, or why it is failing
-	Traffic Traffic // zero value where there is no balancer, with Known set
-	Since   time.Time
+	Problem string    // the probe's last answer, or why it is failing
+	Traffic Traffic   // zero value where there is no balancer, with Known set
+	Since   time.Time // since when it has been in its State
+}
+
+// InstanceID names an instance: "r42-7". Serials rise in an environment, so that no instance has the name of an earlier
+// one, also of the same release.
+func InstanceID(release, serial int) string { return fmt.Sprintf("r%d-%d", release, serial) }
+
+// ParseInstanceID answers what InstanceID was made from; zeros for an ID that it did not make.
+func ParseInstanceID(id string) (release, serial int) {
+	if _, err := fmt.Sscanf(id, "r%d-%d", &release, &serial); err != nil || InstanceID(release, serial) != id {
+		return 0, 0
+	}
+	return release, serial
+}
+
+// LastInstance answers the highest serial among the instances.
+func (o Observation) LastInstance() int {
+	last := 0
+	for _, i := range o.Instances {
+		_, serial := ParseInstanceID(i.ID)
+		last = max(last, serial)
+	}
+	return last
 }
 
 // Traffic is the balancer's view of one instance.

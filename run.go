@@ -30,18 +30,20 @@ func (s RunState) IsFinal() bool { return s != RunRunning }
 
 // Run is a pipeline at one revision, on its way through its steps. Its graph is frozen when it is made.
 type Run struct {
-	ID          string
-	Project     string // project's ID
-	Pipeline    string
-	Number      int // counts from 1 in its pipeline, in the order in which changes were seen
-	Change      Change
-	Concurrency Concurrency
-	State       RunState
-	Reason      string   // why it ended so, for people
-	Stopping    RunState // RunCanceled or RunSuperseded while steps that run are still ending; else empty
-	Steps       []Step   // in the order of the file
-	CreatedAt   time.Time
-	FinishedAt  time.Time
+	ID           string
+	Project      string // project's ID
+	Pipeline     string
+	Number       int // counts from 1 in its pipeline, in the order in which changes were seen
+	Change       Change
+	Concurrency  Concurrency
+	Environments []EnvironmentDefinition // as the file has them at this revision
+	Alerts       map[AlertKind][]string
+	State        RunState
+	Reason       string   // why it ended so, for people
+	Stopping     RunState // RunCanceled or RunSuperseded while steps that run are still ending; else empty
+	Steps        []Step   // in the order of the file
+	CreatedAt    time.Time
+	FinishedAt   time.Time
 }
 
 // NewRun makes a run of a pipeline. Nothing is ready before the event RunStarted.
@@ -52,7 +54,7 @@ func NewRun(id, project string, number int, p Pipeline, c Change) Run {
 	}
 	return Run{
 		ID: id, Project: project, Pipeline: p.Name, Number: number, Change: c,
-		Concurrency: p.Concurrency, State: RunRunning, Steps: steps,
+		Concurrency: p.Concurrency, Environments: p.Environments, Alerts: p.Alerts, State: RunRunning, Steps: steps,
 	}
 }
 
@@ -63,6 +65,11 @@ func (r Run) Step(name string) (Step, bool) {
 		return Step{}, false
 	}
 	return r.Steps[i], true
+}
+
+// Environment answers the definition of an environment as it is at the run's revision.
+func (r Run) Environment(name string) (EnvironmentDefinition, bool) {
+	return Pipeline{Environments: r.Environments}.Environment(name)
 }
 
 // IsDeploying says that a deployment of the run is under way: nothing stops it from outside.

@@ -1,0 +1,29 @@
+# The two to know: make test, make demo.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.PHONY: bench build cross demo fmt generate generated golangci lint packages shop test test-big test-short vet
+
+export GOFLAGS ?= -buildvcs=false
+TOOLS     := $(CURDIR)/tools/go.mod
+GOLANGCI  := go tool -modfile=$(TOOLS) golangci-lint
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+GENERATED := '*_templ.go' '*.schema.json'
+
+build: ; go build -trimpath -ldflags='-s -w' -o bin/towpath ./cmd/towpath
+demo: ; go run ./cmd/towpath demo
+
+test: packages shop ; go test -race -timeout 20m ./...
+test-short: ; go test -short -timeout 2m ./...
+test-big: packages shop ; go test -race -timeout 80m -tags big ./...
+shop: ; cd examples/shop && go vet ./... && go test -timeout 2m ./...
+packages: ; .ci/install
+bench: ; go run ./bench --page docs/benchmarks.md
+
+lint: generated vet golangci cross
+vet: ; go vet ./...
+golangci: ; $(GOLANGCI) run ./... && cd examples/shop && $(GOLANGCI) run ./...
+cross: ; for p in $(PLATFORMS); do echo $$p; GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go build -o /dev/null ./cmd/towpath; done
+
+generate: ; go tool -modfile=$(TOOLS) templ generate && go generate ./...
+generated: generate ; git diff --exit-code -- $(GENERATED) && ! git ls-files --others --exclude-standard -- $(GENERATED) | grep .
+fmt: ; $(GOLANGCI) fmt ./...

@@ -1,0 +1,167 @@
+package client
+
+import (
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Environment is a place where one release of a pipeline is live.
+type Environment struct {
+	Key         string       `json:"key"` // "pipeline/name"
+	Project     string       `json:"project"`
+	Pipeline    string       `json:"pipeline"`
+	Name        string       `json:"name"`
+	URL         string       `json:"url,omitempty"`
+	Version     int          `json:"version"` // of its definition
+	Strategy    string       `json:"strategy"`
+	Live        *Release     `json:"live,omitempty"`
+	Goal        *Release     `json:"goal,omitempty"`
+	Previous    *Release     `json:"previous,omitempty"`
+	LiveAt      time.Time    `json:"live_at,omitzero"`
+	Deployment  *Deployment  `json:"deployment,omitempty"`
+	Queue       []Deployment `json:"queue,omitempty"`
+	Pin         string       `json:"pin,omitempty"`        // why it is pinned
+	Freeze      string       `json:"freeze,omitempty"`     // why it is frozen
+	Halted      string       `json:"halted,omitempty"`     // why nothing is done by itself
+	Keeper      string       `json:"keeper,omitempty"`     // worker's name
+	Unattended  time.Time    `json:"unattended,omitzero"`  // since when it has no keeper
+	Doing       string       `json:"doing,omitempty"`      // what the keeper does now, in words
+	Instances   []Instance   `json:"instances,omitempty"`  // as last observed
+	ObservedAt  time.Time    `json:"observed_at,omitzero"` //
+	StandbyTill time.Time    `json:"standby_until,omitzero"`
+}
+
+// Release is a set of artifacts with their configuration.
+type Release struct {
+	Number    int        `json:"number"`
+	Run       int        `json:"run,omitempty"` // number
+	Revision  string     `json:"revision"`
+	Title     string     `json:"title"`
+	Author    string     `json:"author,omitempty"`
+	Artifacts []Artifact `json:"artifacts,omitempty"`
+	CreatedAt time.Time  `json:"created_at,omitzero"`
+}
+
+// Instance is one running copy of a release.
+type Instance struct {
+	ID       string `json:"id"`
+	Release  int    `json:"release"`
+	State    string `json:"state"`
+	Address  string `json:"address"`
+	Health   string `json:"health"`
+	Problem  string `json:"problem,omitempty"`
+	Weight   int    `json:"weight"`
+	Requests int    `json:"requests"`
+	Streams  int    `json:"streams"`
+}
+
+// Deployment is a release's way into an environment.
+type Deployment struct {
+	ID          string    `json:"id"`
+	Environment string    `json:"environment"`
+	Release     int       `json:"release"`
+	From        int       `json:"from,omitempty"`
+	Cause       string    `json:"cause"` // run, manual or rollback
+	By          string    `json:"by"`
+	Reason      string    `json:"reason,omitempty"`
+	State       string    `json:"state"` // waiting, running, returning, live, returned, halted, refused or withdrawn
+	Outcome     string    `json:"outcome,omitempty"`
+	RequestedAt time.Time `json:"requested_at"`
+	BeganAt     time.Time `json:"began_at,omitzero"`
+	EndedAt     time.Time `json:"ended_at,omitzero"`
+}
+
+// IsFinal says that nothing more will happen to the deployment.
+func (d Deployment) IsFinal() bool {
+	return d.State != "waiting" && d.State != "running" && d.State != "returning"
+}
+
+// Plan is the forecast of what would be done.
+type Plan struct {
+	Environment string   `json:"environment"`
+	Live        int      `json:"live"`
+	Goal        int      `json:"goal"`
+	Text        string   `json:"text"` // as people read it
+	Operations  []string `json:"operations"`
+	Downtime    string   `json:"downtime,omitempty"` // empty is none
+}
+
+// Deploy asks for a release by number.
+type Deploy struct {
+	Release int    `json:"release"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// Reasoned is an act whose reason is recorded.
+type Reasoned struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// Environments answers those that the caller may see.
+func (c *Client) Environments(ctx context.Context) ([]Environment, error) {
+	return get[[]Environment](ctx, c, "/api/v1/environments", nil)
+}
+
+// Environment answers one. Its key is "pipeline/name".
+func (c *Client) Environment(ctx context.Context, key string) (Environment, error) {
+	return get[Environment](ctx, c, environmentPath(key, ""), nil)
+}
+
+// Plan answers what deploying a release would do now; 0 is what the environment does for its present goal.
+func (c *Client) Plan(ctx context.Context, key string, release int) (Plan, error) {
+	query := url.Values{}
+	if release > 0 {
+		query.Set("release", strconv.Itoa(release))
+	}
+	return get[Plan](ctx, c, environmentPath(key, "/plan"), query)
+}
+
+// Deploy makes a release the goal.
+func (c *Client) Deploy(ctx context.Context, key string, d Deploy) (Deployment, error) {
+	return post[Deployment](ctx, c, environmentPath(key, "/deploy"), d)
+}
+
+// Rollback goes back: to the live release while another is the goal, else to the one before.
+func (c *Client) Rollback(ctx context.Context, key, reason string) (Deployment, error) {
+	return post[Deployment](ctx, c, environmentPath(key, "/rollback"), Reasoned{Reason: reason})
+}
+
+// Promote lets the traffic move where the strategy waits for a person.
+func (c *Client) Promote(ctx context.Context, key string) (Environment, error) {
+	return post[Environment](ctx, c, environmentPath(key, "/promote"), nil)
+}
+
+// Freeze stops deployments; Thaw ends it. Rollbacks go on.
+func (c *Client) Freeze(ctx context.Context, key, reason string) (Environment, error) {
+	return post[Environment](ctx, c, environmentPath(key, "/freeze"), Reasoned{Reason: reason})
+}
+
+// Thaw ends a freeze.
+func (c *Client) Thaw(ctx context.Context, key string) (Environment, error) {
+	return post[Environment](ctx, c, environmentPath(key, "/thaw"), nil)
+}
+
+// Unpin lifts the pin that a rollback left.
+func (c *Client) Unpin(ctx context.Context, key string) (Environment, error) {
+	return post[Environment](ctx, c, environmentPath(key, "/unpin"), nil)
+}
+
+// Deployments answers an environment's, newest first, at most 50.
+func (c *Client) Deployments(ctx context.Context, key string) ([]Deployment, error) {
+	return get[[]Deployment](ctx, c, environmentPath(key, "/deployments"), nil)
+}
+
+// Releases answers those of an environment's pipeline, newest first, at most 50.
+func (c *Client) Releases(ctx context.Context, key string) ([]Release, error) {
+	return get[[]Release](ctx, c, environmentPath(key, "/releases"), nil)
+}
+
+// FollowEnvironment calls see with the environment each time it changes, until see answers an error.
+func (c *Client) FollowEnvironment(ctx context.Context, key string, see func(Environment) error) error {
+	return follow(ctx, c, environmentPath(key, "/events"), see)
+}
+
+// environmentPath takes a key, "pipeline/name", which is two parts of the path.
+func environmentPath(key, what string) string { return "/api/v1/environments/" + key + what }

@@ -1,0 +1,75 @@
+package client
+
+import (
+	"context"
+	"time"
+)
+
+// Project is a repository that the server watches.
+type Project struct {
+	ID            string    `json:"id"`
+	Name          string    `json:"name"`
+	URL           string    `json:"url"`
+	DefaultBranch string    `json:"default_branch"`
+	Pipelines     []string  `json:"pipelines,omitempty"`
+	Poll          float64   `json:"poll"` // seconds; 0 is never
+	Paused        bool      `json:"paused,omitempty"`
+	CreatedAt     time.Time `json:"created_at"`
+}
+
+// NewProject asks for a repository to be watched. The name may be empty: the URL's last part is taken.
+type NewProject struct {
+	URL  string  `json:"url"`
+	Name string  `json:"name,omitempty"`
+	Poll float64 `json:"poll,omitempty"` // seconds; 0 is the server's default
+}
+
+// Projects answers those that the caller may see.
+func (c *Client) Projects(ctx context.Context) ([]Project, error) {
+	return get[[]Project](ctx, c, "/api/v1/projects", nil)
+}
+
+// Project answers one, by name.
+func (c *Client) Project(ctx context.Context, name string) (Project, error) {
+	return get[Project](ctx, c, "/api/v1/projects/"+escape(name), nil)
+}
+
+// AddProject watches a repository from now on.
+func (c *Client) AddProject(ctx context.Context, p NewProject) (Project, error) {
+	return post[Project](ctx, c, "/api/v1/projects", p)
+}
+
+// ChangeProject sets Paused and Poll.
+func (c *Client) ChangeProject(ctx context.Context, p Project) (Project, error) {
+	return put[Project](ctx, c, "/api/v1/projects/"+escape(p.Name), p)
+}
+
+// RemoveProject stops watching; runs and logs go with it, and what is deployed stays as it is.
+func (c *Client) RemoveProject(ctx context.Context, name string) error {
+	return remove(ctx, c, "/api/v1/projects/"+escape(name))
+}
+
+// Secrets answers the names of a project's secrets; their values are never read back.
+func (c *Client) Secrets(ctx context.Context, project string) ([]Secret, error) {
+	return get[[]Secret](ctx, c, "/api/v1/projects/"+escape(project, "secrets"), nil)
+}
+
+// Secret is a value that steps and environments may be given.
+type Secret struct {
+	Name         string    `json:"name"`
+	Value        string    `json:"value,omitempty"`        // written, never answered
+	Environments []string  `json:"environments,omitempty"` // names; empty is steps, wherever they stand, but no instances
+	Branches     []string  `json:"branches,omitempty"`     // globs; empty is protected branches
+	UpdatedAt    time.Time `json:"updated_at,omitzero"`
+}
+
+// PutSecret writes a secret, new or again.
+func (c *Client) PutSecret(ctx context.Context, project string, s Secret) error {
+	_, err := put[struct{}](ctx, c, "/api/v1/projects/"+escape(project, "secrets", s.Name), s)
+	return err
+}
+
+// RemoveSecret forgets a secret.
+func (c *Client) RemoveSecret(ctx context.Context, project, name string) error {
+	return remove(ctx, c, "/api/v1/projects/"+escape(project, "secrets", name))
+}

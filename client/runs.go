@@ -1,0 +1,166 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Run is a pipeline at one revision.
+type Run struct {
+	ID         string    `json:"id"`
+	Project    string    `json:"project"` // name
+	Pipeline   string    `json:"pipeline"`
+	Number     int       `json:"number"`
+	State      string    `json:"state"` // running, passed, failed, canceled or superseded
+	Reason     string    `json:"reason,omitempty"`
+	Branch     string    `json:"branch"`
+	Revision   string    `json:"revision"`
+	Title      string    `json:"title"` // first line of the commit message
+	Author     string    `json:"author"`
+	Trigger    string    `json:"trigger"`
+	Steps      []Step    `json:"steps,omitempty"`
+	CreatedAt  time.Time `json:"created_at"`
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+}
+
+// Step is a step of a run.
+type Step struct {
+	Name       string     `json:"name"`
+	Kind       string     `json:"kind"`  // build, test, run, approve or deploy
+	State      string     `json:"state"` // pending, queued, running, waiting, passed, failed, skipped or canceled
+	Reason     string     `json:"reason,omitempty"`
+	Needs      []string   `json:"needs,omitempty"`
+	Attempt    int        `json:"attempt,omitempty"`
+	Worker     string     `json:"worker,omitempty"` // name
+	ExitCode   int        `json:"exit_code,omitempty"`
+	Artifacts  []Artifact `json:"artifacts,omitempty"`
+	Release    int        `json:"release,omitempty"`
+	Deployment string     `json:"deployment,omitempty"`
+	ReadyAt    time.Time  `json:"ready_at,omitzero"`
+	StartedAt  time.Time  `json:"started_at,omitzero"`
+	FinishedAt time.Time  `json:"finished_at,omitzero"`
+}
+
+// RunFilter narrows a list of runs; zero values do not.
+type RunFilter struct {
+	Project, Pipeline, Branch, State string
+	Before                           int // number of a run of the one pipeline
+	Limit                            int // 50 where it is 0, at most 500
+}
+
+// StartRun asks for a run of a branch's tip or of one revision.
+type StartRun struct {
+	Branch   string `json:"branch,omitempty"`   // empty is the default branch
+	Revision string `json:"revision,omitempty"` // empty is the branch's tip
+	Pipeline string `json:"pipeline,omitempty"` // empty is the project's only one
+}
+
+// Runs answers runs, newest first.
+func (c *Client) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
+	query := url.Values{}
+	for name, value := range map[string]string{
+		"project": f.Project, "pipeline": f.Pipeline, "branch": f.Branch, "state": f.State,
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	for name, value := range map[string]int{"before": f.Before, "limit": f.Limit} {
+		if value > 0 {
+			query.Set(name, strconv.Itoa(value))
+		}
+	}
+	return get[[]Run](ctx, c, "/api/v1/runs", query)
+}
+
+// Run answers one run of a pipeline.
+func (c *Client) Run(ctx context.Context, pipeline string, number int) (Run, error) {
+	return get[Run](ctx, c, runPath(pipeline, number), nil)
+}
+
+// StartRun starts a run by hand.
+func (c *Client) StartRun(ctx context.Context, project string, s StartRun) (Run, error) {
+	return post[Run](ctx, c, "/api/v1/projects/"+escape(project, "runs"), s)
+}
+
+// CancelRun stops a run. A deployment that is under way goes on to its end.
+func (c *Client) CancelRun(ctx context.Context, pipeline string, number int) (Run, error) {
+	return post[Run](ctx, c, runPath(pipeline, number)+"/cancel", nil)
+}
+
+// Log answers a step's log from an offset on, in bytes. With follow it goes on until the step has ended. The caller
+// closes it.
+func (c *Client) Log(ctx context.Context, l LogQuery) (io.ReadCloser, error) {
+	query := url.Values{"offset": {strconv.FormatInt(l.Offset, 10)}}
+	if l.Attempt > 0 {
+		query.Set("attempt", strconv.Itoa(l.Attempt))
+	}
+	if l.Follow {
+		query.Set("follow", "true")
+	}
+	path := runPath(l.Pipeline, l.Run) + "/steps/" + escape(l.Step) + "/log?" + query.Encode()
+	response, err := c.send(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+// LogQuery names a log, or a part of it.
+type LogQuery struct {
+	Pipeline string
+	Run      int
+	Step     string
+	Attempt  int   // 0 is the current one
+	Offset   int64 // bytes
+	Follow   bool
+}
+
+// FollowRun calls see with the run each time it changes, from now until it has ended or see answers an error.
+func (c *Client) FollowRun(ctx context.Context, pipeline string, number int, see func(Run) error) error {
+	return follow(ctx, c, runPath(pipeline, number)+"/events", see)
+}
+
+// follow reads a stream of server-sent events, each a JSON document.
+func follow[T any](ctx context.Context, c *Client, path string, see func(T) error) error {
+	response, err := c.send(ctx, http.MethodGet, path, "", nil)
+	if err != nil {
+		return err
+	}
+	defer drain(response.Body)
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		data, ok := strings.CutPrefix(lines.Text(), "data: ")
+		if !ok {
+			continue
+		}
+		if err := decodeEvent(data, see); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return unreachable(c.base, err)
+	}
+	return nil
+}
+
+func runPath(pipeline string, number int) string {
+	return fmt.Sprintf("/api/v1/pipelines/%s/runs/%d", escape(pipeline), number)
+}
+
+func decodeEvent[T any](data string, see func(T) error) error {
+	var document T
+	if err := json.Unmarshal([]byte(data), &document); err != nil {
+		return fmt.Errorf("read an event: %w", err)
+	}
+	return see(document)
+}

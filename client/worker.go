@@ -1,0 +1,250 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// Registration is a worker that introduces itself. The token is used up by it.
+type Registration struct {
+	Token   string   `json:"token"`
+	Machine string   `json:"machine"` // kept in the worker's data folder: the same machine stays the same worker
+	Name    string   `json:"name"`
+	OS      string   `json:"os"`   // GOOS
+	Arch    string   `json:"arch"` // GOARCH
+	Labels  []string `json:"labels,omitempty"`
+	Slots   int      `json:"slots"` // steps at a time
+	Version string   `json:"version"`
+}
+
+// Registered is the worker's own key, shown with every later call.
+type Registered struct {
+	Worker string `json:"worker"` // ID
+	Key    string `json:"key"`
+}
+
+// StepLease is an attempt of a step, with all that is needed to run it.
+type StepLease struct {
+	LeaseRef
+	Kind        string            `json:"kind"` // build, test or run
+	Project     string            `json:"project"`
+	Pipeline    string            `json:"pipeline"`
+	RunNumber   int               `json:"run_number"`
+	Repository  string            `json:"repository"` // URL; never holds a credential
+	Revision    string            `json:"revision"`
+	Branch      string            `json:"branch"`
+	Author      string            `json:"author"`
+	AuthorEmail string            `json:"author_email"`
+	Message     string            `json:"message"`
+	Trusted     bool              `json:"trusted"` // of a protected branch
+	Script      string            `json:"script"`
+	Shell       string            `json:"shell,omitempty"`
+	Env         map[string]string `json:"env,omitempty"`     // the file's own
+	Outputs     map[string]string `json:"outputs,omitempty"` // TOWPATH_OUT_… of the steps it needs
+	Secrets     map[string]string `json:"secrets,omitempty"`
+	Clean       bool              `json:"clean,omitempty"`
+	Environment string            `json:"environment,omitempty"` // nearest deployment before this step
+	URL         string            `json:"url,omitempty"`         // of that environment
+	Uses        []Artifact        `json:"uses,omitempty"`
+	Keeps       []string          `json:"keeps,omitempty"` // paths whose trees are kept
+	Platform    string            `json:"platform,omitempty"`
+	Timeout     float64           `json:"timeout"` // seconds
+	Expires     time.Time         `json:"expires"`
+	RenewEvery  float64           `json:"renew_every"` // seconds
+}
+
+// LeaseRef names an attempt; every call about it carries it.
+type LeaseRef struct {
+	Run     string `json:"run"`
+	Step    string `json:"step"`
+	Attempt int    `json:"attempt"`
+}
+
+func (l LeaseRef) path(what string) string {
+	return fmt.Sprintf("/api/v1/worker/leases/%s/%d/%s", escape(l.Run, l.Step), l.Attempt, what)
+}
+
+// Artifact names a tree of files.
+type Artifact struct {
+	Step     string `json:"step"`
+	Digest   string `json:"digest"`
+	Path     string `json:"path"`
+	Platform string `json:"platform"`
+	Files    int    `json:"files"`
+	Size     int64  `json:"size"`
+}
+
+// Renewal is the server's answer to a renewal.
+type Renewal struct {
+	Expires time.Time `json:"expires"`
+	Stop    bool      `json:"stop"` // the attempt has to end
+	Reason  string    `json:"reason,omitempty"`
+}
+
+// StepReport is the worker's last word on an attempt.
+type StepReport struct {
+	State     string            `json:"state"` // passed, failed or canceled
+	Reason    string            `json:"reason,omitempty"`
+	ExitCode  int               `json:"exit_code"`
+	Outputs   map[string]string `json:"outputs,omitempty"`
+	Artifacts []Artifact        `json:"artifacts,omitempty"`
+	LogSize   int64             `json:"log_size"` // bytes; the log has to be there before the report
+}
+
+// LogOffset is how many bytes of a log the server holds durably.
+type LogOffset struct {
+	Offset int64 `json:"offset"`
+}
+
+// Register makes this machine a worker.
+func (c *Client) Register(ctx context.Context, r Registration) (Registered, error) {
+	return post[Registered](ctx, c, "/api/v1/worker/register", r)
+}
+
+// Lease waits up to the server's long-poll time (20 s) for a step. It answers nil when there was none.
+func (c *Client) Lease(ctx context.Context, version string) (*StepLease, error) {
+	return post[*StepLease](ctx, c, "/api/v1/worker/lease", map[string]string{"version": version})
+}
+
+// Renew keeps a lease. Code stale: the attempt is no longer this worker's, and has to end.
+func (c *Client) Renew(ctx context.Context, l LeaseRef) (Renewal, error) {
+	return post[Renewal](ctx, c, l.path("renew"), nil)
+}
+
+// AppendLog adds bytes at an offset. The same bytes at the same offset are taken once; the answer is what the server
+// holds, from where to go on.
+func (c *Client) AppendLog(ctx context.Context, l LeaseRef, offset int64, body io.Reader) (int64, error) {
+	response, err := c.send(ctx, http.MethodPost, l.path(fmt.Sprintf("log?offset=%d", offset)), "text/plain", body)
+	if err != nil {
+		return 0, err
+	}
+	out, err := decode[LogOffset](c, response)
+	return out.Offset, err
+}
+
+// Finish reports the attempt's end. It may be called again with the same report.
+func (c *Client) Finish(ctx context.Context, l LeaseRef, r StepReport) error {
+	_, err := post[struct{}](ctx, c, l.path("finish"), r)
+	return err
+}
+
+// ArtifactsOfLease reaches the artifacts that an attempt uses and keeps.
+func (c *Client) ArtifactsOfLease(l LeaseRef) Artifacts {
+	return Artifacts{client: c, path: func(what string) string { return l.path("artifacts/" + what) }}
+}
+
+// Artifacts moves trees between a worker and the server. The formats of manifests and packs are package artifact's.
+type Artifacts struct {
+	client *Client
+	path   func(string) string
+}
+
+// Missing answers which of the digests the server does not hold.
+func (a Artifacts) Missing(ctx context.Context, digests []string) ([]string, error) {
+	return post[[]string](ctx, a.client, a.path("missing"), digests)
+}
+
+// PutPack sends blobs as a pack.
+func (a Artifacts) PutPack(ctx context.Context, pack io.Reader) error {
+	return a.upload(ctx, http.MethodPost, "packs", pack)
+}
+
+// PutManifest sends a manifest whose blobs the server holds.
+func (a Artifacts) PutManifest(ctx context.Context, digest string, manifest io.Reader) error {
+	return a.upload(ctx, http.MethodPut, "manifests/"+escape(digest), manifest)
+}
+
+func (a Artifacts) upload(ctx context.Context, method, what string, body io.Reader) error {
+	response, err := a.client.send(ctx, method, a.path(what), "application/octet-stream", body)
+	if err != nil {
+		return err
+	}
+	drain(response.Body)
+	return nil
+}
+
+// Manifest answers a manifest. The caller closes it.
+func (a Artifacts) Manifest(ctx context.Context, digest string) (io.ReadCloser, error) {
+	response, err := a.client.send(ctx, http.MethodGet, a.path("manifests/"+escape(digest)), "", nil)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+// Pack answers the blobs of a manifest as a pack. The caller closes it.
+func (a Artifacts) Pack(ctx context.Context, manifestDigest string) (io.ReadCloser, error) {
+	response, err := a.client.send(ctx, http.MethodGet, a.path("packs/"+escape(manifestDigest)), "", nil)
+	if err != nil {
+		return nil, err
+	}
+	return response.Body, nil
+}
+
+// KeepRequest says what a worker keeps and knows already, so that the answer holds only what is new.
+type KeepRequest struct {
+	Holder  string    `json:"holder"` // new each time the worker starts
+	Kept    []Keeping `json:"kept,omitempty"`
+	Leaving []string  `json:"leaving,omitempty"` // keys of environments that the worker gives back
+}
+
+// Keeping is one environment that the worker keeps.
+type Keeping struct {
+	Environment string        `json:"environment"` // key
+	Serial      int           `json:"serial"`      // of the order it has
+	Observed    towpath.Epoch `json:"observed"`    // highest that targets have seen
+}
+
+// KeepAnswer is the worker's environments.
+type KeepAnswer struct {
+	Orders  []KeeperOrder `json:"orders,omitempty"` // new environments, and those with something new to do
+	Lost    []string      `json:"lost,omitempty"`   // keys of environments that the worker keeps no longer
+	Expires time.Time     `json:"expires"`          // of all its leases
+}
+
+// KeeperOrder is all that a keeper needs to know of its environment. Environment and releases travel as the nouns
+// themselves: they go on the keeper's disk as they are, and the planner reads them.
+type KeeperOrder struct {
+	Environment towpath.Environment `json:"environment"`
+	Releases    []towpath.Release   `json:"releases"` // goal, live, previous and what may still stand
+	Secrets     map[string]string   `json:"secrets,omitempty"`
+	Now         time.Time           `json:"now"` // server's clock
+}
+
+// KeeperReport is what a keeper saw and did. Exactly one event may be set; the observation may come alone.
+type KeeperReport struct {
+	Epoch       towpath.Epoch        `json:"epoch"`
+	Observation *towpath.Observation `json:"observation,omitempty"`
+	Event       string               `json:"event,omitempty"`      // reached, failed, tested or idle
+	Deployment  string               `json:"deployment,omitempty"` // ID
+	Reason      string               `json:"reason,omitempty"`
+	Idle        []string             `json:"idle,omitempty"`  // instances' IDs
+	Doing       string               `json:"doing,omitempty"` // operation in words, for the page
+}
+
+// Keep renews the worker's environments, takes those that nobody keeps, and waits up to the server's long-poll time
+// (5 s) for something new to do.
+func (c *Client) Keep(ctx context.Context, r KeepRequest) (KeepAnswer, error) {
+	return post[KeepAnswer](ctx, c, "/api/v1/worker/keep", r)
+}
+
+// ReportKept tells what the keeper saw or did, and answers the order as it now is. Code stale: another keeper has the
+// environment.
+func (c *Client) ReportKept(ctx context.Context, environment string, r KeeperReport) (KeeperOrder, error) {
+	return post[KeeperOrder](ctx, c, keptPath(environment, "report"), r)
+}
+
+// ArtifactsOfEnvironment reaches the artifacts of the releases of an environment that the worker keeps.
+func (c *Client) ArtifactsOfEnvironment(environment string) Artifacts {
+	return Artifacts{client: c, path: func(what string) string { return keptPath(environment, "artifacts/"+what) }}
+}
+
+// keptPath takes the environment's key, "pipeline/name", which is two parts of the path.
+func keptPath(environment, what string) string {
+	return "/api/v1/worker/environments/" + environment + "/" + what
+}

@@ -1,0 +1,312 @@
+package towpath
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// place is an environment under test, kept by worker w1 in epoch 1.
+type place struct {
+	t       *testing.T
+	env     Environment
+	effects []Effect
+	now     time.Time
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	d := EnvironmentDefinition{Name: "production", Strategy: StrategyDefinition{Kind: StrategyBlueGreen, Standby: time.Hour}}
+	p := &place{t: t, env: NewEnvironment("project-1", "shop", d, epochStart), now: epochStart}
+	p.happens(KeeperLeased{Worker: "w1", Holder: "w1.1", Tied: true, Expires: p.now.Add(15 * time.Second), At: p.now})
+	return p
+}
+
+func (p *place) happens(e EnvironmentEvent) {
+	p.t.Helper()
+	if err := p.env.Refuses(e); err != nil {
+		p.t.Fatalf("%#v was refused: %v", e, err)
+	}
+	p.env, p.effects = p.env.Next(e)
+	p.now = p.now.Add(time.Second)
+}
+
+func (p *place) refuses(e EnvironmentEvent, code Code) {
+	p.t.Helper()
+	after, effects := p.env.Next(e)
+	if CodeOf(p.env.Refuses(e)) != code || len(effects) > 0 || !cmp.Equal(p.env, after) {
+		p.t.Fatalf("%#v: want it refused as %s and nothing changed, got %v", e, code, p.env.Refuses(e))
+	}
+}
+
+func ref(number int) ReleaseRef { return ReleaseRef{Number: number, Change: number} }
+
+func (p *place) asks(number int, cause Cause) string {
+	p.t.Helper()
+	id := fmt.Sprintf("d%d-%s-%d", number, cause, p.now.Unix())
+	p.happens(DeploymentRequested{Deployment: Deployment{
+		ID: id, Release: ref(number), Cause: cause, By: "ana", Run: fmt.Sprint("run-", number), Step: "production",
+	}, At: p.now})
+	return id
+}
+
+func (p *place) reaches(id string) {
+	p.t.Helper()
+	p.happens(GoalReached{Epoch: p.env.Epoch, Deployment: id, At: p.now})
+}
+
+func (p *place) deploys(number int) { p.t.Helper(); p.reaches(p.asks(number, CauseRun)) }
+
+// told answers the state that the deploy step heard of last.
+func (p *place) told() (DeploymentState, string) {
+	for _, e := range slices.Backward(p.effects) {
+		if tell, ok := e.(TellStep); ok {
+			return tell.Deployment.State, tell.Deployment.Outcome
+		}
+	}
+	return "", ""
+}
+
+func (p *place) serves(live, goal int) {
+	p.t.Helper()
+	if p.env.Live.Number != live || p.env.Goal.Number != goal {
+		p.t.Fatalf("live %d, goal %d; want live %d, goal %d", p.env.Live.Number, p.env.Goal.Number, live, goal)
+	}
+}
+
+func TestARollbackGoesBackOnceAndPins(t *testing.T) {
+	p := newPlace(t)
+	p.refuses(RollbackRequested{ID: "b0", By: "ana", At: p.now}, CodeConflict)
+	p.deploys(41)
+	p.deploys(42)
+	p.serves(42, 42)
+	p.happens(RollbackRequested{ID: "b1", By: "ana", Reason: "checkout is slow", At: p.now})
+	p.serves(42, 41)
+	p.refuses(RollbackRequested{ID: "b2", By: "ben", At: p.now}, CodeConflict)
+	p.reaches("b1")
+	p.serves(41, 41)
+	if p.env.Pin == nil || p.env.Pin.From != ref(42) {
+		t.Fatalf("pin is %+v, want from release 42", p.env.Pin)
+	}
+	p.asks(42, CauseRun)
+	if state, reason := p.told(); state != DeploymentRefused || reason == "" {
+		t.Fatalf("the pinned release was %s (%s), want refused with a reason", state, reason)
+	}
+	p.deploys(43)
+	if p.env.Pin != nil {
+		t.Fatal("a new change did not lift the pin")
+	}
+	p.serves(43, 43)
+}
+
+func TestForwardAndBackTenTimes(t *testing.T) {
+	p := newPlace(t)
+	p.deploys(1)
+	p.deploys(2)
+	for i := range 10 {
+		id := fmt.Sprint("b", i)
+		p.happens(RollbackRequested{ID: id, By: "ana", At: p.now})
+		p.reaches(id)
+		p.serves(1, 1)
+		p.reaches(p.asks(2, CauseManual))
+		p.serves(2, 2)
+	}
+}
+
+func TestAFailedDeploymentGoesBackOnceThenHalts(t *testing.T) {
+	p := newPlace(t)
+	p.deploys(41)
+	id := p.asks(42, CauseRun)
+	p.happens(GoalFailed{Epoch: p.env.Epoch, Deployment: id, Reason: "/healthz answered 500", At: p.now})
+	p.serves(41, 41)
+	if p.env.Deployment.State != DeploymentReturning {
+		t.Fatalf("deployment is %s", p.env.Deployment.State)
+	}
+	p.happens(GoalFailed{Epoch: p.env.Epoch, Deployment: id, Reason: "disk full", At: p.now})
+	if state, _ := p.told(); state != DeploymentHalted || p.env.Halted != "disk full" {
+		t.Fatalf("told %s, halted %q", state, p.env.Halted)
+	}
+	p.asks(43, CauseRun)
+	if state, _ := p.told(); state != DeploymentRefused {
+		t.Fatalf("a run was let into a halted environment: %s", state)
+	}
+	p.reaches(p.asks(43, CauseManual))
+	p.serves(43, 43)
+}
+
+func TestAFailedFirstDeploymentEndsWithNothingWanted(t *testing.T) {
+	p := newPlace(t)
+	id := p.asks(1, CauseRun)
+	p.happens(GoalFailed{Epoch: p.env.Epoch, Deployment: id, Reason: "it does not start", At: p.now})
+	p.serves(0, 0)
+	p.reaches(id)
+	if state, reason := p.told(); state != DeploymentReturned || reason != "it does not start" {
+		t.Fatalf("told %s (%s)", state, reason)
+	}
+	p.asks(1, CauseRun)
+	if state, _ := p.told(); state != DeploymentRefused {
+		t.Fatalf("the failed release was tried again by itself: %s", state)
+	}
+}
+
+func TestARollbackDuringADeploymentTurnsItBack(t *testing.T) {
+	p := newPlace(t)
+	p.deploys(41)
+	id := p.asks(42, CauseRun)
+	p.happens(RollbackRequested{ID: "b1", By: "ana", At: p.now})
+	p.serves(41, 41)
+	p.reaches(id)
+	if state, reason := p.told(); state != DeploymentReturned || reason != "rolled back by ana" {
+		t.Fatalf("told %s (%s)", state, reason)
+	}
+}
+
+func TestAnOlderChangeWaitsForAPersonsWord(t *testing.T) {
+	p := newPlace(t)
+	p.deploys(42)
+	p.asks(41, CauseRun)
+	if state, _ := p.told(); state != DeploymentRefused {
+		t.Fatalf("an older release was %s, want refused", state)
+	}
+	p.reaches(p.asks(41, CauseManual))
+	p.serves(41, 41)
+}
+
+func TestDeploymentsTakeTurns(t *testing.T) {
+	p := newPlace(t)
+	first := p.asks(1, CauseRun)
+	second := p.asks(2, CauseRun)
+	p.serves(0, 1)
+	p.reaches(first)
+	p.serves(1, 2)
+	third := p.asks(3, CauseRun)
+	p.happens(DeploymentDropped{Run: "run-3", Step: "production", At: p.now})
+	p.reaches(second)
+	p.serves(2, 2)
+	p.refuses(GoalReached{Epoch: p.env.Epoch, Deployment: third, At: p.now}, CodeConflict)
+}
+
+func TestAFrozenEnvironmentRefusesDeploymentsButNotRollbacks(t *testing.T) {
+	p := newPlace(t)
+	p.deploys(1)
+	p.deploys(2)
+	p.happens(Frozen{By: "ana", Reason: "black friday", At: p.now})
+	p.asks(3, CauseManual)
+	if state, reason := p.told(); state != DeploymentRefused || reason != "shop/production is frozen by ana: black friday" {
+		t.Fatalf("told %s (%s)", state, reason)
+	}
+	p.happens(RollbackRequested{ID: "b1", By: "ana", At: p.now})
+	p.serves(2, 1)
+}
+
+func TestEveryTakeOverRaisesTheEpoch(t *testing.T) {
+	p := newPlace(t)
+	id := p.asks(1, CauseRun)
+	stale := p.env.Epoch
+	p.refuses(KeeperLeased{Worker: "w2", Holder: "w2.1", At: p.env.Keeper.Expires.Add(time.Hour)}, CodeConflict)
+	p.happens(KeeperLeft{Worker: "w1", At: p.now})
+	p.happens(KeeperLeased{Worker: "w1", Holder: "w1.2", Observed: Epoch{Number: 9, Holder: "gone"}, At: p.now})
+	if p.env.Epoch != (Epoch{Number: 10, Holder: "w1.2"}) {
+		t.Fatalf("epoch is %s, want one above the highest observed", p.env.Epoch)
+	}
+	p.refuses(GoalReached{Epoch: stale, Deployment: id, At: p.now}, CodeStale)
+}
+
+// TestEnvironmentsKeepTheirPromisesInEveryOrder throws every event at an environment, twice, late and out of order.
+func TestEnvironmentsKeepTheirPromisesInEveryOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		env := NewEnvironment("p", "shop", EnvironmentDefinition{Name: "production"}, epochStart)
+		asked, told := map[string]bool{}, map[string]bool{}
+		now := epochStart
+		for i := range rapid.IntRange(0, 100).Draw(t, "events") {
+			now = now.Add(time.Second)
+			event := drawEnvironmentEvent(t, env, i, now)
+			before, refused := snapshot(t, env), env.Refuses(event) != nil
+			next, effects := env.Next(event)
+			if snapshot(t, env) != before {
+				t.Fatalf("Next changed the environment that it was called on")
+			}
+			if refused && (len(effects) > 0 || snapshot(t, next) != before) {
+				t.Fatalf("a refused event had an effect")
+			}
+			if e, ok := event.(DeploymentRequested); ok && !refused {
+				asked[e.Deployment.ID] = true
+			}
+			checkEnvironmentStep(t, env, next, effects, asked, told)
+			env = next
+		}
+	})
+}
+
+// checkEnvironmentStep holds what must be true from one state of an environment to the next.
+func checkEnvironmentStep(t *rapid.T, before, after Environment, effects []Effect, asked, told map[string]bool) {
+	if after.Epoch.Number < before.Epoch.Number || after.Serial < before.Serial {
+		t.Fatalf("epoch or serial went down")
+	}
+	if before.Goal != after.Goal && before.Serial == after.Serial {
+		t.Fatalf("the goal changed and nobody told the keeper")
+	}
+	if after.Deployment == nil && after.Goal != after.Live {
+		t.Fatalf("nothing is under way, and the goal %v is not what is live %v", after.Goal, after.Live)
+	}
+	if len(after.History) > 0 && after.History[len(after.History)-1] != after.Live {
+		t.Fatalf("the live release is not the last of the history")
+	}
+	for _, e := range effects {
+		if tell, ok := e.(TellStep); ok && tell.Deployment.State.IsFinal() {
+			if id := tell.Deployment.ID; told[id] || !asked[id] {
+				t.Fatalf("deployment %s ended twice, or was never asked for", id)
+			}
+			told[tell.Deployment.ID] = true
+		}
+	}
+	open := map[string]bool{}
+	for _, d := range after.Queue {
+		open[d.ID] = true
+	}
+	if after.Deployment != nil {
+		open[after.Deployment.ID] = true
+	}
+	for id := range asked {
+		if open[id] == told[id] {
+			t.Fatalf("deployment %s is open: %t, and its step was told of its end: %t", id, open[id], told[id])
+		}
+	}
+}
+
+func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) EnvironmentEvent {
+	epoch := env.Epoch
+	if rapid.IntRange(0, 4).Draw(t, "stale") == 0 {
+		epoch.Number--
+	}
+	id := "none"
+	if env.Deployment != nil {
+		id = env.Deployment.ID
+	}
+	cause := rapid.SampledFrom([]Cause{CauseRun, CauseRun, CauseManual}).Draw(t, "cause")
+	asked := DeploymentRequested{Deployment: Deployment{
+		ID: fmt.Sprint("d", i), Release: ref(rapid.IntRange(0, 6).Draw(t, "release")),
+		Cause: cause, Run: fmt.Sprint("r", rapid.IntRange(0, 3).Draw(t, "run")), Step: "s",
+	}, At: at}
+	reached := GoalReached{Epoch: epoch, Deployment: id, At: at}
+	worker := rapid.SampledFrom([]string{"w1", "w2"}).Draw(t, "worker")
+	leased := KeeperLeased{
+		Worker: worker, Holder: fmt.Sprint(worker, ".", rapid.IntRange(0, 2).Draw(t, "holder")),
+		Observed: Epoch{Number: uint64(rapid.IntRange(0, 5).Draw(t, "observed"))}, Expires: at.Add(3 * time.Second), At: at,
+	}
+	return rapid.SampledFrom([]EnvironmentEvent{
+		asked, asked, asked, reached, reached, reached, leased, leased,
+		GoalFailed{Epoch: epoch, Deployment: id, Reason: "why", At: at},
+		DeploymentDropped{Run: asked.Deployment.Run, Step: "s", At: at},
+		RollbackRequested{ID: fmt.Sprint("b", i), By: "ana", At: at},
+		Promoted{Deployment: id, By: "ana", At: at},
+		DeploymentTested{Epoch: epoch, Deployment: id, At: at},
+		TrafficObserved{Epoch: epoch, Idle: []string{"i1"}, At: at},
+		KeeperLeft{Worker: worker, At: at},
+		Frozen{By: "ana", At: at}, Thawed{By: "ana", At: at}, Unpinned{By: "ana", At: at},
+	}).Draw(t, "event")
+}

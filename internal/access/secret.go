@@ -1,0 +1,119 @@
+package access
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+// Sealer encrypts values at rest. A value opens only for the row that it was sealed for.
+type Sealer interface {
+	Seal(row string, value []byte) ([]byte, error)
+	Open(row string, sealed []byte) ([]byte, error)
+}
+
+// MaxSecret is the longest value of a secret, in bytes.
+const MaxSecret = 64 << 10
+
+// Secrets keeps values that are written, never read back, and given only to what they are granted to.
+type Secrets struct{ sealer Sealer }
+
+// NewSecrets makes the keeper of secrets.
+func NewSecrets(s Sealer) *Secrets { return &Secrets{sealer: s} }
+
+// SecretGrant says where a secret may go.
+type SecretGrant struct {
+	Environments []string // names; empty is steps, wherever they stand, but no instances
+	Branches     []string // globs; empty is protected branches
+}
+
+// secretNames are those that a shell takes as variables.
+var secretNames = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
+
+// Put writes a secret of a project, by its ID, new or again.
+func (s *Secrets) Put(tx *store.Tx, project, name, value string, grant SecretGrant, now time.Time) error {
+	switch {
+	case !secretNames.MatchString(name):
+		return towpath.Errorf(towpath.CodeInvalid, "%q cannot be a secret's name", name).
+			WithHint("use letters, digits and underscores, as in NPM_TOKEN")
+	case value == "" || len(value) > MaxSecret:
+		return towpath.Errorf(towpath.CodeInvalid, "a secret's value has 1 to %d bytes", MaxSecret)
+	}
+	for _, glob := range grant.Branches {
+		if !doublestar.ValidatePattern(glob) {
+			return towpath.Errorf(towpath.CodeInvalid, "%q is not a pattern of branches", glob)
+		}
+	}
+	sealed, err := s.sealer.Seal(secretRow(project, name), []byte(value))
+	if err != nil {
+		return fmt.Errorf("seal %s: %w", name, err)
+	}
+	return tx.PutSecret(store.Secret{
+		Project: project, Name: name, Sealed: sealed,
+		Environments: grant.Environments, Branches: grant.Branches, SetAt: now,
+	})
+}
+
+// secretRow is what a value is sealed for: moved to another row, it does not open.
+func secretRow(project, name string) string { return "secret/" + project + "/" + name }
+
+// Use is what asks for secrets: a step, or the instances of a release.
+type Use struct {
+	Project     string // project's ID
+	Environment string // name; for a step, of the deployment before it; empty where there is none
+	Instances   bool   // it is the instances in the environment that ask, not a step
+	Branch      string // of the change
+	Trusted     bool   // the branch is protected
+}
+
+// Open answers the values of the named secrets. One that does not exist is CodeNotFound, one that was not granted to
+// this use CodeForbidden: nothing is answered then.
+func (s *Secrets) Open(tx *store.Tx, use Use, wanted []string) (map[string]string, error) {
+	if len(wanted) == 0 {
+		return nil, nil //nolint:nilnil // nothing was asked for
+	}
+	known, err := tx.Secrets(use.Project)
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{}
+	for _, name := range wanted {
+		i := slices.IndexFunc(known, func(k store.Secret) bool { return k.Name == name })
+		if i < 0 {
+			return nil, towpath.Errorf(towpath.CodeNotFound, "there is no secret %s", name).
+				WithHint("set it with: towpath secret put %s", name)
+		}
+		if err := use.refusedBy(known[i]); err != nil {
+			return nil, err
+		}
+		value, err := s.sealer.Open(secretRow(use.Project, name), known[i].Sealed)
+		if err != nil {
+			return nil, fmt.Errorf("open secret %s: %w", name, err)
+		}
+		values[name] = string(value)
+	}
+	return values, nil
+}
+
+// refusedBy says why a secret does not go there.
+func (u Use) refusedBy(s store.Secret) error {
+	switch {
+	case len(s.Environments) == 0 && u.Instances:
+		return towpath.Errorf(towpath.CodeForbidden, "secret %s is not granted to environment %s", s.Name, u.Environment)
+	case len(s.Environments) > 0 && !slices.Contains(s.Environments, u.Environment):
+		return towpath.Errorf(towpath.CodeForbidden, "secret %s is granted to %v only", s.Name, s.Environments)
+	case len(s.Branches) == 0 && !u.Trusted:
+		return towpath.Errorf(towpath.CodeForbidden, "secret %s is for protected branches only, and %s is none", s.Name, u.Branch)
+	case len(s.Branches) > 0 && !slices.ContainsFunc(s.Branches, func(glob string) bool {
+		return doublestar.MatchUnvalidated(glob, u.Branch)
+	}):
+		return towpath.Errorf(towpath.CodeForbidden, "secret %s is for branches %v only, not %s", s.Name, s.Branches, u.Branch)
+	}
+	return nil
+}

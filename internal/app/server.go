@@ -1,0 +1,158 @@
+// Package app wires the rooms of the house together: the server, the worker, the proxy, each in one straight line, and
+// closed in reverse order.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/alert"
+	"github.com/towpath-cd/towpath/internal/artifact"
+	"github.com/towpath-cd/towpath/internal/config"
+	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/git"
+	"github.com/towpath-cd/towpath/internal/secret"
+	"github.com/towpath-cd/towpath/internal/steplog"
+	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/trigger"
+	"github.com/towpath-cd/towpath/internal/web"
+)
+
+// stopTime is how long requests may go on when the server stops.
+const stopTime = 5 * time.Second
+
+// ServerOptions are what a server process is told.
+type ServerOptions struct {
+	Config  config.Server
+	Version string
+	Command []string // of this program, for the processes that it starts
+	Log     *slog.Logger
+	// Ready is told when the server answers: where, and the link of the first administrator as long as nobody used one.
+	Ready func(url, firstLink string)
+}
+
+// Server runs a server until ctx ends.
+func Server(ctx context.Context, o ServerOptions) (err error) {
+	var closers closing
+	defer func() { err = errors.Join(err, closers.close()) }()
+
+	c := o.Config
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	unlock, err := lockFolder(c.Data)
+	if err != nil {
+		return err
+	}
+	closers.add(unlock)
+
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return inUse(c.Listen, err)
+	}
+	closers.add(ignoreClosed(listener.Close))
+
+	db, err := store.Open(ctx, store.Options{Path: filepath.Join(c.Data, "towpath.db"), Log: o.Log})
+	if err != nil {
+		return err
+	}
+	closers.add(db.Close)
+
+	keys, err := secret.LoadOrCreate(filepath.Join(c.Data, "secret.key"))
+	if err != nil {
+		return fmt.Errorf("read the key of the secrets: %w", err)
+	}
+	logs, err := steplog.NewStore(filepath.Join(c.Data, "logs"))
+	if err != nil {
+		return err
+	}
+	closers.add(logs.Close)
+	artifacts, err := artifact.OpenStore(filepath.Join(c.Data, "artifacts"), artifact.Options{Log: o.Log})
+	if err != nil {
+		return err
+	}
+	closers.add(func() error { artifacts.Close(); return nil })
+	program, err := git.New(git.Options{})
+	if err != nil {
+		return err
+	}
+	repositories := trigger.NewRepositories(program, filepath.Join(c.Data, "mirrors"))
+
+	owner, err := access.OwnerToken(c.Data)
+	if err != nil {
+		return err
+	}
+	guard := access.NewGuard(access.Options{Store: db, Owner: owner, Now: time.Now})
+	secrets := access.NewSecrets(keys)
+	hub := flow.NewHub()
+	conductor := flow.New(flow.Options{
+		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets},
+		Announcer: alert.NewDesk(time.Now, o.Log, notifiers(c.Alerts)...),
+		Clock:     time.Now, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
+	})
+	poller := trigger.NewPoller(trigger.PollerOptions{
+		Store: db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Clock: time.Now,
+		Log: o.Log.With("room", "trigger"),
+	})
+	if err := conductor.Start(ctx); err != nil {
+		return err
+	}
+	closers.add(func() error { conductor.Stop(); return nil })
+	poller.Start()
+	closers.add(func() error { poller.Stop(); return nil })
+
+	handlers := web.New(web.Options{
+		Store: db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
+		Polled: poller.Wake, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString,
+		URL: c.URL, Backups: c.Data, Version: o.Version, Log: o.Log.With("room", "web"),
+	})
+	failed := make(chan error, 2)
+	server := &http.Server{Handler: handlers, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	go func() { failed <- server.Serve(listener) }()
+	closers.add(func() error {
+		handlers.Stop()
+		ending, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		return errors.Join(server.Shutdown(ending), server.Close())
+	})
+
+	if !c.Worker.Off {
+		stop, err := embeddedWorker(ctx, o, guard, listener.Addr().String(), failed)
+		if err != nil {
+			return err
+		}
+		closers.add(stop)
+	}
+	link, err := guard.FirstLink(ctx)
+	if err != nil {
+		return err
+	}
+	if link != "" {
+		link = c.URL + "/login?code=" + link
+	}
+	o.Ready(c.URL, link)
+
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return fmt.Errorf("the server stopped by itself: %w", err)
+	}
+}
+
+func notifiers(a config.Alerts) []alert.Notifier {
+	if a.Webhook == "" {
+		return nil
+	}
+	return []alert.Notifier{alert.NewWebhook(a.Webhook, a.Secret)}
+}

@@ -1,0 +1,139 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/config"
+	"github.com/towpath-cd/towpath/internal/durable"
+	"github.com/towpath-cd/towpath/internal/worker"
+)
+
+// WorkerOptions are what a worker process is told.
+type WorkerOptions struct {
+	Config  config.Worker
+	Data    string // folder
+	Server  string // address
+	Token   string // one-time registration token; may be empty where the worker registered before
+	Version string
+	Command []string // of this program, for the processes that it starts
+	Log     *slog.Logger
+	Ready   func(name string)
+}
+
+// Worker runs a worker until ctx ends: steps and the environments that it keeps. What it deployed runs on.
+func Worker(ctx context.Context, o WorkerOptions) error {
+	if err := os.MkdirAll(o.Data, 0o700); err != nil {
+		return fmt.Errorf("make the worker's data folder: %w", err)
+	}
+	key, err := workerKey(ctx, o)
+	if err != nil {
+		return err
+	}
+	server, err := client.New(o.Server, key)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	id, err := machine(o.Data)
+	if err != nil {
+		return err
+	}
+	if o.Ready != nil {
+		o.Ready(o.Config.Name)
+	}
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error {
+		return worker.Run(ctx, worker.Options{
+			Client: server, DataDir: filepath.Join(o.Data, "steps"), Version: o.Version, Slots: o.Config.Slots,
+			Logger: o.Log.With("room", "worker"), PassEnv: o.Config.PassEnv,
+		})
+	})
+	parts.Go(func() error { return keepEnvironments(ctx, o, server, id) })
+	return parts.Wait()
+}
+
+// workerKey answers the key that the worker got when it registered; it registers now where it has none, or where a
+// token was given: that is how a worker moves to another server.
+func workerKey(ctx context.Context, o WorkerOptions) (string, error) {
+	path := filepath.Join(o.Data, "worker.key")
+	known, err := os.ReadFile(path)
+	switch {
+	case err == nil && o.Token == "":
+		return strings.TrimSpace(string(known)), nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("read the worker's key: %w", err)
+	case o.Token == "":
+		return "", towpath.Errorf(towpath.CodeUnauthorized, "this worker has not registered yet").
+			WithHint("make a token with: towpath worker token, then: towpath worker --token TOKEN")
+	}
+	return register(ctx, o, path)
+}
+
+func register(ctx context.Context, o WorkerOptions, path string) (string, error) {
+	id, err := machine(o.Data)
+	if err != nil {
+		return "", err
+	}
+	anonymous, err := client.New(o.Server, "")
+	if err != nil {
+		return "", err
+	}
+	defer anonymous.Close()
+	registered, err := anonymous.Register(ctx, client.Registration{
+		Token: o.Token, Machine: id, Name: o.Config.Name, OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Labels: o.Config.Labels, Slots: o.Config.Slots, Version: o.Version,
+	})
+	if err != nil {
+		return "", fmt.Errorf("register with %s: %w", o.Server, err)
+	}
+	return registered.Key, durable.WriteFile(path, []byte(registered.Key+"\n"))
+}
+
+// machine answers the identity that this machine keeps as a worker.
+func machine(data string) (string, error) {
+	path := filepath.Join(data, "worker.id")
+	known, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(known)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the worker's identity: %w", err)
+	}
+	id := uuid.NewString()
+	return id, durable.WriteFile(path, []byte(id+"\n"))
+}
+
+// embeddedWorker starts a worker inside the server, through the same client and the same calls as any other.
+func embeddedWorker(ctx context.Context, o ServerOptions, guard *access.Guard, address string, failed chan<- error) (stop func() error, err error) {
+	token, _, err := guard.NewRegistration(ctx, "towpath")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() {
+		err := Worker(ctx, WorkerOptions{
+			Config: o.Config.Worker, Data: filepath.Join(o.Config.Data, "worker"), Server: "http://" + address,
+			Token: token, Version: o.Version, Command: o.Command, Log: o.Log,
+		})
+		if err != nil {
+			failed <- fmt.Errorf("the worker inside the server: %w", err)
+		}
+		ended <- err
+	}()
+	return func() error { cancel(); <-ended; return nil }, nil
+}

@@ -1,0 +1,80 @@
+package artifact
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// MissingError says which blobs must be stored before a manifest can be.
+type MissingError struct{ Digests []Digest }
+
+func (e *MissingError) Error() string { return fmt.Sprintf("%d blobs are not stored", len(e.Digests)) }
+
+// PutManifest stores a manifest's canonical bytes, durably, and returns its digest. If blobs are missing the error
+// is a MissingError. The same manifest again is no error.
+func (s *Store) PutManifest(content []byte) (Digest, error) {
+	m, err := DecodeManifest(content)
+	if err == nil {
+		err = m.Check(s.options.Limits)
+	}
+	if err != nil {
+		return Digest{}, fmt.Errorf("store a manifest: %w", err)
+	}
+	s.sweeping.RLock()
+	defer s.sweeping.RUnlock()
+	if err := s.checkContent(m); err != nil {
+		return Digest{}, fmt.Errorf("store a manifest: %w", err)
+	}
+	d := DigestOf(content)
+	if err := writeDurably(s.manifestPath(d), content); err != nil {
+		return Digest{}, fmt.Errorf("store a manifest: %w", err)
+	}
+	return d, nil
+}
+
+func (s *Store) checkContent(m Manifest) error {
+	if missing := s.Missing(m.Digests()); len(missing) > 0 {
+		return &MissingError{missing}
+	}
+	for _, e := range m {
+		if !e.IsFile() {
+			continue
+		}
+		if at, err := s.find(e.Digest); err != nil || at.size != e.Size {
+			return fmt.Errorf("%q has %d bytes, not %d: %w", e.Path, at.size, e.Size, errors.Join(ErrMismatch, err))
+		}
+	}
+	return nil
+}
+
+// writeDurably puts a file in its place as a whole.
+func writeDurably(path string, content []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(file.Name(), path), syncDir(filepath.Dir(path)))
+}
+
+// Manifest returns a stored manifest.
+func (s *Store) Manifest(d Digest) (Manifest, error) {
+	content, err := os.ReadFile(s.manifestPath(d))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read manifest %s: %w", d, err)
+	}
+	if DigestOf(content) != d {
+		return nil, fmt.Errorf("read manifest %s: %w", d, ErrMismatch)
+	}
+	return DecodeManifest(content)
+}

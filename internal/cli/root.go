@@ -1,0 +1,75 @@
+// Package cli is Towpath's command line, one file a verb.
+//
+// A verb is a function newNameCommand(console) in its own file, and one line in newRootCommand. What holds for all
+// of them stands here, in console.go and in errors.go: --json, the exit codes, how errors are told, and that a
+// mistyped verb or a wrong argument is answered with what would be right.
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes of every verb.
+const (
+	ExitDone   = 0 // what was asked for is done
+	ExitFailed = 1 // it was understood, and could not be done
+	ExitUsage  = 2 // it was not understood: a wrong verb, flag or argument
+)
+
+// Main runs the verb in args on the process's own streams and returns its exit code. The first interrupt or
+// SIGTERM asks the verb to end; the second one kills, as it would any program.
+func Main(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	defer stop()
+	return Execute(ctx, args, &Console{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+}
+
+// Execute runs the verb in args on console and returns its exit code. An error is told once, on console.Err.
+func Execute(ctx context.Context, args []string, console *Console) int {
+	var started bool
+	root := newRootCommand(console)
+	prepare(root, &started)
+	root.SetArgs(args)
+
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return ExitDone
+	}
+	if !started {
+		err = asUsage(err)
+	}
+	console.JSON = console.JSON || asksForJSON(args)
+	console.fail(describe(ctx, err))
+	return exitCode(err)
+}
+
+// newRootCommand is the list of all verbs, in the order in which help shows them.
+func newRootCommand(console *Console) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "towpath",
+		Short:         "Towpath takes a change from a push to live traffic, and back again when it must",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(console.In)
+	root.SetOut(console.Out)
+	root.SetErr(console.Err)
+	root.PersistentFlags().BoolVar(&console.JSON, "json", false, "write JSON for programs, and errors as {code, message, hint}")
+	root.SetHelpCommand(newHelpCommand(root))
+
+	root.AddCommand(
+		newServerCommand(console),
+		newWorkerCommand(console),
+		newProxyCommand(console),
+		newVersionCommand(console),
+		newHoldCommand(console),
+		newSuperviseCommand(console),
+	)
+	return root
+}

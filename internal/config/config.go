@@ -1,0 +1,149 @@
+// Package config is the settings of the server and of a worker: defaults, over them one YAML file, over that the
+// environment, over that flags. A setting that is wrong is an error that names it, before anything is started.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/goccy/go-yaml"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// DefaultListen is the address of a server whose settings name none.
+const DefaultListen = "127.0.0.1:8470"
+
+// Server is the settings of a server. Every field has its place in the file, and in the environment as
+// TOWPATH_<NAME>.
+type Server struct {
+	Data    string `yaml:"data" env:"DATA"`     // folder of everything that lasts
+	Listen  string `yaml:"listen" env:"LISTEN"` // host:port
+	URL     string `yaml:"url" env:"URL"`       // where people reach the server; empty is http://<listen>
+	Worker  Worker `yaml:"worker" envPrefix:"WORKER_"`
+	Alerts  Alerts `yaml:"alerts" envPrefix:"ALERTS_"`
+	Keep    Keep   `yaml:"keep" envPrefix:"KEEP_"`
+	LogJSON bool   `yaml:"log_json" env:"LOG_JSON"`
+}
+
+// Worker is the settings of a worker, inside the server or on its own.
+type Worker struct {
+	Off     bool     `yaml:"off" env:"OFF"` // the server starts none inside itself
+	Name    string   `yaml:"name" env:"NAME"`
+	Labels  []string `yaml:"labels" env:"LABELS"`
+	Slots   int      `yaml:"slots" env:"SLOTS"`       // steps at a time
+	PassEnv []string `yaml:"pass_env" env:"PASS_ENV"` // variables that scripts get besides PATH
+	Proxy   string   `yaml:"proxy" env:"PROXY"`       // data folder of the proxy on this machine
+}
+
+// Alerts says how people are told.
+type Alerts struct {
+	Webhook string `yaml:"webhook" env:"WEBHOOK"`               // address that alerts are posted to
+	Secret  string `yaml:"webhook_secret" env:"WEBHOOK_SECRET"` // signs them
+}
+
+// Keep says what stays: runs, logs and artifacts older than that go, except what is live, on standby or pinned.
+type Keep struct {
+	Runs      time.Duration `yaml:"runs" env:"RUNS"`
+	Logs      time.Duration `yaml:"logs" env:"LOGS"`
+	Artifacts time.Duration `yaml:"artifacts" env:"ARTIFACTS"`
+}
+
+// DefaultServer is the settings where nothing is said.
+func DefaultServer() Server {
+	const day = 24 * time.Hour
+	return Server{
+		Data: DefaultData("server"), Listen: DefaultListen, Worker: DefaultWorker(),
+		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day},
+	}
+}
+
+// DefaultWorker is a worker's settings where nothing is said.
+func DefaultWorker() Worker {
+	name, err := os.Hostname()
+	if err != nil {
+		name = "worker"
+	}
+	return Worker{Name: name, Slots: 2, Proxy: DefaultData("proxy")}
+}
+
+// DefaultData is the data folder of a part: "server", "worker" or "proxy".
+func DefaultData(part string) string {
+	base := os.Getenv("XDG_DATA_HOME")
+	if base == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			home = "."
+		}
+		base = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(base, "towpath", part)
+}
+
+// LoadServer reads the settings of a server. Without a path there is no file.
+func LoadServer(path string) (Server, error) {
+	s := DefaultServer()
+	if path != "" {
+		if err := readFile(path, &s); err != nil {
+			return s, err
+		}
+	}
+	if err := env.ParseWithOptions(&s, env.Options{Prefix: "TOWPATH_"}); err != nil {
+		return s, towpath.Errorf(towpath.CodeInvalid, "environment: %s", err)
+	}
+	return s, nil
+}
+
+func readFile(path string, into any) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return towpath.Errorf(towpath.CodeNotFound, "there is no settings file %s", path)
+	}
+	if err != nil {
+		return fmt.Errorf("read the settings: %w", err)
+	}
+	if err := yaml.UnmarshalWithOptions(text, into, yaml.Strict()); err != nil {
+		return towpath.Errorf(towpath.CodeInvalid, "%s: %s", path, yaml.FormatError(err, false, true))
+	}
+	return nil
+}
+
+// Finish fills in what depends on other settings, and says all that is wrong.
+func (s *Server) Finish() error {
+	var wrong []error
+	host, port, err := net.SplitHostPort(s.Listen)
+	if err != nil || port == "" {
+		wrong = append(wrong, fmt.Errorf("listen: %q is not host:port", s.Listen))
+	}
+	if s.URL == "" {
+		if host == "" || host == "0.0.0.0" || host == "::" {
+			host = "localhost"
+		}
+		s.URL = "http://" + net.JoinHostPort(host, port)
+	}
+	if u, err := url.Parse(s.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		wrong = append(wrong, fmt.Errorf("url: %q is not the address of a server", s.URL))
+	}
+	if s.Worker.Slots < 1 {
+		wrong = append(wrong, fmt.Errorf("worker.slots: %d; a worker takes at least one step at a time", s.Worker.Slots))
+	}
+	for name, kept := range map[string]time.Duration{"runs": s.Keep.Runs, "logs": s.Keep.Logs, "artifacts": s.Keep.Artifacts} {
+		if kept < 0 || kept > s.Keep.Runs {
+			wrong = append(wrong, fmt.Errorf("keep.%s: %s; it has to be from 0s to what keep.runs says (%s)", name, kept, s.Keep.Runs))
+		}
+	}
+	if s.Data, err = filepath.Abs(s.Data); err != nil {
+		wrong = append(wrong, fmt.Errorf("data: %w", err))
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return towpath.Errorf(towpath.CodeInvalid, "%s", err).WithHint("towpath server --help names the settings")
+	}
+	return nil
+}

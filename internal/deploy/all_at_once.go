@@ -1,0 +1,35 @@
+package deploy
+
+// allAtOnce stops what runs before it starts the goal: for what cannot run beside itself, and where nothing moves
+// traffic. Nothing serves in between. Files are put in place before that, to keep it short.
+func allAtOnce() strategy {
+	return strategy{
+		reach: []rule{place, sightOfOthers, empty, drain, endAllStreams, forgetOthers, stopOthers, start, probe, sight, shift},
+		tidy:  []rule{drop, settle},
+	}
+}
+
+// takeDown leaves nothing: after a first deployment that failed there is nothing to go back to.
+func takeDown() strategy {
+	return strategy{reach: []rule{sightOfOthers, empty, drain, endAllStreams, drop, settle}}
+}
+
+// empty takes the traffic from what will be stopped.
+func empty(s situation) []Step {
+	table := s.table()
+	for _, i := range s.others {
+		s.withdraw(table, i)
+	}
+	if s.isTable(table) {
+		return nil
+	}
+	return one(Shift{Weights: table}, "what is to be stopped gets no new requests")
+}
+
+// endAllStreams lets the streams of what will be stopped end.
+func endAllStreams(s situation) []Step { return s.endStreamsOf(s.others) }
+
+// forgetOthers and stopOthers clear the way for the goal's instances.
+func forgetOthers(s situation) []Step { return s.forget(s.others) }
+
+func stopOthers(s situation) []Step { return s.stop(s.others) }

@@ -1,0 +1,129 @@
+package deploy_test
+
+import (
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/deploy"
+)
+
+// chaos is a keeper at work in a world where everything goes wrong: operations fail before, in or after their effect,
+// the keeper is killed between any two of them, people change things by hand, and want other things.
+type chaos struct {
+	*world
+	t    *rapid.T
+	laws []law
+	last int // number of the newest release
+}
+
+func newChaos(t *rapid.T, laws ...law) *chaos {
+	c := &chaos{t: t, laws: laws}
+	c.world = newWorld(c.definition(rapid.Bool().Draw(t, "balanced")))
+	c.deploy()
+	for range rapid.IntRange(0, 25).Draw(t, "rounds") {
+		c.mischief()
+		c.round()
+	}
+	return c
+}
+
+func (c *chaos) definition(balanced bool) towpath.EnvironmentDefinition {
+	d := towpath.EnvironmentDefinition{
+		Name: "production", Instances: rapid.IntRange(1, 3).Draw(c.t, "instances"),
+		Strategy: towpath.StrategyDefinition{Kind: towpath.StrategyAllAtOnce},
+		Health:   towpath.HealthDefinition{HTTP: "/healthz", Within: time.Minute},
+		Drain:    towpath.DrainDefinition{Requests: 30 * time.Second, Streams: 5 * time.Minute},
+	}
+	if balanced {
+		d.Balancer.Proxy = &towpath.ProxyBalancer{Host: "*"}
+		d.Minimum = rapid.IntRange(0, d.Instances).Draw(c.t, "minimum")
+	}
+	if balanced && rapid.IntRange(0, 3).Draw(c.t, "strategy") > 0 {
+		d.Strategy = towpath.StrategyDefinition{
+			Kind:          towpath.StrategyBlueGreen,
+			Standby:       rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(c.t, "standby"),
+			Test:          rapid.SampledFrom([]string{"", "./smoke.sh"}).Draw(c.t, "test"),
+			UntilPromoted: rapid.Bool().Draw(c.t, "until promoted"),
+		}
+	}
+	return d
+}
+
+// round is one turn of the keeper: observe, plan, perform up to the next barrier.
+func (c *chaos) round() {
+	seen := c.observe()
+	plan := deploy.NewPlan(deploy.Facts{Environment: c.environment, Observed: seen, Now: c.now})
+	for _, step := range plan.UpToBarrier() {
+		if !c.attempt(step.Operation, seen) {
+			return
+		}
+		c.traffic()
+		if rapid.IntRange(0, 9).Draw(c.t, "killed") == 0 {
+			return
+		}
+	}
+}
+
+// attempt performs an operation that may fail, and says whether the keeper thinks that it did not.
+func (c *chaos) attempt(o deploy.Operation, seen towpath.Observation) bool {
+	fate := rapid.SampledFrom([]string{"done", "done", "done", "done", "not done", "half done", "done, unknown"}).Draw(c.t, "fate")
+	if fate == "not done" {
+		return false
+	}
+	var some func(string) bool
+	if fate == "half done" {
+		half := c.random()
+		some = func(string) bool { return half.IntN(2) == 0 }
+	}
+	broken, failed := c.judged(c.laws, o, seen, some)
+	if broken != nil {
+		c.t.Fatalf("%v\n%v", broken, c.world)
+	}
+	if failed != nil && rapid.Bool().Draw(c.t, "give up") {
+		c.giveUp("it failed")
+	}
+	return failed == nil && fate == "done"
+}
+
+func (c *chaos) random() *rand.Rand {
+	return rand.New(rand.NewPCG(rapid.Uint64().Draw(c.t, "seed"), 0)) //nolint:gosec // a test's dice
+}
+
+// traffic lets requests come and go.
+func (c *chaos) traffic() {
+	dice := c.random()
+	c.wait(time.Duration(dice.IntN(10)) * time.Second)
+	for _, id := range slices.Sorted(maps.Keys(c.members)) {
+		m := c.members[id]
+		if m.weight > 0 {
+			m.requests, m.streams = dice.IntN(3), dice.IntN(2)
+		} else {
+			m.requests, m.streams = min(m.requests, dice.IntN(3)), min(m.streams, dice.IntN(2))
+		}
+	}
+}
+
+func (c *chaos) deploy() {
+	c.last++
+	c.sick[c.last] = rapid.IntRange(0, 2).Draw(c.t, "sick") == 0
+	d := towpath.Deployment{
+		ID: towpath.InstanceID(c.last, 0), Release: towpath.ReleaseRef{Number: c.last, Change: c.last},
+		Cause: rapid.SampledFrom([]towpath.Cause{towpath.CauseRun, towpath.CauseManual}).Draw(c.t, "cause"),
+	}
+	if rapid.IntRange(0, 3).Draw(c.t, "redefine") == 0 {
+		definition := c.definition(c.isBalanced())
+		d.Definition = &definition
+	}
+	c.happens(towpath.DeploymentRequested{Deployment: d, At: c.now})
+}
+
+func (c *chaos) giveUp(reason string) {
+	if d := c.environment.Deployment; d != nil {
+		c.happens(towpath.GoalFailed{Epoch: c.environment.Epoch, Deployment: d.ID, Reason: reason, At: c.now})
+	}
+}

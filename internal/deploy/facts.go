@@ -1,0 +1,66 @@
+package deploy
+
+import (
+	"time"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// Facts are all that a plan is made from.
+type Facts struct {
+	Environment towpath.Environment // recorded; with the traffic of Observed noted in it (TrafficSeen)
+	Observed    towpath.Observation // by the target's and the balancer's driver (Merge)
+	Now         time.Time           // server's clock, as far as the keeper knows it
+}
+
+// TrafficSeen answers the event that records which instances get no new traffic. A keeper applies it to the environment
+// after every observation, before it plans: the drain clocks run from it. An instance whose traffic is unknown is not in
+// it, so its clock begins anew.
+func (f Facts) TrafficSeen() towpath.TrafficObserved {
+	seen := towpath.TrafficObserved{
+		Epoch: f.Environment.Epoch, LastInstance: f.Observed.LastInstance(), At: f.Now,
+	}
+	for _, i := range f.Observed.Instances {
+		if i.Traffic.Known && i.Traffic.Weight == 0 {
+			seen.Idle = append(seen.Idle, i.ID)
+		}
+	}
+	return seen
+}
+
+// Merge makes one observation of what the two drivers saw. Without a balancer, pass the zero Observation and ok true.
+// Where the balancer could not be read (ok is false), the traffic of every instance is unknown. What only the balancer
+// knows is an instance that is gone.
+func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
+	merged := target
+	merged.Instances = make([]towpath.Instance, 0, len(target.Instances))
+	members := make(map[string]towpath.Instance, len(balancer.Instances))
+	for _, i := range balancer.Instances {
+		members[i.ID] = i
+	}
+	for _, i := range target.Instances {
+		i.Traffic = towpath.Traffic{Known: ok}
+		if m, is := members[i.ID]; ok && is {
+			i.Traffic = m.Traffic
+		}
+		delete(members, i.ID)
+		merged.Instances = append(merged.Instances, i)
+	}
+	for _, m := range balancer.Instances {
+		if _, left := members[m.ID]; ok && left {
+			merged.Instances = append(merged.Instances, gone(m))
+		}
+	}
+	if merged.Epoch.Number < balancer.Epoch.Number {
+		merged.Epoch = balancer.Epoch
+	}
+	merged.Address = balancer.Address
+	return merged
+}
+
+// gone is a member of the balancer that the target does not know.
+func gone(m towpath.Instance) towpath.Instance {
+	m.State, m.Health, m.Problem = towpath.InstanceGone, towpath.HealthFailing, "the target does not know it"
+	m.Release, _ = towpath.ParseInstanceID(m.ID)
+	return m
+}

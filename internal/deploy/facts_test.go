@@ -1,0 +1,88 @@
+package deploy_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/deploy"
+)
+
+func TestMergeGivesEachInstanceItsTraffic(t *testing.T) {
+	target := towpath.Observation{Epoch: towpath.Epoch{Number: 3, Holder: "w1"}, Instances: []towpath.Instance{
+		{ID: "r1-1", Release: 1, State: towpath.InstanceRunning}, {ID: "r2-2", Release: 2, State: towpath.InstancePlaced},
+	}}
+	busy := towpath.Traffic{Known: true, Member: true, Weight: 100, Requests: 2}
+	balancer := towpath.Observation{
+		Epoch: towpath.Epoch{Number: 4, Holder: "w2"}, Address: "127.0.0.1:8080",
+		Instances: []towpath.Instance{{ID: "r1-1", Traffic: busy}, {ID: "r1-0", Traffic: busy}},
+	}
+
+	merged := deploy.Merge(target, balancer, true)
+	want := towpath.Observation{Epoch: balancer.Epoch, Address: balancer.Address, Instances: []towpath.Instance{
+		{ID: "r1-1", Release: 1, State: towpath.InstanceRunning, Traffic: busy},
+		{ID: "r2-2", Release: 2, State: towpath.InstancePlaced, Traffic: towpath.Traffic{Known: true}},
+		{
+			ID: "r1-0", Release: 1, State: towpath.InstanceGone, Health: towpath.HealthFailing,
+			Problem: "the target does not know it", Traffic: busy,
+		},
+	}}
+	if diff := cmp.Diff(want, merged); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+
+	for _, i := range deploy.Merge(target, balancer, false).Instances {
+		if i.Traffic.Known || i.State == towpath.InstanceGone {
+			t.Errorf("the balancer could not be read, and %+v is known of it", i)
+		}
+	}
+	for _, i := range deploy.Merge(target, towpath.Observation{}, true).Instances {
+		if !i.Traffic.IsIdle() {
+			t.Errorf("there is no balancer, and %+v takes traffic", i)
+		}
+	}
+}
+
+func TestADrainClockBeginsWhenTrafficIsKnownToHaveEnded(t *testing.T) {
+	f := shop().serves(release42, release41).standsBy(release41).facts()
+	f.Observed.Instances[0].Traffic.Known = false
+
+	seen := f.TrafficSeen()
+	if want := []string{"r41-3", "r41-4"}; !slices.Equal(seen.Idle, want) || seen.LastInstance != 4 {
+		t.Errorf("idle %v, last %d; want %v, 4", seen.Idle, seen.LastInstance, want)
+	}
+	f.Environment, _ = f.Environment.Next(seen)
+	f.Now = f.Now.Add(time.Minute)
+	f.Environment, _ = f.Environment.Next(f.TrafficSeen())
+	if since := f.Environment.Idle["r41-3"]; !since.Equal(noon) {
+		t.Errorf("a later look moved the clock to %s", since)
+	}
+}
+
+func TestAKeeperPerformsABarrierAlone(t *testing.T) {
+	facts := shop().gated().serves(release41).wants(release42).facts()
+	plan := deploy.NewPlan(facts)
+	if got, want := words(plan.UpToBarrier()), []string{
+		"check room for 2 of release 42", "place r42-3, r42-4 of release 42", "start r42-3, r42-4", "probe r42-3, r42-4",
+	}; !slices.Equal(got, want) {
+		t.Errorf("first %q, want %q", got, want)
+	}
+	plan.Steps = plan.Steps[4:]
+	if got, want := words(plan.UpToBarrier()), []string{"test r42-3, r42-4"}; !slices.Equal(got, want) {
+		t.Errorf("then %q, want %q", got, want)
+	}
+	if rest := (deploy.Plan{}).UpToBarrier(); len(rest) > 0 {
+		t.Errorf("an empty plan has %v to do", rest)
+	}
+}
+
+func words(steps []deploy.Step) []string {
+	var text []string
+	for _, step := range steps {
+		text = append(text, step.Operation.String())
+	}
+	return text
+}

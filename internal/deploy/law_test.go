@@ -1,0 +1,200 @@
+package deploy_test
+
+import (
+	"fmt"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/deploy"
+)
+
+// law is something that an operation must not do to the world. Before it is judged by the world as it is when the
+// operation begins; a law of what comes of it answers a second judge.
+type law func(w *world, o deploy.Operation, seen towpath.Observation) (after func() error, err error)
+
+func nothingMore() error { return nil }
+
+// capacityIsKept is the first property: the healthy instances that take traffic never fall below the minimum, if they
+// were not below it before.
+func capacityIsKept(w *world, _ deploy.Operation, _ towpath.Observation) (func() error, error) {
+	floor := min(w.definition().Minimum, w.definition().Instances, w.capacity())
+	if w.environment.Goal.Number == 0 || w.isAllAtOnce() {
+		floor = 0
+	}
+	return func() error {
+		if now := w.capacity(); now < floor {
+			return fmt.Errorf("%d healthy instances take traffic, at least %d have to", now, floor)
+		}
+		return nil
+	}, nil
+}
+
+// onlyTheProvedGetTraffic is the second: only instances of the goal that passed their probe are given new traffic.
+func onlyTheProvedGetTraffic(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
+	before := make(map[string]bool, len(w.members))
+	for id, m := range w.members {
+		before[id] = m.weight > 0
+	}
+	return func() error {
+		for id, m := range w.members {
+			p := w.processes[id]
+			isGoal := p != nil && p.release == w.environment.Goal.Number
+			if m.weight > 0 && !before[id] && (!isGoal || !w.isHealthy(id)) {
+				return fmt.Errorf("%s was given traffic by %q", id, o)
+			}
+		}
+		return nil
+	}, nil
+}
+
+// nothingBusyIsStopped is the third: nothing is stopped, replaced or restarted while it takes traffic or has requests
+// in flight (unknown counts as in flight), until the drain time is over.
+func nothingBusyIsStopped(w *world, o deploy.Operation, seen towpath.Observation) (func() error, error) {
+	for _, id := range ended(w, o) {
+		if !w.isBalanced() {
+			continue
+		}
+		if err := w.isBusy(id, seen); err != nil {
+			return nil, fmt.Errorf("%q: %w", o, err)
+		}
+	}
+	return nothingMore, nil
+}
+
+// ended answers the instances that an operation ends, cuts or overwrites.
+func ended(w *world, o deploy.Operation) []string {
+	switch o := o.(type) {
+	case deploy.Stop:
+		return o.Instances
+	case deploy.Forget:
+		return o.Instances
+	case deploy.Remove:
+		return o.Instances
+	case deploy.Place:
+		return w.running(o.Instances)
+	case deploy.Start:
+		return w.running(o.Instances)
+	default:
+		return nil
+	}
+}
+
+func (w *world) running(ids []string) []string {
+	var running []string
+	for _, id := range ids {
+		if p := w.processes[id]; p != nil && p.state == towpath.InstanceRunning {
+			running = append(running, id)
+		}
+	}
+	return running
+}
+
+// isBusy answers why something may be lost when an instance ends now.
+func (w *world) isBusy(id string, seen towpath.Observation) error {
+	clocks := w.definition().Drain
+	if isUnknown(seen, id) {
+		since, recorded := w.environment.Idle[id]
+		if !recorded || w.now.Before(since.Add(max(clocks.Requests, clocks.Streams))) {
+			return fmt.Errorf("the traffic of %s is unknown", id)
+		}
+	}
+	m := w.members[id]
+	switch {
+	case m == nil:
+		return nil
+	case m.weight > 0:
+		return fmt.Errorf("%s takes traffic", id)
+	case m.requests > 0 && w.now.Before(m.idleSince.Add(clocks.Requests)):
+		return fmt.Errorf("%s has %d requests in flight", id, m.requests)
+	case m.streams > 0 && w.now.Before(m.idleSince.Add(clocks.Streams)):
+		return fmt.Errorf("%s has %d streams open", id, m.streams)
+	}
+	return nil
+}
+
+func isUnknown(seen towpath.Observation, id string) bool {
+	for _, i := range seen.Instances {
+		if i.ID == id {
+			return !i.Traffic.Known
+		}
+	}
+	return false
+}
+
+// sidesAreNotMixed belongs to the third: what cannot run beside itself is not started before the other side has ended.
+func sidesAreNotMixed(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
+	if _, starts := o.(deploy.Start); !starts || !w.isAllAtOnce() {
+		return nothingMore, nil
+	}
+	for id, p := range w.processes {
+		if p.state == towpath.InstanceRunning && p.release != w.environment.Goal.Number {
+			return nil, fmt.Errorf("%q while %s runs", o, id)
+		}
+	}
+	return nothingMore, nil
+}
+
+// namesAreNew belongs to the fourth: an instance has a name that none had before, or things of two mix.
+func namesAreNew(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
+	place, is := o.(deploy.Place)
+	if !is {
+		return nothingMore, nil
+	}
+	for _, id := range place.Instances {
+		if w.ever[id] {
+			return nil, fmt.Errorf("%s was placed before", id)
+		}
+	}
+	return nothingMore, nil
+}
+
+// onlyTheReachedIsConcluded belongs to the fourth: the goal is said to be reached only when it serves, and nothing else
+// is given traffic.
+func onlyTheReachedIsConcluded(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
+	if _, is := o.(deploy.Conclude); !is {
+		return nothingMore, nil
+	}
+	for id, m := range w.members {
+		if m.weight > 0 && releaseOf(id) != w.environment.Goal.Number {
+			return nil, fmt.Errorf("%q while %s takes traffic", o, id)
+		}
+	}
+	if serving := w.serving(); serving < w.wanted() {
+		return nil, fmt.Errorf("%q with %d of %d instances", o, serving, w.wanted())
+	}
+	return nothingMore, nil
+}
+
+func (w *world) wanted() int {
+	if w.environment.Goal.Number == 0 {
+		return 0
+	}
+	return w.definition().Instances
+}
+
+// serving counts the instances of the goal that answer requests.
+func (w *world) serving() int {
+	count := 0
+	for id, p := range w.processes {
+		reached := !w.isBalanced() || w.members[id] != nil && w.members[id].weight > 0
+		if p.release == w.environment.Goal.Number && w.isHealthy(id) && reached {
+			count++
+		}
+	}
+	return count
+}
+
+// satisfied answers what is not as the goal wants it: the fourth property's end.
+func (w *world) satisfied() error {
+	for id, p := range w.processes {
+		if p.release != w.environment.Goal.Number {
+			return fmt.Errorf("%s of release %d was left behind", id, p.release)
+		}
+	}
+	if serving := w.serving(); serving != w.wanted() || len(w.processes) != w.wanted() {
+		return fmt.Errorf("%d of %d instances serve, %d are there", serving, w.wanted(), len(w.processes))
+	}
+	if w.isBalanced() && len(w.members) != w.wanted() {
+		return fmt.Errorf("the balancer has %d members, not %d", len(w.members), w.wanted())
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package deploy_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mutation breaks a rule of the planner once, in a copy.
+type mutation struct {
+	what     string
+	file     string
+	from, to string
+	property string // the test that has to see it
+}
+
+var mutations = []mutation{
+	{
+		what: "the old side loses its traffic before the new one is there",
+		file: "blue_green.go", from: "{repair, place,", to: "{repair, empty, place,",
+		property: "TestPropertyCapacityNeverFallsBelowTheMinimum",
+	},
+	{
+		what: "traffic moves to what runs, healthy or not",
+		file: "situation.go", from: "return i.Health == towpath.HealthPassing && (", to: "return (",
+		property: "TestPropertyOnlyTheProvedGetTraffic",
+	},
+	{
+		what: "requests in flight are not waited for",
+		file: "situation.go", from: "return t.Requests == 0 || s.remaining(", to: "return t.Requests >= 0 || s.remaining(",
+		property: "TestPropertyNothingBusyIsStopped",
+	},
+	{
+		what: "unknown traffic counts as none",
+		file: "situation.go", from: "return s.remaining(i, max(clocks.Requests, clocks.Streams)) == 0", to: "return true",
+		property: "TestPropertyNothingBusyIsStopped",
+	},
+	{
+		what: "the new side starts before the old one has ended",
+		file: "all_at_once.go", from: "forgetOthers, stopOthers, start,", to: "start,",
+		property: "TestPropertyNothingBusyIsStopped",
+	},
+	{
+		what: "what hangs is never replaced",
+		file: "situation.go", from: "return !s.Now.Before(i.Since", to: "return s.Now.IsZero() && !s.Now.Before(i.Since",
+		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
+	},
+	{
+		what: "what only the balancer knows stays in it",
+		file: "rule.go", from: "return t.Known && t.Member && s.isSettled(i)",
+		to:       "return t.Known && t.Member && s.isSettled(i) && i.State != towpath.InstanceGone",
+		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
+	},
+	{
+		what: "the goal is reached before the traffic has moved",
+		file: "blue_green.go", from: "promotion, sight, shift,", to: "promotion, sight,",
+		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
+	},
+	{
+		what: "a table that is right is set again",
+		file: "rule.go", from: "if even && s.isTable(table) {", to: "if even && s.isTable(nil) {",
+		property: "TestPropertyASatisfiedSituationNeedsNothing",
+	},
+}
+
+// A property that cannot fail proves nothing: each has to turn red when its rule is broken.
+func TestEveryBrokenRuleIsSeenByItsProperty(t *testing.T) {
+	for _, m := range mutations {
+		t.Run(m.what, func(t *testing.T) {
+			output, err := testWith(t, m.overlay(t), m.property)
+			if err == nil {
+				t.Fatalf("%s still passes", m.property)
+			}
+			if !strings.Contains(output, "--- FAIL: "+m.property) {
+				t.Fatalf("%s did not fail, it could not run: %v\n%s", m.property, err, output)
+			}
+		})
+	}
+}
+
+// testWith runs one property on a planner with some files replaced.
+func testWith(t *testing.T, overlay, property string) (string, error) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-vet=off", "-ldflags=-s -w", "-count=1", "-run", "^"+property+"$", ".",
+		"-rapid.checks=2000", "-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=1ms")
+	output, err := command.CombinedOutput()
+	return string(output), err
+}
+
+// overlay writes the broken copy, and what tells the compiler to take it.
+func (m mutation) overlay(t *testing.T) string {
+	t.Helper()
+	original, err := filepath.Abs(m.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile(original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(source), m.from) != 1 {
+		t.Fatalf("%s has %q not exactly once: say anew where the rule stands", m.file, m.from)
+	}
+	folder := t.TempDir()
+	broken := filepath.Join(folder, m.file)
+	write(t, broken, []byte(strings.Replace(string(source), m.from, m.to, 1)))
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {original: broken}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := filepath.Join(folder, "overlay.json")
+	write(t, overlay, replace)
+	return overlay
+}
+
+func write(t *testing.T, file string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

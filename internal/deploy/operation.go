@@ -1,0 +1,208 @@
+package deploy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// FullWeight is the weight of an instance that takes its whole share of new requests. Drivers turn it into their own
+// steps, and report what they read on this scale.
+const FullWeight = 100
+
+// Performer says whose hands an operation needs.
+type Performer string
+
+// The performers.
+const (
+	ByTarget   Performer = "target"   // the target's driver
+	ByBalancer Performer = "balancer" // the balancer's driver
+	ByKeeper   Performer = "keeper"   // the keeper itself
+	ByNobody   Performer = "nobody"   // a wait for a person or a clock: a recorded fact ends it, nothing is held meanwhile
+)
+
+// Operation is something to do in an environment. The set is closed. Every operation is absolute: it says how things
+// shall be, not how they shall change, so that it can be done twice, and again after a crash in its middle.
+type Operation interface {
+	String() string // in words: "place r42-7 of release 42"
+	operation()
+}
+
+// The operations of a target.
+type (
+	// Check sees that there is room for so many more instances of the release, and that it can run here.
+	Check struct {
+		Release   int
+		Instances int // how many
+	}
+	// Place puts the release's files where the instances will run. An instance is observed as placed only when all its
+	// files are there; what a crash leaves half done is the driver's to sweep away.
+	Place struct {
+		Release   int
+		Instances []string
+	}
+	// Start lets the instances run.
+	Start struct{ Instances []string }
+	// Probe waits until each instance has passed its probe, at most Within. One that has not is a Permanent error with
+	// the probe's last answer.
+	Probe struct {
+		Instances []string
+		Within    time.Duration
+	}
+	// Stop ends the instances by the definition's signal, and makes them end after its time.
+	Stop struct{ Instances []string }
+	// Remove deletes the files of stopped instances.
+	Remove struct{ Instances []string }
+)
+
+// The operations of a balancer.
+type (
+	// Shift sets the weight of every instance it names in one change, on a scale from 0 to FullWeight; it names every
+	// member. One that is no member yet becomes one; one that it does not name gets weight 0. None is forgotten.
+	Shift struct{ Weights map[string]int }
+	// Drain waits until instances of weight 0 have no request in flight, at most Within. Then it is done, whatever is
+	// still in flight.
+	Drain struct {
+		Instances []string
+		Within    time.Duration
+	}
+	// EndStreams waits until instances of weight 0 have no stream open, at most Within, then closes those that are left.
+	EndStreams struct {
+		Instances []string
+		Within    time.Duration
+	}
+	// Forget takes instances of weight 0 out of the balancer's table, also where something is still in flight.
+	Forget struct{ Instances []string }
+)
+
+// The operations of the keeper.
+type (
+	// Test runs the strategy's script against the own addresses of the idle side. That it passed is recorded
+	// (towpath.DeploymentTested).
+	Test struct{ Instances []string }
+	// Conclude records that the goal is reached (towpath.GoalReached).
+	Conclude struct{ Deployment string }
+)
+
+// The waits.
+type (
+	// AwaitPromotion waits for a person to let the traffic move (towpath.Promoted).
+	AwaitPromotion struct{ Deployment string }
+	// StandBy keeps instances ready to take the traffic back.
+	StandBy struct {
+		Instances []string
+		Until     time.Time
+	}
+	// Await waits for a clock, or, where Until is zero, for an observation that says more than this one.
+	Await struct {
+		Until time.Time
+		Why   string
+	}
+)
+
+// PerformerOf answers whose hands an operation needs.
+func PerformerOf(o Operation) Performer {
+	switch o.(type) {
+	case Check, Place, Start, Probe, Stop, Remove:
+		return ByTarget
+	case Shift, Drain, EndStreams, Forget:
+		return ByBalancer
+	case Test, Conclude:
+		return ByKeeper
+	default:
+		return ByNobody
+	}
+}
+
+// IsBarrier says that an operation moves traffic, lowers capacity, ends something or waits for a fact: it is performed
+// only as the first operation of a plan that was made from fresh facts. So is Test, which needs observed addresses.
+func IsBarrier(o Operation) bool {
+	switch o.(type) {
+	case Check, Place, Start, Probe, Drain:
+		return false
+	default:
+		return true
+	}
+}
+
+// InstancesOf answers the IDs of the instances that an operation names.
+func InstancesOf(o Operation) []string {
+	switch o := o.(type) {
+	case Place:
+		return o.Instances
+	case Start:
+		return o.Instances
+	case Probe:
+		return o.Instances
+	case Stop:
+		return o.Instances
+	case Remove:
+		return o.Instances
+	case Drain:
+		return o.Instances
+	case EndStreams:
+		return o.Instances
+	case Forget:
+		return o.Instances
+	case Test:
+		return o.Instances
+	case StandBy:
+		return o.Instances
+	case Shift:
+		return slices.Sorted(maps.Keys(o.Weights))
+	default:
+		return nil
+	}
+}
+
+func (o Check) String() string {
+	return fmt.Sprintf("check room for %d of release %d", o.Instances, o.Release)
+}
+
+func (o Place) String() string {
+	return fmt.Sprintf("place %s of release %d", list(o.Instances), o.Release)
+}
+func (o Start) String() string      { return "start " + list(o.Instances) }
+func (o Probe) String() string      { return "probe " + list(o.Instances) }
+func (o Stop) String() string       { return "stop " + list(o.Instances) }
+func (o Remove) String() string     { return "remove " + list(o.Instances) }
+func (o Drain) String() string      { return "drain " + list(o.Instances) }
+func (o EndStreams) String() string { return "end streams of " + list(o.Instances) }
+func (o Forget) String() string     { return "forget " + list(o.Instances) }
+func (o Test) String() string       { return "test " + list(o.Instances) }
+func (Conclude) String() string     { return "record that the goal is reached" }
+func (AwaitPromotion) String() string {
+	return "wait for a promotion"
+}
+
+func (o StandBy) String() string { return "keep " + list(o.Instances) + " ready" }
+
+func (o Await) String() string { return "wait: " + o.Why }
+
+func (o Shift) String() string {
+	parts := make([]string, 0, len(o.Weights))
+	for _, id := range slices.Sorted(maps.Keys(o.Weights)) {
+		parts = append(parts, fmt.Sprintf("%s %d%%", id, o.Weights[id]))
+	}
+	return "shift to " + strings.Join(parts, ", ")
+}
+
+func (Check) operation()          {}
+func (Place) operation()          {}
+func (Start) operation()          {}
+func (Probe) operation()          {}
+func (Stop) operation()           {}
+func (Remove) operation()         {}
+func (Shift) operation()          {}
+func (Drain) operation()          {}
+func (EndStreams) operation()     {}
+func (Forget) operation()         {}
+func (Test) operation()           {}
+func (Conclude) operation()       {}
+func (AwaitPromotion) operation() {}
+func (StandBy) operation()        {}
+func (Await) operation()          {}
+
+func list(ids []string) string { return strings.Join(ids, ", ") }

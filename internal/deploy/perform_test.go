@@ -1,0 +1,189 @@
+package deploy_test
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/deploy"
+)
+
+// errNeverHealthy is what a probe of an instance answers that does not pass.
+var errNeverHealthy = errors.New("never healthy")
+
+// judged performs an operation on some of its instances (all where some is nil), and answers the first law that it
+// breaks. The second answer is the operation's own failure.
+func (w *world) judged(laws []law, o deploy.Operation, seen towpath.Observation, some func(string) bool) (broken, failed error) {
+	afters := make([]func() error, 0, len(laws))
+	for _, l := range laws {
+		after, err := l(w, o, seen)
+		if err != nil {
+			return err, nil
+		}
+		afters = append(afters, after)
+	}
+	failed = w.perform(o, some)
+	for _, after := range afters {
+		if err := after(); err != nil {
+			return fmt.Errorf("after %q: %w", o, err), failed
+		}
+	}
+	return nil, failed
+}
+
+// perform lets an operation have its effect. What it does to one instance, it does wholly; a shift is one change.
+func (w *world) perform(o deploy.Operation, some func(string) bool) error {
+	switch o := o.(type) {
+	case deploy.Check:
+		return nil
+	case deploy.Place:
+		return each(o.Instances, some, func(id string) error { return w.place(id, o.Release) })
+	case deploy.Start:
+		return each(o.Instances, some, w.start)
+	case deploy.Probe:
+		err := each(o.Instances, some, w.probe)
+		if err != nil {
+			w.wait(o.Within)
+		}
+		return err
+	case deploy.Stop:
+		return each(o.Instances, some, w.stop)
+	case deploy.Remove:
+		return each(o.Instances, some, w.remove)
+	case deploy.Shift:
+		return w.shift(o)
+	case deploy.Drain:
+		w.wait(o.Within / 2)
+		return each(o.Instances, some, w.finishRequests)
+	case deploy.EndStreams:
+		w.wait(o.Within)
+		return each(o.Instances, some, w.closeStreams)
+	case deploy.Forget:
+		return each(o.Instances, some, w.forget)
+	default:
+		return w.note(o)
+	}
+}
+
+func each(ids []string, some func(string) bool, do func(string) error) error {
+	var errs []error
+	for _, id := range ids {
+		if some == nil || some(id) {
+			errs = append(errs, do(id))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// note records what the keeper's own operations and waits lead to.
+func (w *world) note(o deploy.Operation) error {
+	switch o := o.(type) {
+	case deploy.Test:
+		w.happens(towpath.DeploymentTested{Epoch: w.environment.Epoch, Deployment: w.environment.Deployment.ID, At: w.now})
+	case deploy.Conclude:
+		w.happens(towpath.GoalReached{Epoch: w.environment.Epoch, Deployment: o.Deployment, At: w.now})
+	case deploy.AwaitPromotion:
+		w.happens(towpath.Promoted{Deployment: o.Deployment, By: "ana", At: w.now})
+	case deploy.StandBy:
+		w.now = latest(w.now, o.Until)
+	case deploy.Await:
+		w.now = latest(w.now, o.Until)
+	default:
+		return fmt.Errorf("nobody performs %T", o)
+	}
+	return nil
+}
+
+func (w *world) place(id string, release int) error {
+	w.processes[id] = &process{release: release, state: towpath.InstancePlaced, since: w.now}
+	return nil
+}
+
+func (w *world) start(id string) error {
+	p, err := w.process(id)
+	if err != nil || p.state == towpath.InstanceRunning {
+		return err
+	}
+	p.state, p.passed, p.broken, p.since = towpath.InstanceRunning, false, false, w.now
+	return nil
+}
+
+func (w *world) probe(id string) error {
+	p, err := w.process(id)
+	if err != nil {
+		return err
+	}
+	if p.state != towpath.InstanceRunning || p.broken || w.sick[p.release] {
+		return fmt.Errorf("%s: %w", id, errNeverHealthy)
+	}
+	p.passed = true
+	delete(w.hazy, id)
+	return nil
+}
+
+func (w *world) stop(id string) error {
+	p, err := w.process(id)
+	if err != nil {
+		return err
+	}
+	p.state, p.passed, p.since = towpath.InstanceStopped, false, w.now
+	return nil
+}
+
+func (w *world) remove(id string) error {
+	p := w.processes[id]
+	if p != nil && p.state == towpath.InstanceRunning {
+		return fmt.Errorf("%s still runs", id)
+	}
+	delete(w.processes, id)
+	return nil
+}
+
+func (w *world) process(id string) (*process, error) {
+	if p := w.processes[id]; p != nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("%s is not there", id)
+}
+
+func (w *world) shift(o deploy.Shift) error {
+	for id := range o.Weights {
+		if w.members[id] == nil {
+			w.members[id] = &member{idleSince: w.now}
+		}
+	}
+	for id, m := range w.members {
+		if m.weight > 0 && o.Weights[id] == 0 {
+			m.idleSince = w.now
+		}
+		m.weight = o.Weights[id]
+	}
+	return nil
+}
+
+func (w *world) finishRequests(id string) error {
+	if m := w.members[id]; m != nil {
+		m.requests = 0
+	}
+	return nil
+}
+
+func (w *world) closeStreams(id string) error {
+	if m := w.members[id]; m != nil {
+		m.streams = 0
+	}
+	return nil
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (w *world) forget(id string) error {
+	delete(w.members, id)
+	return nil
+}

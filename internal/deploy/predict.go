@@ -1,0 +1,114 @@
+package deploy
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// after answers the facts as they will be when an operation has had its effect: what a forecast is made of.
+func (f Facts) after(o Operation) Facts {
+	f.Observed.Instances = slices.Clone(f.Observed.Instances)
+	switch o := o.(type) {
+	case Place:
+		f.place(o)
+	case Start:
+		f.each(o.Instances, func(i *towpath.Instance) {
+			i.State, i.Health, i.Since = towpath.InstanceRunning, towpath.HealthUnknown, f.Now
+		})
+	case Probe:
+		f.each(o.Instances, func(i *towpath.Instance) {
+			i.State, i.Health = towpath.InstanceRunning, towpath.HealthPassing
+		})
+	case Shift:
+		f.shift(o)
+	case Drain:
+		f.each(o.Instances, func(i *towpath.Instance) { i.Traffic.Requests = 0 })
+	case EndStreams:
+		f.each(o.Instances, func(i *towpath.Instance) { i.Traffic.Streams = 0 })
+	case Forget:
+		f.each(o.Instances, func(i *towpath.Instance) { i.Traffic = towpath.Traffic{Known: true} })
+		f.remove(func(i towpath.Instance) bool { return i.State == towpath.InstanceGone && !i.Traffic.Member })
+	case Stop:
+		f.each(o.Instances, func(i *towpath.Instance) {
+			i.State, i.Health, i.Since = towpath.InstanceStopped, towpath.HealthUnknown, f.Now
+		})
+	case Remove:
+		f.remove(func(i towpath.Instance) bool { return slices.Contains(o.Instances, i.ID) })
+	default:
+		f.record(o)
+	}
+	return f
+}
+
+// record lets what an operation of the keeper or a wait leads to be recorded.
+func (f *Facts) record(o Operation) {
+	switch o := o.(type) {
+	case Test:
+		f.deployment(func(d *towpath.Deployment) { d.TestedAt = f.Now })
+	case AwaitPromotion:
+		f.deployment(func(d *towpath.Deployment) { d.PromotedBy, d.PromotedAt = "a person", f.Now })
+	case Conclude:
+		f.Environment.Queue = nil // what waits behind it is another plan
+		f.Environment, _ = f.Environment.Next(towpath.GoalReached{
+			Epoch: f.Environment.Epoch, Deployment: o.Deployment, At: f.Now,
+		})
+	case StandBy:
+		f.Now = later(f.Now, o.Until)
+	case Await:
+		f.Now = later(f.Now, o.Until)
+	}
+}
+
+func (f *Facts) place(o Place) {
+	for _, id := range o.Instances {
+		_, serial := towpath.ParseInstanceID(id)
+		f.Environment.LastInstance = max(f.Environment.LastInstance, serial)
+		f.Observed.Instances = append(f.Observed.Instances, towpath.Instance{
+			ID: id, Release: o.Release, State: towpath.InstancePlaced, Health: towpath.HealthUnknown,
+			Traffic: towpath.Traffic{Known: true}, Since: f.Now,
+		})
+	}
+}
+
+// shift moves the shares. Where one is taken away, something is expected to be in flight.
+func (f *Facts) shift(o Shift) {
+	idle := make(map[string]time.Time)
+	maps.Copy(idle, f.Environment.Idle)
+	for n := range f.Observed.Instances {
+		i := &f.Observed.Instances[n]
+		weight, named := o.Weights[i.ID]
+		switch {
+		case weight > 0:
+			delete(idle, i.ID)
+		case i.Traffic.Weight > 0 || !i.Traffic.Known:
+			idle[i.ID] = f.Now
+			i.Traffic.Requests = max(1, i.Traffic.Requests)
+		}
+		i.Traffic.Known, i.Traffic.Weight = true, weight
+		i.Traffic.Member = i.Traffic.Member || named
+	}
+	f.Environment.Idle = idle
+}
+
+func (f *Facts) each(names []string, change func(*towpath.Instance)) {
+	for n := range f.Observed.Instances {
+		if slices.Contains(names, f.Observed.Instances[n].ID) {
+			change(&f.Observed.Instances[n])
+		}
+	}
+}
+
+func (f *Facts) remove(isRemoved func(towpath.Instance) bool) {
+	f.Observed.Instances = slices.DeleteFunc(f.Observed.Instances, isRemoved)
+}
+
+func (f *Facts) deployment(change func(*towpath.Deployment)) {
+	if f.Environment.Deployment != nil {
+		d := *f.Environment.Deployment
+		change(&d)
+		f.Environment.Deployment = &d
+	}
+}

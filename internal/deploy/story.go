@@ -1,0 +1,245 @@
+package deploy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// story tells a plan step by step, and keeps what is as it goes.
+type story struct {
+	facts   Facts
+	lines   []Line
+	served  bool   // something serves when it begins
+	downAt  string // the verb of the step after which nothing serves; empty where something always does
+	upAgain bool
+}
+
+func newStory(f Facts, p Plan) *story {
+	s := &story{facts: f}
+	s.served = newSituation(f).answering() > 0
+	for len(p.Steps) > 0 {
+		told := s.tell(p.Steps)
+		for _, step := range p.Steps[:told] {
+			s.advance(step.Operation)
+		}
+		p.Steps = p.Steps[told:]
+	}
+	return s
+}
+
+// advance goes on to what is after the operation, and notes when nothing serves any more.
+func (s *story) advance(o Operation) {
+	s.facts = s.facts.after(o)
+	up := newSituation(s.facts).answering() > 0
+	switch {
+	case !up && s.served && s.downAt == "":
+		s.downAt = verb(o)
+	case up && s.downAt != "":
+		s.upAgain = true
+	}
+}
+
+// answering counts the instances that answer requests: with a balancer, those that it gives some.
+func (s situation) answering() int {
+	return len(filter(s.Observed.Instances, func(i towpath.Instance) bool {
+		return isReady(i) && (!s.isBalanced() || s.traffic(i).Weight > 0)
+	}))
+}
+
+func (s *story) downtime() string {
+	within := s.facts.Environment.Definition.Health.Within
+	switch {
+	case !s.served && len(s.lines) > 0:
+		return "none, nothing serves now"
+	case s.downAt == "":
+		return "none"
+	case !s.upAgain:
+		return "nothing serves afterwards"
+	default:
+		return fmt.Sprintf("from %s until release %d passes its probe, at most %s", s.downAt, s.facts.Environment.Goal.Number, brief(within))
+	}
+}
+
+// tell adds the line of the first step, or of several that people see as one, and answers how many it told.
+func (s *story) tell(steps []Step) int {
+	switch o := steps[0].Operation.(type) {
+	case Conclude:
+		return 1
+	case Start:
+		return s.tellStart(o, steps)
+	case StandBy:
+		return s.tellStandBy(o, steps)
+	case Forget, Stop:
+		if told := farewell(steps); told > 0 {
+			s.add("remove", s.instances(InstancesOf(o)), "")
+			return told
+		}
+		if _, is := o.(Forget); is && len(steps) > 1 {
+			return 1
+		}
+	}
+	s.tellOne(steps[0].Operation)
+	return 1
+}
+
+// tellOne adds the line of an operation that stands for itself.
+func (s *story) tellOne(operation Operation) {
+	health := s.facts.Environment.Definition.Health
+	switch o := operation.(type) {
+	case Check:
+		s.add("check", "room for release "+fmt.Sprint(o.Release), "")
+	case Place:
+		s.add("place", fmt.Sprintf("release %d: %s", o.Release, count(len(o.Instances), "instance")), "")
+	case Probe:
+		s.add("probe", fmt.Sprintf("%s: %s (%s)", s.releases(o.Instances), probeInWords(health), brief(o.Within)), "")
+	case Test:
+		s.add("test", "the strategy's script against "+s.releases(o.Instances), "")
+	case AwaitPromotion:
+		s.add("wait", "for a person to promote "+fmt.Sprintf("release %d", s.facts.Environment.Goal.Number), "")
+	case Shift:
+		s.add("shift", s.shares(o), s.throughout(o))
+	case Drain:
+		s.add("drain", fmt.Sprintf("%s until idle, at most %s", s.releases(o.Instances), brief(o.Within)), "")
+	case EndStreams:
+		s.add("streams", fmt.Sprintf("of %s may end for %s, then they are closed", s.releases(o.Instances), brief(o.Within)), "")
+	case Await:
+		s.add("wait", o.Why, "")
+	case Stop:
+		s.add("stop", s.instances(o.Instances), s.inFlight())
+	default:
+		s.add(verb(o), s.instances(InstancesOf(o)), "")
+	}
+}
+
+func (s *story) tellStart(o Start, steps []Step) int {
+	what := s.releases(o.Instances)
+	if len(steps) > 1 {
+		if p, is := steps[1].Operation.(Probe); is && slices.Equal(p.Instances, o.Instances) {
+			health := s.facts.Environment.Definition.Health
+			s.add("start", fmt.Sprintf("%s, wait for %s (%s)", what, probeInWords(health), brief(p.Within)), "")
+			return 2
+		}
+	}
+	s.add("start", what, "")
+	return 1
+}
+
+func (s *story) tellStandBy(o StandBy, steps []Step) int {
+	told := farewell(steps[1:])
+	what := fmt.Sprintf("%s for %s", s.releases(o.Instances), brief(o.Until.Sub(s.facts.Now)))
+	if told > 0 {
+		what += ", then stop"
+	}
+	s.add("stand by", what, "")
+	return 1 + told
+}
+
+// farewell answers how many of the steps take the same instances away: out of the balancer, stopped, removed.
+func farewell(steps []Step) int {
+	for n, step := range steps {
+		switch step.Operation.(type) {
+		case Forget, Stop:
+		case Remove:
+			return n + 1
+		default:
+			return 0
+		}
+	}
+	return 0
+}
+
+func (s *story) add(verb, what, detail string) {
+	s.lines = append(s.lines, Line{Verb: verb, What: what, Detail: detail})
+}
+
+// shares tells who gets traffic instead of whom, by release, or by instance where only one release is concerned.
+func (s *story) shares(o Shift) string {
+	before, after := shareOf(s.facts, release), shareOf(s.facts.after(o), release)
+	if len(before) < 2 && len(after) < 2 && fmt.Sprint(before) == fmt.Sprint(after) {
+		before, after = shareOf(s.facts, instance), shareOf(s.facts.after(o), instance)
+	}
+	var parts []string
+	for _, i := range slices.SortedFunc(slices.Values(s.facts.Observed.Instances), byAge) {
+		for _, name := range []string{release(i), instance(i)} {
+			if before[name] != after[name] {
+				parts = append(parts, fmt.Sprintf("%s %d%% → %d%%", name, before[name], after[name]))
+			}
+		}
+	}
+	return strings.Join(slices.Compact(parts), ", ")
+}
+
+// shareOf answers each one's share of new requests, in percent.
+func shareOf(f Facts, name func(towpath.Instance) string) map[string]int {
+	shares, total := make(map[string]int), 0
+	for _, i := range f.Observed.Instances {
+		if i.Traffic.Weight > 0 {
+			shares[name(i)] += i.Traffic.Weight
+			total += i.Traffic.Weight
+		}
+	}
+	for n := range shares {
+		shares[n] = shares[n] * 100 / total
+	}
+	return shares
+}
+
+func release(i towpath.Instance) string  { return fmt.Sprintf("release %d", i.Release) }
+func instance(i towpath.Instance) string { return i.ID }
+
+// throughout tells how many healthy instances have traffic at the least, before and after.
+func (s *story) throughout(o Shift) string {
+	before, after := newSituation(s.facts), newSituation(s.facts.after(o))
+	healthy := after.answering()
+	if before.answering() > 0 {
+		healthy = min(healthy, before.answering())
+	}
+	if healthy == 0 {
+		return "nothing serves from here"
+	}
+	return fmt.Sprintf("%d of %d healthy serve throughout", healthy, before.wanted)
+}
+
+// inFlight warns where nobody can say whether requests are in flight.
+func (s *story) inFlight() string {
+	if newSituation(s.facts).isBalanced() {
+		return ""
+	}
+	return "the process has to answer what is in flight"
+}
+
+// releases names what the instances are of: "release 41".
+func (s *story) releases(names []string) string {
+	var parts []string
+	for _, i := range slices.SortedFunc(slices.Values(s.facts.Observed.Instances), byAge) {
+		if slices.Contains(names, i.ID) && !slices.Contains(parts, release(i)) {
+			parts = append(parts, release(i))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// instances names what the instances are of, and how many they are.
+func (s *story) instances(names []string) string {
+	return s.releases(names) + ": " + count(len(names), "instance")
+}
+
+func probeInWords(h towpath.HealthDefinition) string {
+	switch {
+	case h.HTTP != "":
+		return h.HTTP
+	case h.Command != "":
+		return "its health command"
+	default:
+		return "its port"
+	}
+}
+
+// verb is the first word of an operation.
+func verb(o Operation) string {
+	word, _, _ := strings.Cut(o.String(), " ")
+	return word
+}

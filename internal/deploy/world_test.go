@@ -1,0 +1,161 @@
+package deploy_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// world is a model of its own of what a planner acts upon: processes, a balancer's table, what is in flight, a clock.
+// It knows the truth, and breaks no law itself; it shares nothing with the planner but the nouns.
+type world struct {
+	now         time.Time
+	environment towpath.Environment
+	processes   map[string]*process
+	members     map[string]*member
+	sick        map[int]bool    // releases whose instances never become healthy
+	ever        map[string]bool // instances that were ever seen
+	blind       bool            // the balancer cannot be read
+	hazy        map[string]bool // instances that the target cannot say anything about
+}
+
+// process is an instance as it really is.
+type process struct {
+	release int
+	state   towpath.InstanceState
+	passed  bool // its probe, since it was started
+	broken  bool // it hangs: its probe fails from now on
+	since   time.Time
+}
+
+// member is an instance in the balancer as it really is.
+type member struct {
+	weight            int
+	requests, streams int
+	idleSince         time.Time // since when its weight has been 0
+}
+
+func newWorld(d towpath.EnvironmentDefinition) *world {
+	return &world{
+		now: noon, environment: towpath.NewEnvironment("p1", "shop", d, noon),
+		processes: map[string]*process{}, members: map[string]*member{},
+		sick: map[int]bool{}, ever: map[string]bool{}, hazy: map[string]bool{},
+	}
+}
+
+func (w *world) definition() towpath.EnvironmentDefinition { return w.environment.Definition }
+func (w *world) isBalanced() bool                          { return w.definition().Balancer.Proxy != nil }
+
+func (w *world) isAllAtOnce() bool {
+	return w.definition().Strategy.Kind == towpath.StrategyAllAtOnce || !w.isBalanced()
+}
+
+// isHealthy says that requests to the instance are answered.
+func (w *world) isHealthy(id string) bool {
+	p := w.processes[id]
+	return p != nil && p.state == towpath.InstanceRunning && p.passed && !p.broken && !w.sick[p.release]
+}
+
+// capacity counts the healthy instances that take traffic.
+func (w *world) capacity() int {
+	count := 0
+	for id, m := range w.members {
+		if m.weight > 0 && w.isHealthy(id) {
+			count++
+		}
+	}
+	return count
+}
+
+// observe answers what the drivers would see, and records what a keeper would record of it.
+func (w *world) observe() towpath.Observation {
+	seen := towpath.Observation{At: w.now}
+	for _, id := range slices.Sorted(maps.Keys(w.processes)) {
+		seen.Instances = append(seen.Instances, w.look(id))
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.members)) {
+		if w.processes[id] == nil && !w.blind {
+			i := towpath.Instance{ID: id, State: towpath.InstanceGone, Health: towpath.HealthFailing}
+			i.Release = releaseOf(id)
+			i.Traffic = w.lookAtTraffic(id)
+			seen.Instances = append(seen.Instances, i)
+		}
+	}
+	w.record(seen)
+	return seen
+}
+
+func (w *world) look(id string) towpath.Instance {
+	p := w.processes[id]
+	i := towpath.Instance{
+		ID: id, Release: p.release, State: p.state, Since: p.since,
+		Health: towpath.HealthUnknown, Traffic: w.lookAtTraffic(id),
+	}
+	switch {
+	case w.hazy[id]:
+		i.State = towpath.InstanceUnknown
+	case w.isHealthy(id):
+		i.Health = towpath.HealthPassing
+	case p.state == towpath.InstanceFailing, p.state == towpath.InstanceRunning && (p.broken || w.sick[p.release]):
+		i.Health = towpath.HealthFailing
+	}
+	return i
+}
+
+func (w *world) lookAtTraffic(id string) towpath.Traffic {
+	if !w.isBalanced() {
+		return towpath.Traffic{Known: true}
+	}
+	if w.blind {
+		return towpath.Traffic{}
+	}
+	if m := w.members[id]; m != nil {
+		return towpath.Traffic{Known: true, Member: true, Weight: m.weight, Requests: m.requests, Streams: m.streams}
+	}
+	return towpath.Traffic{Known: true}
+}
+
+func (w *world) record(seen towpath.Observation) {
+	idle := towpath.TrafficObserved{Epoch: w.environment.Epoch, At: w.now}
+	for _, i := range seen.Instances {
+		w.ever[i.ID] = true
+		idle.LastInstance = max(idle.LastInstance, serialOf(i.ID))
+		if i.Traffic.Known && i.Traffic.Weight == 0 {
+			idle.Idle = append(idle.Idle, i.ID)
+		}
+	}
+	w.happens(idle)
+}
+
+func (w *world) happens(e towpath.EnvironmentEvent) { w.environment, _ = w.environment.Next(e) }
+
+func releaseOf(id string) (release int) {
+	_, _ = fmt.Sscanf(id, "r%d-", &release)
+	return release
+}
+
+func serialOf(id string) (serial int) {
+	var release int
+	_, _ = fmt.Sscanf(id, "r%d-%d", &release, &serial)
+	return serial
+}
+
+// wait lets time pass.
+func (w *world) wait(d time.Duration) { w.now = w.now.Add(d) }
+
+// String tells the truth, for a failed test.
+func (w *world) String() string {
+	e := w.environment
+	text := fmt.Sprintf("at %s goal %d live %d standby until %s", w.now.Format(time.TimeOnly), e.Goal.Number, e.Live.Number,
+		e.StandbyUntil.Format(time.TimeOnly))
+	for _, id := range slices.Sorted(maps.Keys(w.processes)) {
+		text += fmt.Sprintf("\n  %s %+v", id, *w.processes[id])
+	}
+	for _, id := range slices.Sorted(maps.Keys(w.members)) {
+		text += fmt.Sprintf("\n  member %s %+v", id, *w.members[id])
+	}
+	return text
+}

@@ -1,0 +1,172 @@
+// Package shell runs a step's script with a shell of the worker's machine, in a process group that leaves nothing
+// behind.
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/towpath-cd/towpath/internal/executor"
+	"github.com/towpath-cd/towpath/internal/process"
+)
+
+// errTimeout is the cause of a script's end by its timeout.
+var errTimeout = errors.New("timeout of the script")
+
+// Shell runs scripts. It holds no state but the default command, and may be used by many goroutines.
+type Shell struct{ standard command }
+
+// command is what a script's file is handed to.
+type command struct {
+	args     []string // program and options; the file comes last
+	suffix   string   // that the program expects of the file
+	prologue string   // first lines of the file
+}
+
+// New looks for the platform's shell once.
+func New() Shell { return Shell{standard: standard()} }
+
+// Run runs the script to its end, or to that of its timeout or of ctx; then it is interrupted, and killed after its
+// grace. Everything that it started has ended when Run returns, and its output is delivered. A script that fails is
+// not an error: the error tells what went wrong beside it, such as output that could not be written.
+func (s Shell) Run(ctx context.Context, script executor.Script) (executor.Result, error) {
+	spec, err := s.prepare(script)
+	if err != nil {
+		return notStarted(err), nil
+	}
+	if script.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, script.Timeout, errTimeout)
+		defer cancel()
+	}
+	running, err := process.Start(ctx, spec)
+	if err != nil {
+		return failedStart(ctx, err), nil
+	}
+	if script.Started != nil {
+		script.Started(running.Group())
+	}
+	ended, err := running.Wait()
+	return judge(ctx, script.Timeout, ended, err)
+}
+
+// prepare puts the script into a file: a command line has a limit, and is seen by everyone on the machine.
+func (s Shell) prepare(script executor.Script) (process.Spec, error) {
+	c := s.standard
+	if script.Shell != "" {
+		c = parse(script.Shell)
+	}
+	program, err := exec.LookPath(inDir(script.Dir, c.args[0]))
+	if err != nil {
+		return process.Spec{}, fmt.Errorf("this worker has no shell %q", c.args[0])
+	}
+	file := filepath.Join(script.Scratch, "script"+c.suffix)
+	if err := os.WriteFile(file, []byte(c.prologue+script.Text), 0o600); err != nil {
+		return process.Spec{}, fmt.Errorf("write the script: %w", err)
+	}
+	return process.Spec{
+		Path: program, Args: append(append([]string{}, c.args...), file),
+		Dir: script.Dir, Env: script.Env, Stdout: script.Output, Stderr: script.Output,
+		Grace: script.Grace, Group: process.GroupOptions{Handle: script.Group},
+	}, nil
+}
+
+// inDir has a relative path begin where the script runs.
+func inDir(dir, program string) string {
+	if strings.ContainsRune(program, '/') && !filepath.IsAbs(program) {
+		return filepath.Join(dir, filepath.FromSlash(program))
+	}
+	return program
+}
+
+// parse takes a shell's words apart. There are no quotes: a path with blanks belongs into PATH.
+func parse(words string) command {
+	args := strings.Fields(words)
+	if len(args) == 0 {
+		return standard()
+	}
+	if len(args) == 1 {
+		if c, known := known(args[0]); known {
+			return c
+		}
+	}
+	return command{args: args, suffix: suffixFor(args[0])}
+}
+
+// known are the shells that are told to stop at the first command that fails, when the file names no options.
+func known(name string) (command, bool) {
+	switch name {
+	case "bash":
+		return command{args: []string{"bash", "-euo", "pipefail"}}, true
+	case "sh":
+		return command{args: []string{"sh", "-eu"}}, true
+	case "powershell", "pwsh":
+		return command{
+			args:     []string{name, "-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-File"},
+			suffix:   ".ps1",
+			prologue: "$ErrorActionPreference = 'Stop'; $PSNativeCommandUseErrorActionPreference = $true\n",
+		}, true
+	case "cmd":
+		return command{args: []string{"cmd", "/D", "/E:ON", "/V:OFF", "/C"}, suffix: ".cmd"}, true
+	}
+	return command{}, false
+}
+
+// suffixFor is what Windows' shells insist on.
+func suffixFor(program string) string {
+	switch strings.TrimSuffix(strings.ToLower(filepath.Base(program)), ".exe") {
+	case "powershell", "pwsh":
+		return ".ps1"
+	case "cmd":
+		return ".cmd"
+	}
+	return ""
+}
+
+func notStarted(err error) executor.Result {
+	return executor.Result{Outcome: executor.NotStarted, ExitCode: -1, Reason: err.Error()}
+}
+
+func failedStart(ctx context.Context, err error) executor.Result {
+	if ctx.Err() != nil {
+		return interrupted(ctx)
+	}
+	return notStarted(err)
+}
+
+func interrupted(ctx context.Context) executor.Result {
+	return executor.Result{Outcome: executor.Interrupted, ExitCode: -1, Reason: context.Cause(ctx).Error()}
+}
+
+// judge tells a script that was ended by us from one that ended by itself, also in the moment in which both happen.
+func judge(ctx context.Context, timeout time.Duration, ended process.Result, err error) (executor.Result, error) {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(err, errTimeout):
+		return executor.Expired(timeout), besides(err, errTimeout)
+	case cause != nil && errors.Is(err, cause):
+		return interrupted(ctx), besides(err, cause)
+	}
+	return executor.Ended(ended.ExitCode, ended.Signal), err
+}
+
+// besides leaves out of a joined error what the result tells already.
+func besides(err, told error) error {
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost layer is a list
+	if !ok {
+		return nil
+	}
+	var rest []error
+	for _, one := range joined.Unwrap() {
+		if !errors.Is(one, told) {
+			rest = append(rest, one)
+		}
+	}
+	return errors.Join(rest...)
+}

@@ -1,0 +1,7 @@
+package shell
+
+// standard is Windows PowerShell, which every Windows has.
+func standard() command {
+	c, _ := known("powershell")
+	return c
+}

@@ -1,0 +1,104 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+// Act is what a person did: who, why, and what writes it into the audit in the same transaction.
+type Act struct {
+	By, Reason string
+	Record     func(*store.Tx) error
+}
+
+// act is one transaction of the conductor: its time, and who is to be woken once it is committed.
+type act struct {
+	*Conductor
+	tx     *store.Tx
+	at     time.Time
+	rings  []string
+	outbox bool // an effect waits in the outbox
+}
+
+// update runs fn in a transaction, and wakes who is concerned after the commit.
+func (c *Conductor) update(ctx context.Context, fn func(*act) error) error {
+	var a *act
+	err := c.store.Update(ctx, func(tx *store.Tx) error {
+		a = &act{Conductor: c, tx: tx, at: c.clock()}
+		return fn(a)
+	})
+	if err != nil {
+		return err
+	}
+	c.hub.Ring(a.rings...)
+	if a.outbox {
+		c.outbox.wake()
+	}
+	return nil
+}
+
+func (a *act) ring(topics ...string) { a.rings = append(a.rings, topics...) }
+
+// runHappens applies an event to a run and saves it with its effects. Where the run refuses it, nothing is changed and
+// the refusal is the error.
+func (a *act) runHappens(id string, e towpath.RunEvent) (towpath.Run, error) {
+	run, version, err := a.tx.Run(id)
+	if err != nil {
+		return run, err
+	}
+	if err := run.Refuses(e); err != nil {
+		return run, err
+	}
+	next, effects := run.Next(e)
+	if err := a.tx.SaveRun(next, version); err != nil {
+		return run, fmt.Errorf("save run %d of %s: %w", run.Number, run.Pipeline, err)
+	}
+	a.ring(TopicRuns, TopicRun(id))
+	return next, a.settle(next, effects)
+}
+
+// environmentHappens does the same for an environment.
+func (a *act) environmentHappens(key string, e towpath.EnvironmentEvent) (towpath.Environment, error) {
+	environment, version, err := a.tx.Environment(key)
+	if err != nil {
+		return environment, err
+	}
+	if err := environment.Refuses(e); err != nil {
+		return environment, err
+	}
+	next, effects := environment.Next(e)
+	if err := a.tx.SaveEnvironment(next, version); err != nil {
+		return environment, fmt.Errorf("save environment %s: %w", key, err)
+	}
+	a.ring(TopicEnvironments, TopicEnvironment(key))
+	return next, a.settle(towpath.Run{}, effects)
+}
+
+// settle saves effects. One that is no more than a row of the database is that row, in this same transaction; the
+// others go to the outbox.
+func (a *act) settle(run towpath.Run, effects []towpath.Effect) error {
+	for _, effect := range effects {
+		var err error
+		switch e := effect.(type) {
+		case towpath.EnqueueStep:
+			err = a.enqueue(run, e)
+		case towpath.StopStep:
+			err = a.stopStep(e)
+		case towpath.RecordDeployment:
+			err = a.tx.RecordDeployment(e.Deployment)
+		case towpath.WakeKeeper:
+			a.ring(TopicKeepers)
+		default:
+			a.outbox = true
+			err = a.tx.AddEffects(a.at, e)
+		}
+		if err != nil {
+			return fmt.Errorf("save effect %s: %w", effect.Key(), err)
+		}
+	}
+	return nil
+}

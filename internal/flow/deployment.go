@@ -1,0 +1,197 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/approval"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+// requestDeployment makes a release of what a deploy step uses, and the release a wish of its environment.
+func (a *act) requestDeployment(e towpath.RequestDeployment) error {
+	run, _, err := a.tx.Run(e.Run)
+	if err != nil {
+		return err
+	}
+	step, _ := run.Step(e.Step)
+	if step.State != towpath.StepWaiting {
+		return nil // the run was stopped meanwhile
+	}
+	definition, _ := run.Environment(step.Deploy)
+	if reason, err := approval.Bars(a.tx, run, step, definition); err != nil || reason != "" {
+		return a.refuseDeployment(run, step, reason, err)
+	}
+	release, err := a.releaseOf(run, step)
+	if err != nil {
+		return err
+	}
+	key, err := a.environmentFor(run, definition)
+	if err != nil {
+		return err
+	}
+	_, err = a.environmentHappens(key, towpath.DeploymentRequested{At: a.at, Deployment: towpath.Deployment{
+		ID: run.ID + "." + step.Name, Release: release.Ref(), Cause: towpath.CauseRun, By: run.Change.Author,
+		Run: run.ID, Step: step.Name, Ref: run.Change.Branch, Definition: &definition,
+	}})
+	return err
+}
+
+func (a *act) refuseDeployment(run towpath.Run, step towpath.Step, reason string, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = a.runHappens(run.ID, towpath.DeploymentEnded{
+		Step: step.Name, State: towpath.DeploymentRefused, Reason: reason, At: a.at,
+	})
+	return unlessRefused(err)
+}
+
+// releaseOf answers the run's release of the artifacts that a deploy step uses: the one that an earlier deploy step of
+// the run made, where the artifacts are the same.
+func (a *act) releaseOf(run towpath.Run, step towpath.Step) (towpath.Release, error) {
+	var artifacts []towpath.Artifact
+	for _, name := range step.Ships {
+		shipped, _ := run.Step(name)
+		artifacts = append(artifacts, shipped.Artifacts...)
+	}
+	made, err := a.tx.ReleasesOfRun(run.ID)
+	if err != nil {
+		return towpath.Release{}, err
+	}
+	i := slices.IndexFunc(made, func(r towpath.Release) bool { return slices.Equal(r.Artifacts, artifacts) })
+	if i >= 0 {
+		return made[i], nil
+	}
+	number, err := a.tx.NextReleaseNumber(run.Pipeline)
+	if err != nil {
+		return towpath.Release{}, err
+	}
+	release := towpath.Release{
+		Project: run.Project, Pipeline: run.Pipeline, Number: number, Run: run.ID, Change: run.Number,
+		Revision: run.Change.Revision, Title: run.Change.Title(), Author: run.Change.Author,
+		Artifacts: artifacts, Env: map[string]map[string]string{}, CreatedAt: a.at,
+	}
+	for _, d := range run.Environments {
+		release.Env[d.Name] = d.Env
+	}
+	return release, a.tx.CreateRelease(release)
+}
+
+// environmentFor answers the key of the environment, which comes into being with its first deployment.
+func (a *act) environmentFor(run towpath.Run, d towpath.EnvironmentDefinition) (string, error) {
+	key := towpath.EnvironmentKey(run.Pipeline, d.Name)
+	_, _, err := a.tx.Environment(key)
+	if errors.Is(err, store.ErrNotFound) {
+		return key, a.tx.CreateEnvironment(towpath.NewEnvironment(run.Project, run.Pipeline, d, a.at))
+	}
+	return key, err
+}
+
+func (a *act) withdrawDeployment(e towpath.WithdrawDeployment) error {
+	run, _, err := a.tx.Run(e.Run)
+	if err != nil {
+		return err
+	}
+	step, _ := run.Step(e.Step)
+	_, err = a.environmentHappens(towpath.EnvironmentKey(run.Pipeline, step.Deploy),
+		towpath.DeploymentDropped{Run: e.Run, Step: e.Step, At: a.at})
+	return unlessRefused(err)
+}
+
+// tellStep tells a deploy step what became of its deployment.
+func (a *act) tellStep(e towpath.TellStep) error {
+	d := e.Deployment
+	var event towpath.RunEvent = towpath.DeploymentBegan{
+		Step: d.Step, Deployment: d.ID, Release: d.Release.Number, At: a.at,
+	}
+	if d.State.IsFinal() {
+		event = towpath.DeploymentEnded{Step: d.Step, Deployment: d.ID, State: d.State, Reason: d.Outcome, At: a.at}
+	}
+	if d.State == towpath.DeploymentWaiting {
+		return nil
+	}
+	_, err := a.runHappens(d.Run, event)
+	return unlessRefused(err)
+}
+
+// Deploy makes a release the wish of an environment because a person says so.
+func (c *Conductor) Deploy(ctx context.Context, key string, release int, by Act) (towpath.Deployment, error) {
+	id := c.newID()
+	return c.wish(ctx, key, id, by, func(a *act, e towpath.Environment) (towpath.EnvironmentEvent, error) {
+		r, err := a.tx.Release(e.Pipeline, release)
+		if err != nil {
+			return nil, err
+		}
+		return towpath.DeploymentRequested{At: a.at, Deployment: towpath.Deployment{
+			ID: id, Release: r.Ref(), Cause: towpath.CauseManual, By: by.By, Reason: by.Reason,
+		}}, nil
+	})
+}
+
+// Rollback goes back: to the live release while another is the goal, else to the one that was live before.
+func (c *Conductor) Rollback(ctx context.Context, key string, by Act) (towpath.Deployment, error) {
+	id := c.newID()
+	return c.wish(ctx, key, id, by, func(a *act, _ towpath.Environment) (towpath.EnvironmentEvent, error) {
+		return towpath.RollbackRequested{ID: id, By: by.By, Reason: by.Reason, At: a.at}, nil
+	})
+}
+
+// wish applies a person's wish for a deployment, and answers the deployment that it became or that it turned back. One
+// that policy refuses is an error.
+func (c *Conductor) wish(ctx context.Context, key, id string, by Act, event func(*act, towpath.Environment) (towpath.EnvironmentEvent, error)) (towpath.Deployment, error) {
+	var made towpath.Deployment
+	err := c.update(ctx, func(a *act) error {
+		before, _, err := a.tx.Environment(key)
+		if err != nil {
+			return err
+		}
+		e, err := event(a, before)
+		if err != nil {
+			return err
+		}
+		if asked, ok := e.(towpath.DeploymentRequested); ok {
+			if reason := before.Refusal(asked.Deployment); reason != "" {
+				return towpath.Errorf(towpath.CodeConflict, "%s", reason)
+			}
+		}
+		after, err := a.environmentHappens(key, e)
+		if err != nil {
+			return err
+		}
+		made = deploymentOf(after, id)
+		return by.Record(a.tx)
+	})
+	return made, err
+}
+
+// deploymentOf finds a deployment that was just asked for; a rollback of one under way is that one.
+func deploymentOf(e towpath.Environment, id string) towpath.Deployment {
+	for _, d := range e.Queue {
+		if d.ID == id {
+			return d
+		}
+	}
+	if e.Deployment == nil {
+		return towpath.Deployment{}
+	}
+	return *e.Deployment
+}
+
+// Change applies a person's act on an environment other than a deployment: promote, freeze, thaw, unpin.
+func (c *Conductor) Change(ctx context.Context, key string, record func(*store.Tx) error, event func(towpath.Environment) towpath.EnvironmentEvent) (towpath.Environment, error) {
+	var after towpath.Environment
+	err := c.update(ctx, func(a *act) error {
+		before, _, err := a.tx.Environment(key)
+		if err != nil {
+			return err
+		}
+		if after, err = a.environmentHappens(key, event(before)); err != nil {
+			return err
+		}
+		return record(a.tx)
+	})
+	return after, err
+}

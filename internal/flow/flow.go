@@ -1,0 +1,136 @@
+// Package flow is the conductor: it holds the legs together, in their order. Whoever has an event (a change was seen,
+// a worker reported, a person decided, a keeper reached its goal, a clock ran out) comes here; the event is applied in
+// one transaction, in which its effects are saved, and the effects are carried out after the commit.
+package flow
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+// Options are what the conductor is made of.
+type Options struct {
+	Store        *store.Store
+	Hub          *Hub
+	Repositories Repositories
+	Secrets      Secrets
+	Announcer    Announcer
+	Clock        func() time.Time
+	NewID        func() string // unique for ever
+	Log          *slog.Logger
+}
+
+// Secrets answers what was granted. A missing secret is an error that names it.
+type Secrets interface {
+	// ForStep answers the values of the named secrets for a script step.
+	ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (map[string]string, error)
+	// ForEnvironment answers the values of the secrets that an environment's definition names.
+	ForEnvironment(tx *store.Tx, e towpath.Environment) (map[string]string, error)
+}
+
+// Announcer tells people.
+type Announcer interface {
+	Announce(ctx context.Context, a towpath.Alert) error
+}
+
+// Conductor carries changes through the legs.
+type Conductor struct {
+	store        *store.Store
+	hub          *Hub
+	repositories Repositories
+	secrets      Secrets
+	announcer    Announcer
+	clock        func() time.Time
+	newID        func() string
+	log          *slog.Logger
+	outbox       *loop
+	changes      *loop
+	sweeper      *loop
+	started      time.Time
+	doing        notes // by environment's key
+}
+
+// New makes a conductor. It does nothing by itself before Start.
+func New(o Options) *Conductor {
+	c := &Conductor{
+		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, announcer: o.Announcer,
+		clock: o.Clock, newID: o.NewID, log: o.Log,
+	}
+	c.changes = newLoop("changes", 2*time.Second, c.takeChanges, o.Log)
+	c.outbox = newLoop("outbox", time.Second, c.carryOutDue, o.Log)
+	c.sweeper = newLoop("sweep", time.Second, c.sweep, o.Log)
+	return c
+}
+
+// Start gives back to leases the time in which no server could take a renewal, and begins to work.
+func (c *Conductor) Start(ctx context.Context) error {
+	c.started = c.clock()
+	err := c.store.Update(ctx, func(tx *store.Tx) error {
+		last, err := tx.LastBeat()
+		if err != nil || last.IsZero() {
+			return err
+		}
+		return tx.ExtendLeases(c.started.Sub(last))
+	})
+	if err != nil {
+		return fmt.Errorf("extend the leases by the time without a server: %w", err)
+	}
+	c.changes.start()
+	c.outbox.start()
+	c.sweeper.start()
+	return nil
+}
+
+// Stop waits for what is under way.
+func (c *Conductor) Stop() {
+	c.sweeper.stop()
+	c.changes.stop()
+	c.outbox.stop()
+}
+
+// carryOut does what an effect asks for: one case an effect, in the order of the legs.
+func (c *Conductor) carryOut(ctx context.Context, e towpath.Effect) error {
+	switch e := e.(type) {
+	// Leg 2: runs of the same branch.
+	case towpath.SupersedeOlder:
+		return c.done(ctx, e, func(a *act) error { return a.supersedeOlder(e) })
+
+	// Leg 5: people.
+	case towpath.AskApproval:
+		return c.done(ctx, e, func(a *act) error { return a.ask(e) })
+	case towpath.WithdrawApproval:
+		return c.done(ctx, e, func(a *act) error { return a.withdrawApproval(e) })
+
+	// Leg 6: environments, and back to the run that waits for them.
+	case towpath.RequestDeployment:
+		return c.done(ctx, e, func(a *act) error { return a.requestDeployment(e) })
+	case towpath.WithdrawDeployment:
+		return c.done(ctx, e, func(a *act) error { return a.withdrawDeployment(e) })
+	case towpath.TellStep:
+		return c.done(ctx, e, func(a *act) error { return a.tellStep(e) })
+
+	// Alerts, from any leg.
+	case towpath.AnnounceApproval:
+		return c.announceApproval(ctx, e)
+	case towpath.AnnounceRun:
+		return c.announceRun(ctx, e)
+	case towpath.AnnounceDeployment:
+		return c.announceDeployment(ctx, e)
+	}
+	return fmt.Errorf("effect %T is carried out where it arises, and does not belong in the outbox", e)
+}
+
+// done carries an effect out inside the database, in the transaction in which it is ticked off: it happens once.
+func (c *Conductor) done(ctx context.Context, e towpath.Effect, fn func(*act) error) error {
+	return c.update(ctx, func(a *act) error {
+		if err := fn(a); err != nil {
+			return err
+		}
+		return a.tx.EffectDone(e.Key(), a.at)
+	})
+}

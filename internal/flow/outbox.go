@@ -1,0 +1,70 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+// outboxBatch is how many effects one round carries out.
+const outboxBatch = 64
+
+// longestWait bounds the pause between two tries of an effect that fails.
+const longestWait = 5 * time.Minute
+
+// carryOutDue carries out the effects whose time has come, in the order in which they arose.
+func (c *Conductor) carryOutDue(ctx context.Context) (more bool, err error) {
+	var due []store.DueEffect
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		due, err = tx.DueEffects(c.clock(), outboxBatch)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, d := range due {
+		if err := c.carryOut(ctx, d.Effect); err != nil {
+			if err := c.postpone(ctx, d, err); err != nil {
+				return false, err
+			}
+		}
+	}
+	return len(due) == outboxBatch, ctx.Err()
+}
+
+// postpone puts an effect that failed off, for longer each time. One whose subject is gone is ticked off.
+func (c *Conductor) postpone(ctx context.Context, d store.DueEffect, cause error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	gone := errors.Is(cause, store.ErrNotFound)
+	c.log.Warn("an effect failed", "effect", d.Effect.Key(), "attempts", d.Attempts+1, "dropped", gone, "error", cause)
+	return c.store.Update(ctx, func(tx *store.Tx) error {
+		if gone {
+			return tx.EffectDone(d.Effect.Key(), c.clock())
+		}
+		wait := min(longestWait, time.Second<<min(d.Attempts, 10))
+		return tx.EffectFailed(d.Effect.Key(), cause, c.clock().Add(wait))
+	})
+}
+
+// refused says that an aggregate did not take an event because it is past it: for an effect that is carried out a
+// second time this is how it learns that the first time was enough.
+func refused(err error) bool {
+	switch towpath.CodeOf(err) {
+	case towpath.CodeConflict, towpath.CodeStale:
+		return !errors.Is(err, store.ErrConflict)
+	}
+	return false
+}
+
+// unlessRefused turns a refusal into success.
+func unlessRefused(err error) error {
+	if err != nil && refused(err) {
+		return nil
+	}
+	return err
+}

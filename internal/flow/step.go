@@ -1,0 +1,267 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/queue"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+// Work is an attempt that was leased to a worker, with all that it needs.
+type Work struct {
+	Lease   towpath.Lease
+	Project towpath.Project
+	Run     towpath.Run
+	Step    towpath.Step
+	Secrets map[string]string
+	Outputs map[string]string  // TOWPATH_OUT_…
+	Uses    []towpath.Artifact // that stand in the workspace
+	Place   string             // name of the environment deployed to last before this step; may be empty
+	URL     string             // of that environment
+}
+
+// LeaseStep gives the worker the next attempt that fits it. It waits for one up to the given time, and then answers nil.
+func (c *Conductor) LeaseStep(ctx context.Context, worker towpath.Worker, wait time.Duration) (*Work, error) {
+	timeout := time.NewTimer(wait)
+	defer timeout.Stop()
+	for {
+		rung := c.hub.Wait(TopicQueue)
+		work, err := c.leaseNow(ctx, worker)
+		if err != nil || work != nil {
+			return work, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timeout.C:
+			return nil, nil
+		case <-rung:
+		}
+	}
+}
+
+// leaseNow looks without a lock first: most of the time there is nothing, and a view costs no commit.
+func (c *Conductor) leaseNow(ctx context.Context, worker towpath.Worker) (*Work, error) {
+	if empty, err := c.nothingFor(ctx, worker); err != nil || empty {
+		return nil, err
+	}
+	var work *Work
+	err := c.update(ctx, func(a *act) error {
+		lease, found, err := queue.Take(a.tx, worker, a.at)
+		if err != nil || !found {
+			return err
+		}
+		run, err := a.runHappens(lease.Run, towpath.StepLeased{
+			Step: lease.Step, Attempt: lease.Attempt, Worker: worker.ID, At: a.at,
+		})
+		if err != nil {
+			return fmt.Errorf("lease %s of run %s: %w", lease.Step, lease.Run, err)
+		}
+		work, err = a.work(lease, run)
+		return err
+	})
+	return work, err
+}
+
+func (c *Conductor) nothingFor(ctx context.Context, worker towpath.Worker) (empty bool, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		empty, err = queue.NothingFor(tx, worker)
+		return err
+	})
+	return empty, err
+}
+
+// work gathers what an attempt needs. A secret that was not granted fails the step at once, not the worker's call.
+func (a *act) work(lease towpath.Lease, run towpath.Run) (*Work, error) {
+	project, _, err := a.tx.Project(run.Project)
+	if err != nil {
+		return nil, err
+	}
+	step, _ := run.Step(lease.Step)
+	w := &Work{Lease: lease, Project: project, Run: run, Step: step}
+	if w.Secrets, err = a.secrets.ForStep(a.tx, run, step); err != nil {
+		return nil, a.failUnstarted(lease, err)
+	}
+	w.Uses = usedBy(run, step)
+	w.Outputs = outputsFor(run, step)
+	w.Place, w.URL, err = a.placeBefore(run, step)
+	return w, err
+}
+
+func (a *act) failUnstarted(lease towpath.Lease, cause error) error {
+	if towpath.CodeOf(cause) == towpath.CodeInternal {
+		return cause
+	}
+	if err := a.tx.Finish(lease); err != nil {
+		return err
+	}
+	_, err := a.runHappens(lease.Run, towpath.StepReported{
+		Step: lease.Step, Attempt: lease.Attempt, Worker: lease.Worker,
+		State: towpath.AttemptFailed, Reason: cause.Error(), At: a.at,
+	})
+	return err
+}
+
+// UsedBy answers the artifacts that an attempt which is leased may read.
+func (c *Conductor) UsedBy(ctx context.Context, l towpath.Lease) (used []towpath.Artifact, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		run, _, err := tx.Run(l.Run)
+		if step, ok := run.Step(l.Step); err == nil && ok {
+			used = usedBy(run, step)
+		}
+		return err
+	})
+	return used, err
+}
+
+func usedBy(run towpath.Run, step towpath.Step) []towpath.Artifact {
+	var used []towpath.Artifact
+	for _, name := range step.Script.Uses {
+		s, _ := run.Step(name)
+		used = append(used, s.Artifacts...)
+	}
+	return used
+}
+
+// outputsFor names the outputs of the steps that this one needs: TOWPATH_OUT_<STEP>_<NAME>.
+func outputsFor(run towpath.Run, step towpath.Step) map[string]string {
+	outputs := map[string]string{}
+	for _, before := range run.Behind(step.Name) {
+		for name, value := range before.Outputs {
+			outputs["TOWPATH_OUT_"+variable(before.Name)+"_"+variable(name)] = value
+		}
+	}
+	return outputs
+}
+
+// variable makes a name fit for an environment variable: upper case, and an underscore for whatever is not a letter or
+// a digit.
+func variable(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, name)
+}
+
+// placeBefore finds the environment that was deployed to last before a step, for TOWPATH_ENVIRONMENT and TOWPATH_URL.
+func (a *act) placeBefore(run towpath.Run, step towpath.Step) (name, url string, err error) {
+	for _, before := range run.Behind(step.Name) {
+		if before.Kind == towpath.KindDeploy && before.State == towpath.StepPassed {
+			name = before.Deploy
+		}
+	}
+	if name == "" {
+		return "", "", nil
+	}
+	key := towpath.EnvironmentKey(run.Pipeline, name)
+	environment, _, err := a.tx.Environment(key)
+	if err != nil || environment.Definition.URL != "" {
+		return name, environment.Definition.URL, err
+	}
+	seen, _, err := a.tx.Observation(key)
+	if seen.Address != "" {
+		url = "http://" + seen.Address
+	}
+	return name, url, err
+}
+
+// RenewStep keeps a lease. It answers its new expiry, and why the attempt should stop; empty where it should not.
+func (c *Conductor) RenewStep(ctx context.Context, l towpath.Lease) (expires time.Time, stop string, err error) {
+	err = c.store.Update(ctx, func(tx *store.Tx) error {
+		l.Expires = c.clock().Add(queue.LeaseTime)
+		stop, err = tx.Renew(l)
+		return err
+	})
+	return l.Expires, stop, err
+}
+
+// ReportStep takes a worker's last word on an attempt. The same report may come again: its worker did not hear that it
+// was taken.
+func (c *Conductor) ReportStep(ctx context.Context, l towpath.Lease, e towpath.StepReported) error {
+	return c.update(ctx, func(a *act) error {
+		e.Step, e.Attempt, e.Worker, e.At = l.Step, l.Attempt, l.Worker, a.at
+		run, err := a.runHappens(l.Run, e)
+		if err != nil {
+			if isRepeated(run, e) {
+				return nil
+			}
+			return err
+		}
+		for _, artifact := range e.Artifacts {
+			if err := a.tx.KeepArtifact(l.Run, artifact, a.at); err != nil {
+				return err
+			}
+		}
+		return a.tx.Finish(l)
+	})
+}
+
+// isRepeated says that this report was taken before.
+func isRepeated(run towpath.Run, e towpath.StepReported) bool {
+	s, ok := run.Step(e.Step)
+	if !ok || e.Attempt < 1 || e.Attempt > s.Attempt() {
+		return false
+	}
+	earlier := s.Attempts[e.Attempt-1]
+	return earlier.Worker == e.Worker && earlier.State == e.State
+}
+
+// Cancel stops a run. Steps that run are interrupted; a deployment that is under way goes on to its end.
+func (c *Conductor) Cancel(ctx context.Context, run string, by Act) (towpath.Run, error) {
+	var after towpath.Run
+	err := c.update(ctx, func(a *act) (err error) {
+		if after, err = a.runHappens(run, towpath.CancelRequested{By: by.By, At: a.at}); err != nil {
+			return err
+		}
+		return by.Record(a.tx)
+	})
+	return after, err
+}
+
+func (a *act) enqueue(run towpath.Run, e towpath.EnqueueStep) error {
+	step, _ := run.Step(e.Step)
+	a.ring(TopicQueue)
+	return a.tx.Enqueue(store.QueuedStep{
+		Run: e.Run, Step: e.Step, Attempt: e.Attempt, Project: run.Project, Kind: step.Kind,
+		Selector: step.Script.Worker, Trusted: run.Change.Trusted, ReadyAt: a.at,
+	})
+}
+
+func (a *act) stopStep(e towpath.StopStep) error {
+	taken, err := a.tx.Dequeue(e.Run, e.Step, e.Attempt)
+	if err != nil || taken {
+		return err
+	}
+	_, err = a.tx.StopLease(e.Run, e.Step, e.Attempt, e.Reason)
+	return err
+}
+
+func (a *act) supersedeOlder(e towpath.SupersedeOlder) error {
+	run, _, err := a.tx.Run(e.Run)
+	if err != nil {
+		return err
+	}
+	older, err := a.tx.Runs(store.RunFilter{
+		Pipeline: run.Pipeline, Branch: run.Change.Branch, Older: run.Number,
+		States: []towpath.RunState{towpath.RunRunning},
+	})
+	if err != nil {
+		return err
+	}
+	for _, o := range older {
+		_, err := a.runHappens(o.ID, towpath.Superseded{Gate: e.Gate, By: run.Number, At: a.at})
+		if unlessRefused(err) != nil {
+			return err
+		}
+	}
+	return nil
+}

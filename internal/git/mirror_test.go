@@ -1,0 +1,259 @@
+package git_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/towpath-cd/towpath/internal/git"
+)
+
+// TestMain lets the test binary play the process that fetches and is killed.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("TOWPATH_TEST_FETCH"); dir != "" {
+		g, err := git.New(git.Options{})
+		if err != nil {
+			panic(err)
+		}
+		mirror, err := g.Open(dir, os.Getenv("TOWPATH_TEST_FROM"))
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println("fetching")
+		ctx, stop := testContext()
+		defer stop()
+		fmt.Println("fetched", mirror.Fetch(ctx))
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestAMirrorAnswersForARevision(t *testing.T) {
+	up := newUpstream(t)
+	first := up.commit("towpath.yaml", "pipeline: shop\n", "One\n\nWith a body.")
+	up.write(".towpath/web.yaml", "pipeline: web\n")
+	up.write(".towpath/deep/x", "")
+	second := up.commit("towpath.yaml", "pipeline: shop2\n", "Two")
+	m := mirrorOf(t, up.dir)
+	ctx := t.Context()
+	if err := m.Ensure(ctx, second); err != nil {
+		t.Fatal(err)
+	}
+
+	if got := must(m.Show(ctx, first, "towpath.yaml"))(t); string(got) != "pipeline: shop\n" {
+		t.Errorf("towpath.yaml was %q", got)
+	}
+	if _, err := m.Show(ctx, first, ".towpath/web.yaml"); !errors.Is(err, git.ErrNotFound) {
+		t.Errorf("a file of the future gave %v", err)
+	}
+	files := must(m.Files(ctx, second, "towpath.yaml", "missing", ".towpath/web.yaml", ".towpath"))(t)
+	if len(files) != 2 || string(files[".towpath/web.yaml"]) != "pipeline: web\n" {
+		t.Errorf("files %q", files)
+	}
+	if got := must(m.List(ctx, second, ".towpath"))(t); !slices.Equal(got, []string{"web.yaml"}) {
+		t.Errorf("list %q", got)
+	}
+	if _, err := m.List(ctx, first, ".towpath"); !errors.Is(err, git.ErrNotFound) {
+		t.Errorf("a folder of the future gave %v", err)
+	}
+	if got := must(m.Changed(ctx, first, second))(t); !slices.Equal(got, []string{".towpath/deep/x", ".towpath/web.yaml", "towpath.yaml"}) {
+		t.Errorf("changed %q", got)
+	}
+	if got := must(m.Changed(ctx, "", first))(t); !slices.Equal(got, []string{"towpath.yaml"}) {
+		t.Errorf("changed from nothing %q", got)
+	}
+	c := must(m.Commit(ctx, first))(t)
+	if c.AuthorName != "Ada Lovelace" || c.AuthorEmail != "ada@example.com" || c.Message != "One\n\nWith a body." || c.Subject() != "One" || len(c.Parents) != 0 {
+		t.Errorf("commit %+v", c)
+	}
+	if age := time.Since(c.AuthoredAt); age < -time.Minute || age > time.Hour {
+		t.Errorf("authored at %s", c.AuthoredAt)
+	}
+	log := must(m.Log(ctx, first, second, 10))(t)
+	if len(log) != 1 || log[0].Hash != second || !slices.Equal(log[0].Parents, []string{first}) {
+		t.Errorf("log %+v", log)
+	}
+	if !must(m.IsAncestor(ctx, first, second))(t) || must(m.IsAncestor(ctx, second, first))(t) {
+		t.Error("the older one is the ancestor, and not the newer")
+	}
+	if got := must(m.Resolve(ctx, "refs/heads/main"))(t); got != second {
+		t.Errorf("main stands at %s", got)
+	}
+}
+
+func TestNamesFromOutsideNeverBecomeOptions(t *testing.T) {
+	up := newUpstream(t)
+	head := up.commit("a", "1", "one")
+	m := mirrorOf(t, up.dir)
+	ctx := t.Context()
+	if err := m.Ensure(ctx, head); err != nil {
+		t.Fatal(err)
+	}
+	_, has := m.Has(ctx, "--help")
+	_, show := m.Show(ctx, head, "../../etc/passwd")
+	_, absolute := m.Show(ctx, head, "/etc/passwd")
+	_, changed := m.Changed(ctx, "--output=x", head)
+	_, log := m.Log(ctx, "", "HEAD", 1)
+	for name, err := range map[string]error{
+		"has": has, "show": show, "absolute": absolute, "changed": changed, "log": log,
+		"fetch":    m.Fetch(ctx, "--upload-pack=x"),
+		"checkout": m.Checkout(ctx, git.Checkout{Revision: "main", Dir: t.TempDir()}),
+	} {
+		if !errors.Is(err, git.ErrUnsafe) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestARevisionThatNoBranchReachesIsFetchedByItsHash(t *testing.T) {
+	up := newUpstream(t)
+	up.commit("a", "1", "one")
+	lost := up.commit("a", "2", "two, soon pushed over")
+	up.git("reset", "-q", "--hard", "HEAD~")
+	up.git("config", "uploadpack.allowAnySHA1InWant", "true")
+	m := mirrorOf(t, up.dir)
+	if err := m.Ensure(t.Context(), lost); err != nil {
+		t.Fatal(err)
+	}
+	err := m.Ensure(t.Context(), strings.Repeat("a", 40))
+	if !errors.Is(err, git.ErrNotFound) {
+		t.Errorf("a revision that never was gave %v", err)
+	}
+}
+
+func TestAForcedPushAndADeletedBranchAreFollowed(t *testing.T) {
+	up := newUpstream(t)
+	up.commit("a", "1", "one")
+	up.git("branch", "gone")
+	m := mirrorOf(t, up.dir)
+	if err := m.Fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	up.git("commit", "-q", "--amend", "-m", "another one")
+	up.git("branch", "-D", "gone")
+	up.git("branch", "gone/further")
+	if err := m.Fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(m.Resolve(t.Context(), "refs/heads/main"))(t); got != up.git("rev-parse", "main") {
+		t.Errorf("main stands at %s", got)
+	}
+	if _, err := m.Resolve(t.Context(), "refs/heads/gone"); !errors.Is(err, git.ErrNotFound) {
+		t.Errorf("the deleted branch gave %v", err)
+	}
+}
+
+func TestManyWhoNeedTheSameMirrorMakeItOnce(t *testing.T) {
+	up := newUpstream(t)
+	head := up.fill()
+	dir := filepath.Join(t.TempDir(), "shop.git")
+	var all sync.WaitGroup
+	for range 8 {
+		m := must(newGit(t).Open(dir, up.dir))(t)
+		all.Go(func() {
+			if err := m.Ensure(t.Context(), head); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestADamagedMirrorIsMadeAnew(t *testing.T) {
+	up := newUpstream(t)
+	up.fill()
+	m := mirrorOf(t, up.dir)
+	if err := m.Fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err := os.RemoveAll(filepath.Join(m.Dir(), "objects"))
+	if err != nil || os.MkdirAll(filepath.Join(m.Dir(), "objects"), 0o755) != nil {
+		t.Fatal(err)
+	}
+	head := up.commit("new", "x", "more")
+	if err := m.Ensure(t.Context(), head); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Checkout(t.Context(), git.Checkout{Revision: head, Dir: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFetchKilledAtAnyMomentIsRepairedByTheNext(t *testing.T) {
+	up := newUpstream(t)
+	head := up.fill()
+	dir := filepath.Join(t.TempDir(), "shop.git")
+	for round := range 12 {
+		head = up.commit("n", fmt.Sprint(round), "more")
+		killAFetch(t, dir, up.dir, rand.N(40*time.Millisecond))
+		if round%3 == 0 {
+			leaveALock(t, dir)
+		}
+		m := must(newGit(t).Open(dir, up.dir))(t)
+		if err := m.Ensure(t.Context(), head); err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		runGit(t, dir, "fsck", "--connectivity-only")
+	}
+}
+
+// killAFetch starts a process that fetches, and kills it after the given time.
+func killAFetch(t *testing.T, dir, from string, after time.Duration) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "TOWPATH_TEST_FETCH="+dir, "TOWPATH_TEST_FROM="+from)
+	stdout := must(cmd.StdoutPipe())(t)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(stdout)
+	must(lines.ReadString('\n'))(t)
+	<-time.After(after)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+}
+
+// leaveALock is what a git leaves that was killed while it wrote the references.
+func leaveALock(t *testing.T, dir string) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, "towpath-complete")); err != nil {
+		return
+	}
+	for _, name := range []string{"packed-refs.lock", "towpath-fetching"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCompactKeepsEverything(t *testing.T) {
+	up := newUpstream(t)
+	m := mirrorOf(t, up.dir)
+	var all []string
+	for i := range 5 {
+		all = append(all, up.commit("a", fmt.Sprint(i), "more"))
+		if err := m.Ensure(t.Context(), all[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	up.git("reset", "-q", "--hard", all[0])
+	if err := errors.Join(m.Fetch(t.Context()), m.Compact(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	for _, rev := range all {
+		must(m.Show(t.Context(), rev, "a"))(t)
+	}
+	packs := must(filepath.Glob(filepath.Join(m.Dir(), "objects", "pack", "*.pack")))(t)
+	if len(packs) != 1 {
+		t.Errorf("%d packs after compacting", len(packs))
+	}
+}

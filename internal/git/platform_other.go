@@ -1,0 +1,6 @@
+//go:build !darwin && !windows
+
+package git
+
+// platformConfig is what `git init` would have found out about the file system.
+const platformConfig = "\tfilemode = true\n"

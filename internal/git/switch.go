@@ -1,0 +1,24 @@
+package git
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+)
+
+// Switch turns a pristine checkout into one of another revision, by writing the files that differ only. When it
+// fails the folder is of no use any more.
+func (m *Mirror) Switch(ctx context.Context, p *Pristine, revision string) error {
+	if err := checkHash(revision); err != nil {
+		return err
+	}
+	doing := "turn the checkout of " + p.Revision + " into " + revision
+	if err := m.writeGitDir(filepath.Join(p.Dir, ".git"), revision); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return m.git.run(ctx, command{
+		doing: doing,
+		dir:   p.Dir,
+		args:  []string{"--git-dir=.git", "--work-tree=.", "read-tree", "-m", "-u", p.Revision, revision},
+	})
+}

@@ -1,0 +1,26 @@
+//go:build unix
+
+package process
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+)
+
+func (r *Result) addPlatform(state *os.ProcessState) {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		r.Signal, r.CoreDumped = status.Signal(), status.CoreDump()
+	}
+	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		r.MaxRSS = int64(usage.Maxrss) * maxRSSUnit()
+	}
+}
+
+// maxRSSUnit is the unit of ru_maxrss in bytes: getrusage(2) counts kilobytes on Linux, bytes on macOS.
+func maxRSSUnit() int64 {
+	if runtime.GOOS == "darwin" {
+		return 1
+	}
+	return 1024
+}

@@ -1,0 +1,19 @@
+package process
+
+import (
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// awaitExit waits on a handle; the one in os.Process keeps the identifier from being used again.
+func awaitExit(process *os.Process) {
+	handle, err := windows.OpenProcess(windows.SYNCHRONIZE, false, uint32(process.Pid))
+	if err != nil {
+		return
+	}
+	defer windows.CloseHandle(handle)
+	_, _ = windows.WaitForSingleObject(handle, windows.INFINITE)
+}
+
+func (*Result) addPlatform(*os.ProcessState) {}

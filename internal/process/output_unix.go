@@ -1,0 +1,37 @@
+//go:build unix
+
+package process
+
+import (
+	"os"
+	"syscall"
+	"time"
+)
+
+// pipeCapacity bounds what a pipe can still hold; the default on Linux, and more than on others.
+const pipeCapacity = 64 << 10
+
+// rest returns what a pipe holds at this moment, without waiting for more.
+func rest(reader *os.File) []byte {
+	_ = reader.SetReadDeadline(time.Time{})
+	raw, err := reader.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	buffer := make([]byte, pipeCapacity)
+	filled := 0
+	_ = raw.Read(func(fd uintptr) bool {
+		for filled < len(buffer) {
+			n, err := syscall.Read(int(fd), buffer[filled:])
+			if err == syscall.EINTR {
+				continue
+			}
+			if err != nil || n <= 0 {
+				break
+			}
+			filled += n
+		}
+		return true
+	})
+	return buffer[:filled]
+}

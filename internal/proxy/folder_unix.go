@@ -1,0 +1,78 @@
+//go:build unix
+
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/towpath-cd/towpath/internal/proxy/control"
+)
+
+// syncFolder makes a rename in it last.
+func syncFolder(folder string) error {
+	opened, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(opened.Sync(), opened.Close())
+}
+
+// lockFile takes the lock of a path, or reports ErrLocked. The kernel gives it back when the process ends.
+func lockFile(path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return file, nil
+	}
+	file.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, ErrLocked
+	}
+	return nil, fmt.Errorf("lock %s: %w", path, err)
+}
+
+// ownSocket is the path of this process's control socket. Every process has its own for as long as it lives;
+// the name that clients know is a link to the owner's.
+func ownSocket(folder string) string {
+	return filepath.Join(folder, fmt.Sprintf("control-%d.sock", os.Getpid()))
+}
+
+// publishSocket lets the known name lead to socket, in one step.
+func publishSocket(folder, socket string) error {
+	link := filepath.Join(folder, control.SocketName)
+	if err := os.Remove(link + ".new"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(filepath.Base(socket), link+".new"); err != nil {
+		return err
+	}
+	return os.Rename(link+".new", link)
+}
+
+// withdrawSocket takes the known name away, if it still leads to socket.
+func withdrawSocket(folder, socket string) {
+	link := filepath.Join(folder, control.SocketName)
+	if target, err := os.Readlink(link); err == nil && target == filepath.Base(socket) {
+		_ = os.Remove(link)
+	}
+}
+
+// otherSockets are the control sockets that other processes have left or still have, by process number.
+func otherSockets(folder string) map[int]string {
+	paths, _ := filepath.Glob(filepath.Join(folder, "control-*.sock"))
+	others := make(map[int]string)
+	for _, path := range paths {
+		var pid int
+		if _, err := fmt.Sscanf(filepath.Base(path), "control-%d.sock", &pid); err == nil && pid != os.Getpid() {
+			others[pid] = path
+		}
+	}
+	return others
+}

@@ -1,0 +1,190 @@
+package steplog
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"sync"
+)
+
+const (
+	frameBytes      = 1 << 20  // from this size on, a tail becomes a frame
+	maxFrameBytes   = 32 << 20 // what a frame and a stamp for each of its bytes may decompress to
+	frameMagic      = 0x31467054
+	frameHeaderSize = 48
+	stampSize       = 12
+	insideBit       = 1 << 31 // in the header, beside the number of stamps
+)
+
+var (
+	errTorn    = errors.New("torn record")
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	little     = binary.LittleEndian
+)
+
+// stamp says when a line, and those after it up to the next stamp, were begun.
+type stamp struct {
+	line int64 // counted from 0 at the log's beginning
+	at   int64 // Unix milliseconds
+}
+
+// frame is a compressed piece of a log, and its place in the file.
+type frame struct {
+	offset      int64 // of its first byte in the log
+	length      int64 // uncompressed
+	linesBefore int64 // newlines in the log before it
+	lines       int64 // newlines in it
+	inside      bool  // whether it ends within a line
+	stamps      int   // how many; the first is for the line that its first byte belongs to
+	at          int64 // where its payload begins in the file
+	packed      int64 // length of its payload
+	sum         uint32
+}
+
+func (f frame) end() int64 { return f.offset + f.length }
+
+// segment is an uncompressed piece of a log: a decoded frame, or the tail.
+type segment struct {
+	offset      int64
+	linesBefore int64
+	inside      bool // whether it begins within a line
+	raw         []byte
+	stamps      []stamp
+}
+
+// endsInside says whether it ends within a line.
+func (g segment) endsInside() bool {
+	if len(g.raw) == 0 {
+		return g.inside
+	}
+	return g.raw[len(g.raw)-1] != '\n'
+}
+
+// lines counts the newlines up to its end.
+func (g segment) lines() int64 { return g.linesBefore + int64(bytes.Count(g.raw, newline)) }
+
+// next returns the empty segment behind it.
+func (g segment) next() segment {
+	return segment{offset: g.offset + int64(len(g.raw)), linesBefore: g.lines(), inside: g.endsInside()}
+}
+
+// encode compresses a segment into a record: a header of 48 bytes, then the payload.
+func (s *Store) encode(g segment) ([]byte, frame) {
+	plain := make([]byte, 0, len(g.stamps)*stampSize+len(g.raw))
+	for _, st := range g.stamps {
+		plain = little.AppendUint32(plain, uint32(st.line-g.linesBefore))
+		plain = little.AppendUint64(plain, uint64(st.at))
+	}
+	record := s.encoder.EncodeAll(append(plain, g.raw...), make([]byte, frameHeaderSize, frameHeaderSize+len(g.raw)/4))
+	f := frame{
+		offset: g.offset, length: int64(len(g.raw)), linesBefore: g.linesBefore,
+		lines: g.lines() - g.linesBefore, stamps: len(g.stamps), inside: g.endsInside(),
+		packed: int64(len(record) - frameHeaderSize), sum: crc32.Checksum(record[frameHeaderSize:], castagnoli),
+	}
+	f.putHeader(record[:frameHeaderSize])
+	return record, f
+}
+
+func (f frame) putHeader(h []byte) {
+	stamps := uint32(f.stamps)
+	if f.inside {
+		stamps |= insideBit
+	}
+	little.PutUint32(h[0:], frameMagic)
+	little.PutUint32(h[4:], stamps)
+	little.PutUint64(h[8:], uint64(f.offset))
+	little.PutUint32(h[16:], uint32(f.length))
+	little.PutUint32(h[20:], uint32(f.packed))
+	little.PutUint64(h[24:], uint64(f.linesBefore))
+	little.PutUint64(h[32:], uint64(f.lines))
+	little.PutUint32(h[40:], f.sum)
+	little.PutUint32(h[44:], crc32.Checksum(h[:44], castagnoli))
+}
+
+func parseHeader(h []byte) (frame, error) {
+	if little.Uint32(h[0:]) != frameMagic || little.Uint32(h[44:]) != crc32.Checksum(h[:44], castagnoli) {
+		return frame{}, errTorn
+	}
+	stamps := little.Uint32(h[4:])
+	return frame{
+		stamps: int(stamps &^ insideBit), inside: stamps&insideBit != 0, offset: int64(little.Uint64(h[8:])), length: int64(little.Uint32(h[16:])),
+		packed: int64(little.Uint32(h[20:])), linesBefore: int64(little.Uint64(h[24:])),
+		lines: int64(little.Uint64(h[32:])), sum: little.Uint32(h[40:]),
+	}, nil
+}
+
+// decode reads a frame from the log's file.
+func (s *Store) decode(path string, f frame) (segment, error) {
+	if g, found := s.decoded.get(path, f.at); found {
+		return g, nil
+	}
+	file, err := os.Open(path + framesSuffix)
+	if err != nil {
+		return segment{}, fmt.Errorf("open a log: %w", err)
+	}
+	defer file.Close()
+	packed := make([]byte, f.packed)
+	if _, err := file.ReadAt(packed, f.at); err != nil {
+		return segment{}, fmt.Errorf("read a log at %d: %w", f.offset, err)
+	}
+	if crc32.Checksum(packed, castagnoli) != f.sum {
+		return segment{}, fmt.Errorf("read a log at %d: %w", f.offset, errTorn)
+	}
+	plain, err := s.decoder.DecodeAll(packed, make([]byte, 0, f.length+int64(f.stamps)*stampSize))
+	if err != nil || int64(len(plain)) != f.length+int64(f.stamps)*stampSize {
+		return segment{}, fmt.Errorf("decompress a log at %d: %w", f.offset, errors.Join(errTorn, err))
+	}
+	g := segment{offset: f.offset, linesBefore: f.linesBefore, stamps: make([]stamp, f.stamps)}
+	for i := range g.stamps {
+		g.stamps[i] = stamp{f.linesBefore + int64(little.Uint32(plain)), int64(little.Uint64(plain[4:]))}
+		plain = plain[stampSize:]
+	}
+	g.raw = plain
+	s.decoded.put(path, f.at, g)
+	return g, nil
+}
+
+// frameCache keeps the frames decoded last, so that who reads a log in small pieces decodes each frame once.
+type frameCache struct {
+	mu   sync.Mutex
+	kept [4]cachedFrame
+	next int
+}
+
+type cachedFrame struct {
+	path    string
+	at      int64
+	segment segment
+}
+
+func (c *frameCache) get(path string, at int64) (segment, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.kept {
+		if k.path == path && k.at == at {
+			return k.segment, true
+		}
+	}
+	return segment{}, false
+}
+
+func (c *frameCache) put(path string, at int64, g segment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept[c.next] = cachedFrame{path, at, g}
+	c.next = (c.next + 1) % len(c.kept)
+}
+
+// forget drops what was decoded of a log that is removed: another may take its name.
+func (c *frameCache) forget(path string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, k := range c.kept {
+		if k.path == path {
+			c.kept[i] = cachedFrame{}
+		}
+	}
+}

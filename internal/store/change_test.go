@@ -1,0 +1,90 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+func change(revision string) towpath.Change {
+	return towpath.Change{Project: "p1", Branch: "main", Revision: revision, Trigger: towpath.TriggerPush, SeenAt: noon}
+}
+
+func TestAChangeIsRecordedOnceAndEndsInOneOutcome(t *testing.T) {
+	s := open(t)
+	withShop(t, s)
+	record := func(revision, key string) (isNew bool) {
+		update(t, s, func(tx *store.Tx) (err error) {
+			isNew, err = tx.RecordChange(change(revision), key)
+			return err
+		})
+		return isNew
+	}
+	if !record("a1", "") || record("a1", "") || !record("a1", "ada at noon") || !record("b2", "") {
+		t.Error("changes are not told apart by revision and key")
+	}
+	var pending []store.RecordedChange
+	view(t, s, func(tx *store.Tx) (err error) {
+		pending, err = tx.PendingChanges(10)
+		return err
+	})
+	if len(pending) != 3 || pending[0].Change.Revision != "a1" || pending[2].Change.Revision != "b2" {
+		t.Fatalf("pending: %+v", pending)
+	}
+	first := pending[0]
+	first.Outcome, first.Runs = store.ChangeRun, []string{"r1", "r2"}
+	update(t, s, func(tx *store.Tx) error { return tx.SettleChange(first, noon) })
+	stale(t, s, func(tx *store.Tx) error { return tx.SettleChange(first, noon) })
+	view(t, s, func(tx *store.Tx) error {
+		settled, err := tx.Changes(store.ChangeFilter{Outcomes: []store.ChangeOutcome{store.ChangeRun}})
+		if len(settled) != 1 || !cmp.Equal(settled[0].Runs, first.Runs) || !settled[0].SettledAt.Equal(noon) {
+			t.Errorf("settled: %+v", settled)
+		}
+		return err
+	})
+}
+
+func TestTheLatestRevisionOfEachBranchIsKept(t *testing.T) {
+	s := open(t)
+	withShop(t, s)
+	update(t, s, func(tx *store.Tx) error {
+		return errors.Join(
+			tx.SaveHead("p1", "main", "a1", noon), tx.SaveHead("p1", "gone", "c3", noon),
+			tx.SaveHead("p1", "main", "b2", noon), tx.ForgetHead("p1", "gone"))
+	})
+	view(t, s, func(tx *store.Tx) error {
+		heads, err := tx.Heads("p1")
+		if diff := cmp.Diff(map[string]string{"main": "b2"}, heads); diff != "" {
+			t.Errorf("heads (-want +got):\n%s", diff)
+		}
+		return err
+	})
+}
+
+func TestAWorkerIsKnownByItsKeyAndItsNameIsItsOwn(t *testing.T) {
+	s := open(t)
+	w := towpath.Worker{ID: "w1", Name: "north", OS: "linux", Labels: []string{"big"}, SeenAt: noon}
+	update(t, s, func(tx *store.Tx) error { return tx.RegisterWorker(w, "hash-1") })
+	update(t, s, func(tx *store.Tx) error { return tx.RegisterWorker(w, "hash-2") })
+	update(t, s, func(tx *store.Tx) error { return tx.DrainWorker("w1", true) })
+	view(t, s, func(tx *store.Tx) error {
+		if _, err := tx.WorkerByKey("hash-1"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("the old key answers %v", err)
+		}
+		got, err := tx.WorkerByKey("hash-2")
+		if diff := cmp.Diff(store.KnownWorker{Worker: w, Draining: true}, got); diff != "" {
+			t.Errorf("the worker (-want +got):\n%s", diff)
+		}
+		return err
+	})
+	err := s.Update(t.Context(), func(tx *store.Tx) error {
+		return tx.RegisterWorker(towpath.Worker{ID: "w2", Name: "north"}, "hash-3")
+	})
+	if !errors.Is(err, store.ErrExists) {
+		t.Errorf("another worker of the same name answered %v", err)
+	}
+}

@@ -1,0 +1,36 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate brings the schema up to date. Migrations only ever add: a server of the version before must be able to read
+// what is there, and a released migration is never edited.
+func migrate(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	folder, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, folder, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("read the migrations: %w", err)
+	}
+	done, err := provider.Up(ctx)
+	if err != nil {
+		return fmt.Errorf("bring the schema up to date: %w", explain(err))
+	}
+	if len(done) > 0 {
+		log.InfoContext(ctx, "schema is up to date", "migrations", len(done))
+	}
+	return nil
+}

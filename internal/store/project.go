@@ -1,0 +1,89 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// CreateProject adds a project. It answers ErrExists where the name or the ID is taken.
+func (tx *Tx) CreateProject(p towpath.Project) error {
+	doc, err := encode(p)
+	if err != nil {
+		return err
+	}
+	return tx.must(taken("project", p.Name),
+		"INSERT INTO projects (id, name, version, doc) VALUES (?, ?, 1, ?) ON CONFLICT DO NOTHING", p.ID, p.Name, doc)
+}
+
+// Project answers a project by its ID, with its version.
+func (tx *Tx) Project(id string) (towpath.Project, int, error) {
+	return load[towpath.Project](tx, missing("project", id), "SELECT doc, version FROM projects WHERE id = ?", id)
+}
+
+// ProjectByName answers a project by its name, with its version.
+func (tx *Tx) ProjectByName(name string) (towpath.Project, int, error) {
+	return load[towpath.Project](tx, missing("project", name), "SELECT doc, version FROM projects WHERE name = ?", name)
+}
+
+// Projects answers every project, by name.
+func (tx *Tx) Projects() ([]towpath.Project, error) {
+	return all(tx, document[towpath.Project], "SELECT doc FROM projects ORDER BY name")
+}
+
+// SaveProject stores a project that was loaded at that version. Its name stays what it was created with.
+func (tx *Tx) SaveProject(p towpath.Project, version int) error {
+	doc, err := encode(p)
+	if err != nil {
+		return err
+	}
+	return tx.must(ErrConflict,
+		"UPDATE projects SET doc = ?, version = version + 1 WHERE id = ? AND name = ? AND version = ?",
+		doc, p.ID, p.Name, version)
+}
+
+// DeleteProject forgets a project with all that belongs to it: pipelines, changes, runs, releases, environments and
+// secrets. Whether something of it is still live is the caller's question.
+func (tx *Tx) DeleteProject(id string) error {
+	if _, err := tx.exec("DELETE FROM roles WHERE project = ?", id); err != nil {
+		return err
+	}
+	return tx.must(missing("project", id), "DELETE FROM projects WHERE id = ?", id)
+}
+
+// ClaimPipeline makes sure that the pipeline's name belongs to the project; the first one to use it has it. It answers
+// ErrExists where it belongs to another.
+func (tx *Tx) ClaimPipeline(name, project string) error {
+	_, err := tx.exec("INSERT INTO pipelines (name, project, runs, releases) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING",
+		name, project)
+	if err != nil {
+		return fmt.Errorf("claim pipeline %s: %w", name, err)
+	}
+	owner, err := tx.PipelineProject(name)
+	if err == nil && owner != project {
+		return taken("pipeline", name+" in another project")
+	}
+	return err
+}
+
+// PipelineProject answers the ID of the project that a pipeline belongs to.
+func (tx *Tx) PipelineProject(name string) (string, error) {
+	return one(tx, missing("pipeline", name), text, "SELECT project FROM pipelines WHERE name = ?", name)
+}
+
+// Pipelines answers the names of a project's pipelines.
+func (tx *Tx) Pipelines(project string) ([]string, error) {
+	return all(tx, text, "SELECT name FROM pipelines WHERE project = ? ORDER BY name", project)
+}
+
+// NextRunNumber counts a pipeline's runs: each call answers the next number, from 1.
+func (tx *Tx) NextRunNumber(pipeline string) (int, error) {
+	return one(tx, missing("pipeline", pipeline), number,
+		"UPDATE pipelines SET runs = runs + 1 WHERE name = ? RETURNING runs", pipeline)
+}
+
+// NextReleaseNumber counts a pipeline's releases: each call answers the next number, from 1.
+func (tx *Tx) NextReleaseNumber(pipeline string) (int, error) {
+	return one(tx, missing("pipeline", pipeline), number,
+		"UPDATE pipelines SET releases = releases + 1 WHERE name = ? RETURNING releases", pipeline)
+}

@@ -1,0 +1,157 @@
+package trigger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/git"
+)
+
+// branches is the prefix of a branch's full name.
+const branches = "refs/heads/"
+
+// Repositories keeps one bare mirror a project in a folder. It is safe for concurrent use.
+type Repositories struct {
+	git     *git.Git
+	dir     string
+	mu      sync.Mutex
+	mirrors map[string]*git.Mirror // by URL
+}
+
+// NewRepositories keeps mirrors in dir.
+func NewRepositories(g *git.Git, dir string) *Repositories {
+	return &Repositories{git: g, dir: dir, mirrors: map[string]*git.Mirror{}}
+}
+
+// Tips answers the tip of every branch of a repository, and its default branch.
+func (r *Repositories) Tips(ctx context.Context, url string) (defaultBranch string, tips map[string]string, err error) {
+	refs, err := r.git.LsRemote(ctx, url, "HEAD", branches+"*")
+	if err != nil {
+		return "", nil, explain(err)
+	}
+	tips = map[string]string{}
+	for name, hash := range refs.Tips {
+		if branch, ok := strings.CutPrefix(name, branches); ok {
+			tips[branch] = hash
+		}
+	}
+	return strings.TrimPrefix(refs.Default, branches), tips, nil
+}
+
+// Tip answers the newest revision of a branch; of the default branch where it is empty.
+func (r *Repositories) Tip(ctx context.Context, p towpath.Project, branch string) (resolved, revision string, err error) {
+	if branch == "" {
+		branch = p.DefaultBranch
+	}
+	_, tips, err := r.Tips(ctx, p.URL)
+	if err != nil {
+		return "", "", err
+	}
+	if tips[branch] == "" {
+		return "", "", towpath.Errorf(towpath.CodeNotFound, "%s has no branch %q", p.Name, branch)
+	}
+	return branch, tips[branch], nil
+}
+
+// Read completes a change with its commit's author, message and files, and answers the pipeline files at its revision.
+func (r *Repositories) Read(ctx context.Context, p towpath.Project, c towpath.Change) (towpath.Change, map[string][]byte, error) {
+	mirror, err := r.mirror(p)
+	if err != nil {
+		return c, nil, err
+	}
+	if err := mirror.Ensure(ctx, c.Revision); err != nil {
+		return c, nil, explain(err)
+	}
+	commit, err := mirror.Commit(ctx, c.Revision)
+	if err != nil {
+		return c, nil, explain(err)
+	}
+	c.Author, c.AuthorEmail, c.Message = commit.AuthorName, commit.AuthorEmail, commit.Message
+	if c.Files, err = changedFiles(ctx, mirror, c, commit); err != nil {
+		return c, nil, explain(err)
+	}
+	files, err := pipelineFiles(ctx, mirror, c.Revision)
+	return c, files, explain(err)
+}
+
+// changedFiles answers what changed since the branch was seen last, or else since the commit's parent.
+func changedFiles(ctx context.Context, m *git.Mirror, c towpath.Change, commit git.Commit) ([]string, error) {
+	from := c.Before
+	if from == "" && len(commit.Parents) > 0 {
+		from = commit.Parents[0]
+	}
+	if from == "" {
+		return nil, nil
+	}
+	if known, err := m.Has(ctx, from); err != nil || !known {
+		return nil, err // it was rewritten away: whatever it held, all may have changed
+	}
+	return m.Changed(ctx, from, c.Revision)
+}
+
+// pipelineFiles answers towpath.yaml and the files of .towpath/ that exist at a revision.
+func pipelineFiles(ctx context.Context, m *git.Mirror, revision string) (map[string][]byte, error) {
+	wanted := []string{"towpath.yaml"}
+	names, err := m.List(ctx, revision, ".towpath")
+	if err != nil && !errors.Is(err, git.ErrNotFound) {
+		return nil, err
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, ".yaml") {
+			wanted = append(wanted, ".towpath/"+name)
+		}
+	}
+	return m.Files(ctx, revision, wanted...)
+}
+
+func (r *Repositories) mirror(p towpath.Project) (*git.Mirror, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := r.mirrors[p.URL]; m != nil {
+		return m, nil
+	}
+	m, err := r.git.Open(filepath.Join(r.dir, p.ID+".git"), p.URL)
+	if err != nil {
+		return nil, fmt.Errorf("open the mirror of %s: %w", p.Name, err)
+	}
+	r.mirrors[p.URL] = m
+	return m, nil
+}
+
+// Unreachable is a repository that did not answer: the same call may succeed later.
+type Unreachable struct{ Err error }
+
+func (e *Unreachable) Error() string { return e.Err.Error() }
+
+// Unwrap answers the cause.
+func (e *Unreachable) Unwrap() error { return e.Err }
+
+// Temporary says that the same call may succeed later.
+func (e *Unreachable) Temporary() bool { return true }
+
+// explain tells people what is wrong with a repository; what may pass stays temporary.
+func explain(err error) error {
+	fault, ok := errors.AsType[*git.Error](err)
+	switch {
+	case err == nil:
+		return nil
+	case ok && fault.Temporary():
+		return &Unreachable{Err: err}
+	case errors.Is(err, git.ErrNotFound):
+		return wrap(towpath.CodeNotFound, err, "is the address right, and does the branch or revision exist?")
+	case errors.Is(err, git.ErrRefused):
+		return wrap(towpath.CodeForbidden, err, "the repository wants credentials that the server does not have")
+	}
+	return err
+}
+
+func wrap(code towpath.Code, err error, hint string) error {
+	e := towpath.Errorf(code, "%s", err).WithHint("%s", hint)
+	e.Err = err
+	return e
+}

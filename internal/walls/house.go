@@ -1,0 +1,106 @@
+package walls
+
+import (
+	"slices"
+	"strings"
+)
+
+// root is the room of the nouns.
+const root = "the root package"
+
+// room is a folder with what its packages may import of ours. The packages of one room may import each other, and
+// a folder the ones above and below it, unless the room is detached.
+type room struct {
+	name     string   // below the module's root, without "internal/"
+	may      []string // names of rooms; a room's folders are part of it unless they are rooms themselves
+	detached bool     // one folder a driver: they know the folder above them, and not each other
+}
+
+// house is every room.
+type house []room
+
+// newHouse is the plan, from the ground up. A new room joins one of the groups, or gets a line of its own.
+func newHouse() house {
+	var (
+		// Tools know git, processes and secrets, and nothing of ours.
+		tools  = []string{"durable", "git", "process", "secret", "ssh", "steplog"}
+		ground = append([]string{root}, tools...)
+
+		// Legs of the server, which keep their state in the store.
+		server = []string{"access", "alert", "approval", "queue", "trigger"}
+
+		// Legs that both sides use, so they cannot reach the store.
+		shared = []string{"artifact", "deploy", "pipeline"}
+
+		// Drivers are handed in by the wiring; besides the worker, which runs steps, nobody else names one.
+		drivers = []string{"balancer", "database", "executor", "target"}
+
+		// Processes of their own, which outlive the server and the worker.
+		standalone = []string{"proxy", "supervise"}
+	)
+	h := house{
+		{name: root},
+		{name: "client", may: []string{root}}, // whoever uses our client has the nouns, and nothing else of ours
+		{name: "walls"},
+		{name: "config", may: ground},
+		{name: "store", may: ground},
+
+		// The conductors put legs together: on the server flow and web, beside the steps the worker, beside the
+		// instances the keeper. The last two reach the server by HTTP only.
+		{name: "flow", may: slices.Concat(ground, server, shared, []string{"store"})},
+		{name: "web", may: slices.Concat(ground, server, shared, []string{"client", "config", "flow", "store"})},
+		{name: "worker", may: slices.Concat(ground, []string{"artifact", "client", "executor"})},
+		{name: "keeper", may: slices.Concat(ground, []string{"client", "deploy"})},
+
+		// Two drivers speak to a process of ours and share its words.
+		{name: "balancer/proxy", may: slices.Concat(ground, []string{"deploy", "proxy"})},
+		{name: "target/process", may: slices.Concat(ground, []string{"deploy", "supervise"})},
+
+		// cmd → cli → app. The demo is a user of the binary like any other.
+		{name: "app", may: slices.Concat(ground, server, shared, drivers, standalone, []string{
+			"balancer/proxy", "client", "config", "flow", "keeper", "store", "target/process", "web", "worker",
+		})},
+		{name: "demo", may: slices.Concat(ground, []string{"client", "config"})},
+		{name: "cli", may: slices.Concat(ground, standalone, []string{"app", "client", "config", "demo", "pipeline"})},
+		{name: "cmd", may: []string{"cli"}},
+
+		// They measure and try the shipped binary, and single rooms, but never the wiring.
+		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"client", "config", "store"})},
+		{name: "e2e", may: slices.Concat(ground, []string{"client", "config"})},
+	}
+	h = h.with(tools, room{may: tools})
+	h = h.with(server, room{may: slices.Concat(ground, []string{"store"})})
+	h = h.with(shared, room{may: ground})
+	h = h.with(drivers, room{may: slices.Concat(ground, []string{"deploy"}), detached: true})
+	return h.with(standalone, room{may: ground})
+}
+
+// with adds a room of every name, all with the same rights.
+func (h house) with(names []string, rights room) house {
+	for _, name := range names {
+		rights.name = name
+		h = append(h, rights)
+	}
+	return h
+}
+
+// roomOf finds the innermost room that a place is in.
+func (h house) roomOf(place string) (room, bool) {
+	var found room
+	for _, r := range h {
+		if isWithin(place, r.name) && len(r.name) > len(found.name) {
+			found = r
+		}
+	}
+	return found, found.name != ""
+}
+
+// listed says for people what a room may import.
+func (r room) listed() string {
+	if len(r.may) == 0 {
+		return "nothing of ours"
+	}
+	names := slices.Clone(r.may)
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,86 @@
+package web
+
+import (
+	"net/http"
+	"path/filepath"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/access"
+)
+
+// registerAPI names every call that people and programs make with JSON, in the order of the table of routes.
+func (s *Server) registerAPI() {
+	s.handle("GET /healthz", s.healthz)
+	s.handle("GET /api/v1/openapi.json", s.openAPI)
+	api(s, "POST /api/v1/login", s.login)
+	api(s, "POST /api/v1/logout", s.logout)
+	api(s, "GET /api/v1/me", s.me)
+	api(s, "PUT /api/v1/me/password", s.setPassword)
+	api(s, "GET /api/v1/tokens", s.tokens)
+	api(s, "POST /api/v1/tokens", s.newToken)
+	api(s, "DELETE /api/v1/tokens/{name}", s.removeToken)
+
+	api(s, "GET /api/v1/projects", s.projects)
+	api(s, "POST /api/v1/projects", s.addProject)
+	api(s, "GET /api/v1/projects/{project}", s.project)
+	api(s, "PUT /api/v1/projects/{project}", s.changeProject)
+	api(s, "DELETE /api/v1/projects/{project}", s.removeProject)
+	api(s, "GET /api/v1/projects/{project}/changes", s.changes)
+	api(s, "POST /api/v1/projects/{project}/runs", s.startRun)
+	api(s, "GET /api/v1/projects/{project}/secrets", s.listSecrets)
+	api(s, "PUT /api/v1/projects/{project}/secrets/{name}", s.putSecret)
+	api(s, "DELETE /api/v1/projects/{project}/secrets/{name}", s.removeSecret)
+
+	api(s, "GET /api/v1/runs", s.runs)
+	api(s, "GET /api/v1/pipelines/{pipeline}/runs/{number}", s.run)
+	api(s, "POST /api/v1/pipelines/{pipeline}/runs/{number}/cancel", s.cancelRun)
+
+	api(s, "GET /api/v1/approvals", s.approvals)
+	api(s, "GET /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}", s.approval)
+	api(s, "POST /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}/decide", s.decide)
+
+	api(s, "GET /api/v1/environments", s.environments)
+	const environment = " /api/v1/environments/{pipeline}/{environment}"
+	api(s, "GET"+environment, s.environment)
+	api(s, "GET"+environment+"/plan", s.plan)
+	api(s, "GET"+environment+"/deployments", s.deployments)
+	api(s, "GET"+environment+"/releases", s.releases)
+	api(s, "POST"+environment+"/deploy", s.deploy)
+	api(s, "POST"+environment+"/rollback", s.rollback)
+	api(s, "POST"+environment+"/promote", s.promote)
+	api(s, "POST"+environment+"/freeze", s.freeze)
+	api(s, "POST"+environment+"/thaw", s.thaw)
+	api(s, "POST"+environment+"/unpin", s.unpin)
+
+	api(s, "GET /api/v1/accounts", s.accounts)
+	api(s, "PUT /api/v1/accounts/{name}", s.putAccount)
+	api(s, "DELETE /api/v1/accounts/{name}", s.removeAccount)
+	api(s, "POST /api/v1/accounts/{name}/link", s.newLink)
+	api(s, "GET /api/v1/groups", s.groups)
+	api(s, "PUT /api/v1/groups/{name}", s.putGroup)
+	api(s, "DELETE /api/v1/groups/{name}", s.removeGroup)
+	api(s, "GET /api/v1/workers", s.workers)
+	api(s, "POST /api/v1/workers/tokens", s.newWorkerToken)
+	api(s, "POST /api/v1/workers/{worker}/drain", s.drainWorker)
+	api(s, "DELETE /api/v1/workers/{worker}", s.removeWorker)
+	api(s, "GET /api/v1/audit", s.auditList)
+	api(s, "POST /api/v1/backup", s.backup)
+}
+
+// healthz answers 200 as long as the server can store something.
+func (s *Server) healthz(w http.ResponseWriter, r *http.Request, _ access.Caller) {
+	if s.Store.IsFull() {
+		s.fail(w, r, towpath.Errorf(towpath.CodeUnavailable, "the server's disk is full"))
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok", "version": s.Version})
+}
+
+// backup writes a consistent copy of the database into the server's data folder.
+func (s *Server) backup(c call[none]) (map[string]string, error) {
+	path := filepath.Join(s.Backups, "towpath-"+s.Clock().UTC().Format("20060102T150405Z")+".db")
+	if err := s.Store.Backup(c.Context(), path); err != nil {
+		return nil, err
+	}
+	return map[string]string{"path": path}, s.audited(c.Request, c.Caller, "server.backup", path, "", nothing)
+}

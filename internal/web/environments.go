@@ -1,0 +1,256 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+// keyIn reads the key of the environment that a path names.
+func keyIn(r *http.Request) string {
+	return towpath.EnvironmentKey(r.PathValue("pipeline"), r.PathValue("environment"))
+}
+
+func (s *Server) environments(c call[none]) ([]client.Environment, error) {
+	projects, err := s.visible(c.Request, c.Caller, c.URL.Query().Get("project"))
+	if err != nil {
+		return nil, err
+	}
+	found := []client.Environment{}
+	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
+		environments, err := tx.Environments(store.EnvironmentFilter{Projects: projects})
+		if err != nil {
+			return err
+		}
+		for _, e := range environments {
+			environment, err := s.environmentOf(tx, e)
+			if err != nil {
+				return err
+			}
+			found = append(found, environment)
+		}
+		return nil
+	})
+	return found, err
+}
+
+func (s *Server) environment(c call[none]) (client.Environment, error) {
+	return s.readEnvironment(c.Request)
+}
+
+func (s *Server) readEnvironment(r *http.Request) (answer client.Environment, err error) {
+	err = s.Store.View(r.Context(), func(tx *store.Tx) error {
+		e, _, err := tx.Environment(keyIn(r))
+		if err != nil {
+			return err
+		}
+		answer, err = s.environmentOf(tx, e)
+		return err
+	})
+	return answer, err
+}
+
+func (s *Server) environmentOf(tx *store.Tx, e towpath.Environment) (client.Environment, error) {
+	answer := client.Environment{
+		Key: e.Key, Pipeline: e.Pipeline, Name: e.Name, URL: e.Definition.URL, Version: e.DefinitionVersion,
+		Strategy: string(e.Definition.Strategy.Kind), Live: refOf(e.Live), Goal: refOf(e.Goal), Previous: refOf(e.Previous()),
+		LiveAt: e.LiveAt, Halted: e.Halted, Unattended: e.UnattendedSince, Doing: s.Flow.Doing(e.Key), StandbyTill: e.StandbyUntil,
+	}
+	if e.Deployment != nil {
+		d := deploymentOf(*e.Deployment)
+		answer.Deployment = &d
+	}
+	for _, d := range e.Queue {
+		answer.Queue = append(answer.Queue, deploymentOf(d))
+	}
+	if p := e.Pin; p != nil {
+		answer.Pin = "since " + p.By + " went back from release " + strconv.Itoa(p.From.Number) + reasonOf(p.Reason)
+	}
+	if f := e.Freeze; f != nil {
+		answer.Freeze = "by " + f.By + reasonOf(f.Reason)
+	}
+	return answer, observe(tx, e, &answer)
+}
+
+func reasonOf(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+// observe adds what the keeper saw last, and who the keeper is.
+func observe(tx *store.Tx, e towpath.Environment, answer *client.Environment) error {
+	project, _, err := tx.Project(e.Project)
+	if err != nil {
+		return err
+	}
+	answer.Project = project.Name
+	if e.Keeper.Worker != "" {
+		worker, err := tx.Worker(e.Keeper.Worker)
+		if err != nil {
+			return err
+		}
+		answer.Keeper = worker.Name
+	}
+	seen, _, err := tx.Observation(e.Key)
+	answer.ObservedAt = seen.At
+	if answer.URL == "" && seen.Address != "" {
+		answer.URL = "http://" + seen.Address
+	}
+	for _, i := range seen.Instances {
+		answer.Instances = append(answer.Instances, client.Instance{
+			ID: i.ID, Release: i.Release, State: string(i.State), Address: i.Address, Health: string(i.Health),
+			Problem: i.Problem, Weight: i.Traffic.Weight, Requests: i.Traffic.Requests, Streams: i.Traffic.Streams,
+		})
+	}
+	return err
+}
+
+func refOf(r towpath.ReleaseRef) *client.Release {
+	if r.Number == 0 {
+		return nil
+	}
+	return &client.Release{Number: r.Number, Run: r.Change, Revision: r.Revision, Title: r.Title}
+}
+
+func deploymentOf(d towpath.Deployment) client.Deployment {
+	return client.Deployment{
+		ID: d.ID, Environment: d.Environment, Release: d.Release.Number, From: d.From.Number, Cause: string(d.Cause),
+		By: d.By, Reason: d.Reason, State: string(d.State), Outcome: d.Outcome,
+		RequestedAt: d.RequestedAt, BeganAt: d.BeganAt, EndedAt: d.EndedAt,
+	}
+}
+
+func (s *Server) deployments(c call[none]) ([]client.Deployment, error) {
+	found := []client.Deployment{}
+	err := s.Store.View(c.Context(), func(tx *store.Tx) error {
+		deployments, err := tx.Deployments(store.DeploymentFilter{Environment: keyIn(c.Request), Limit: listed})
+		for _, d := range deployments {
+			found = append(found, deploymentOf(d))
+		}
+		return err
+	})
+	return found, err
+}
+
+func (s *Server) releases(c call[none]) ([]client.Release, error) {
+	found := []client.Release{}
+	err := s.Store.View(c.Context(), func(tx *store.Tx) error {
+		releases, err := tx.Releases(store.ReleaseFilter{Pipeline: c.PathValue("pipeline"), Limit: listed})
+		for _, r := range releases {
+			found = append(found, client.Release{
+				Number: r.Number, Run: r.Change, Revision: r.Revision, Title: r.Title, Author: r.Author,
+				Artifacts: artifactsOf(r.Artifacts), CreatedAt: r.CreatedAt,
+			})
+		}
+		return err
+	})
+	return found, err
+}
+
+// plan answers what would be done: by the same function that the keeper plans with, on what it saw last.
+func (s *Server) plan(c call[none]) (answer client.Plan, err error) {
+	release := 0
+	if text := c.URL.Query().Get("release"); text != "" {
+		if release, err = strconv.Atoi(text); err != nil || release < 1 {
+			return answer, towpath.Errorf(towpath.CodeInvalid, "%q is not the number of a release", text)
+		}
+	}
+	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
+		e, _, err := tx.Environment(keyIn(c.Request))
+		if err != nil {
+			return err
+		}
+		answer, err = s.planFor(tx, e, release)
+		return err
+	})
+	return answer, err
+}
+
+// planFor forecasts a release's way into the environment; 0 is what the environment does by itself.
+func (s *Server) planFor(tx *store.Tx, e towpath.Environment, number int) (client.Plan, error) {
+	facts := deploy.Facts{Environment: e, Now: s.Clock()}
+	if number > 0 {
+		release, err := tx.Release(e.Pipeline, number)
+		if err != nil {
+			return client.Plan{}, err
+		}
+		facts.Environment = aimed(e, release.Ref(), nil, facts.Now)
+	}
+	var err error
+	facts.Observed, _, err = tx.Observation(e.Key)
+	return planOf(facts), err
+}
+
+// aimed answers the environment as it would be if a person deployed the release now.
+func aimed(e towpath.Environment, release towpath.ReleaseRef, d *towpath.EnvironmentDefinition, now time.Time) towpath.Environment {
+	e.Deployment, e.Freeze = nil, nil // the forecast is of the release's own way, after whatever is under way
+	after, _ := e.Next(towpath.DeploymentRequested{At: now, Deployment: towpath.Deployment{
+		ID: "forecast", Release: release, Cause: towpath.CauseManual, Definition: d,
+	}})
+	return after
+}
+
+func planOf(f deploy.Facts) client.Plan {
+	forecast := deploy.NewForecast(f)
+	plan := client.Plan{
+		Environment: f.Environment.Key, Live: f.Environment.Live.Number, Goal: f.Environment.Goal.Number,
+		Text: forecast.String(), Operations: []string{}, Downtime: forecast.Downtime,
+	}
+	for _, line := range forecast.Lines {
+		plan.Operations = append(plan.Operations, line.Verb+" "+line.What)
+	}
+	return plan
+}
+
+func (s *Server) deploy(c call[client.Deploy]) (client.Deployment, error) {
+	key := keyIn(c.Request)
+	made, err := s.Flow.Deploy(c.Context(), key, c.Body.Release, flow.Act{
+		By: c.Name, Reason: c.Body.Reason,
+		Record: s.record(c.Caller, "deploy", key, "release "+strconv.Itoa(c.Body.Release)+reasonOf(c.Body.Reason)),
+	})
+	return deploymentOf(made), err
+}
+
+func (s *Server) rollback(c call[client.Reasoned]) (client.Deployment, error) {
+	key := keyIn(c.Request)
+	made, err := s.Flow.Rollback(c.Context(), key, flow.Act{
+		By: c.Name, Reason: c.Body.Reason, Record: s.record(c.Caller, "rollback", key, c.Body.Reason),
+	})
+	return deploymentOf(made), err
+}
+
+func (s *Server) promote(c call[none]) (client.Environment, error) {
+	return s.changeEnvironment(c.Request, c.Caller, "promote", "", func(e towpath.Environment) towpath.EnvironmentEvent {
+		id := ""
+		if e.Deployment != nil {
+			id = e.Deployment.ID
+		}
+		return towpath.Promoted{Deployment: id, By: c.Name, At: s.Clock()}
+	})
+}
+
+func (s *Server) freeze(c call[client.Reasoned]) (client.Environment, error) {
+	return s.changeEnvironment(c.Request, c.Caller, "freeze", c.Body.Reason, func(towpath.Environment) towpath.EnvironmentEvent {
+		return towpath.Frozen{By: c.Name, Reason: c.Body.Reason, At: s.Clock()}
+	})
+}
+
+func (s *Server) thaw(c call[none]) (client.Environment, error) {
+	return s.changeEnvironment(c.Request, c.Caller, "thaw", "", func(towpath.Environment) towpath.EnvironmentEvent {
+		return towpath.Thawed{By: c.Name, At: s.Clock()}
+	})
+}
+
+func (s *Server) unpin(c call[none]) (client.Environment, error) {
+	return s.changeEnvironment(c.Request, c.Caller, "unpin", "", func(towpath.Environment) towpath.EnvironmentEvent {
+		return towpath.Unpinned{By: c.Name, At: s.Clock()}
+	})
+}

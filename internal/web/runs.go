@@ -1,0 +1,208 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/queue"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+// listed is how many things a list holds where nobody says, and listedMost the most that may be asked for.
+const (
+	listed     = 50
+	listedMost = 500
+)
+
+func (s *Server) runs(c call[none]) ([]client.Run, error) {
+	filter, err := s.runFilter(c.Request, c.Caller)
+	if err != nil {
+		return nil, err
+	}
+	found := []client.Run{}
+	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
+		runs, err := tx.Runs(filter)
+		if err != nil {
+			return err
+		}
+		names, err := projectNames(tx)
+		for _, r := range runs {
+			found = append(found, runOf(r, names[r.Project]))
+		}
+		return err
+	})
+	return found, err
+}
+
+func (s *Server) runFilter(r *http.Request, caller access.Caller) (store.RunFilter, error) {
+	query := r.URL.Query()
+	filter := store.RunFilter{Pipeline: query.Get("pipeline"), Branch: query.Get("branch"), Limit: listed}
+	if state := query.Get("state"); state != "" {
+		filter.States = []towpath.RunState{towpath.RunState(state)}
+	}
+	for name, into := range map[string]*int{"limit": &filter.Limit, "before": &filter.Older} {
+		if text := query.Get(name); text != "" {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 || name == "limit" && n > listedMost {
+				return filter, towpath.Errorf(towpath.CodeInvalid, "%s=%s is not a number from 1 to %d", name, text, listedMost)
+			}
+			*into = n
+		}
+	}
+	var err error
+	filter.Projects, err = s.visible(r, caller, query.Get("project"))
+	return filter, err
+}
+
+// visible answers the IDs of the projects that the caller may see; of those, the one of that name where it is not empty.
+func (s *Server) visible(r *http.Request, caller access.Caller, name string) ([]string, error) {
+	ids := []string{}
+	err := s.Store.View(r.Context(), func(tx *store.Tx) error {
+		all, err := tx.Projects()
+		for _, p := range all {
+			if caller.Can(access.ReadProject, p.ID) && (name == "" || p.Name == name) {
+				ids = append(ids, p.ID)
+			}
+		}
+		return err
+	})
+	return ids, err
+}
+
+func projectNames(tx *store.Tx) (map[string]string, error) {
+	all, err := tx.Projects()
+	names := map[string]string{}
+	for _, p := range all {
+		names[p.ID] = p.Name
+	}
+	return names, err
+}
+
+func (s *Server) run(c call[none]) (client.Run, error) {
+	return s.readRun(c.Request)
+}
+
+// readRun answers the run that the path names, with why its steps wait and who runs them.
+func (s *Server) readRun(r *http.Request) (answer client.Run, err error) {
+	err = s.Store.View(r.Context(), func(tx *store.Tx) error {
+		run, err := runIn(tx, r)
+		if err != nil {
+			return err
+		}
+		answer, err = wholeRun(tx, run)
+		return err
+	})
+	return answer, err
+}
+
+func runIn(tx *store.Tx, r *http.Request) (towpath.Run, error) {
+	number, err := strconv.Atoi(r.PathValue("number"))
+	if err != nil {
+		return towpath.Run{}, towpath.Errorf(towpath.CodeInvalid, "%q is not the number of a run", r.PathValue("number"))
+	}
+	run, _, err := tx.RunByNumber(r.PathValue("pipeline"), number)
+	return run, err
+}
+
+func wholeRun(tx *store.Tx, run towpath.Run) (client.Run, error) {
+	names, err := projectNames(tx)
+	if err != nil {
+		return client.Run{}, err
+	}
+	known, err := tx.Workers()
+	if err != nil {
+		return client.Run{}, err
+	}
+	answer := runOf(run, names[run.Project])
+	for i, step := range run.Steps {
+		explainStep(&answer.Steps[i], step, known)
+	}
+	return answer, nil
+}
+
+// explainStep says which worker runs a step, by name, or why none does.
+func explainStep(answer *client.Step, step towpath.Step, known []store.KnownWorker) {
+	var workers []towpath.Worker
+	for _, w := range known {
+		workers = append(workers, w.Worker)
+		if step.Attempt() > 0 && w.ID == step.Attempts[len(step.Attempts)-1].Worker {
+			answer.Worker = w.Name
+		}
+	}
+	if step.State == towpath.StepQueued {
+		answer.Reason = queue.Why(step.Script.Worker, workers)
+	}
+}
+
+func runOf(r towpath.Run, project string) client.Run {
+	run := client.Run{
+		ID: r.ID, Project: project, Pipeline: r.Pipeline, Number: r.Number, State: string(r.State), Reason: r.Reason,
+		Branch: r.Change.Branch, Revision: r.Change.Revision, Title: r.Change.Title(), Author: r.Change.Author,
+		Trigger: string(r.Change.Trigger), CreatedAt: r.CreatedAt, FinishedAt: r.FinishedAt,
+	}
+	for _, step := range r.Steps {
+		run.Steps = append(run.Steps, stepOf(step))
+	}
+	return run
+}
+
+func stepOf(step towpath.Step) client.Step {
+	s := client.Step{
+		Name: step.Name, Kind: string(step.Kind), State: string(step.State), Reason: step.Reason, Needs: step.Needs,
+		Attempt: step.Attempt(), Artifacts: artifactsOf(step.Artifacts), Release: step.Release,
+		Deployment: step.Deployment, ReadyAt: step.ReadyAt, StartedAt: step.StartedAt, FinishedAt: step.FinishedAt,
+	}
+	if n := step.Attempt(); n > 0 {
+		s.ExitCode = step.Attempts[n-1].ExitCode
+	}
+	return s
+}
+
+func artifactsOf(artifacts []towpath.Artifact) []client.Artifact {
+	var found []client.Artifact
+	for _, a := range artifacts {
+		found = append(found, client.Artifact(a))
+	}
+	return found
+}
+
+// nounsOf takes artifacts that a step kept: whatever the worker says, they are that step's.
+func nounsOf(step string, artifacts []client.Artifact) []towpath.Artifact {
+	var found []towpath.Artifact
+	for _, a := range artifacts {
+		a.Step = step
+		found = append(found, towpath.Artifact(a))
+	}
+	return found
+}
+
+// startRun starts a run by hand, and answers it at once.
+func (s *Server) startRun(c call[client.StartRun]) (client.Run, error) {
+	runs, err := s.Flow.StartRun(c.Context(), flow.Wish{
+		Project: c.Project.ID, Branch: c.Body.Branch, Revision: c.Body.Revision, Pipeline: c.Body.Pipeline, By: c.Name,
+		Record: s.record(c.Caller, "run.start", c.Project.Name, c.Body.Branch+c.Body.Revision),
+	})
+	if err != nil {
+		return client.Run{}, err
+	}
+	return runOf(runs[0], c.Project.Name), nil
+}
+
+func (s *Server) cancelRun(c call[none]) (client.Run, error) {
+	var run towpath.Run
+	err := s.Store.View(c.Context(), func(tx *store.Tx) (err error) {
+		run, err = runIn(tx, c.Request)
+		return err
+	})
+	if err != nil {
+		return client.Run{}, err
+	}
+	run, err = s.Flow.Cancel(c.Context(), run.ID, flow.Act{By: c.Name, Record: s.record(c.Caller, "run.cancel", runName(run), "")})
+	return runOf(run, ""), err
+}
+
+func runName(r towpath.Run) string { return r.Pipeline + " #" + strconv.Itoa(r.Number) }

@@ -1,0 +1,127 @@
+// Package web is every way into the server by HTTP: the API that people and programs use, the workers' protocol, event
+// streams and pages. A request passes the guard first; which routes there are, and what each needs, is the table of
+// package access. Here the words of the wire (package client) become nouns, and nouns become words.
+package web
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/artifact"
+	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/steplog"
+	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/trigger"
+)
+
+// Options are what the server's handlers work with.
+type Options struct {
+	Store        *store.Store
+	Flow         *flow.Conductor
+	Hub          *flow.Hub
+	Guard        *access.Guard
+	Secrets      *access.Secrets
+	Repositories *trigger.Repositories
+	Polled       func() // there is a new project to poll
+	Logs         *steplog.Store
+	Artifacts    *artifact.Store
+	Clock        func() time.Time
+	NewID        func() string
+	URL          string // where people reach the server, for links; without a slash at its end
+	Backups      string // folder
+	Version      string
+	Log          *slog.Logger
+}
+
+// Server is the handlers.
+type Server struct {
+	Options
+	mux      *http.ServeMux
+	handlers map[string]bool  // by route: registered
+	shapes   map[string]shape // by route: of its JSON
+	stopping context.Context  // ends long-polls and streams, so that the server can stop
+	stop     context.CancelFunc
+}
+
+// New makes the server's handlers. It panics where a handler has no line in the table of routes, or a line no handler:
+// both are mistakes in the code.
+func New(o Options) *Server {
+	s := &Server{Options: o, mux: http.NewServeMux(), handlers: map[string]bool{}, shapes: map[string]shape{}}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.registerAPI()
+	s.registerWorkers()
+	s.registerStreams()
+	s.registerPages()
+	for _, route := range access.Routes {
+		if !s.handlers[route.String()] {
+			panic("web: route without a handler: " + route.String())
+		}
+	}
+	return s
+}
+
+// Stop ends long-polls and streams. Other requests end by themselves.
+func (s *Server) Stop() { s.stop() }
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "same-origin")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'")
+	defer s.recover(w, r)
+	if err := s.sameOrigin(r); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+func (s *Server) recover(w http.ResponseWriter, r *http.Request) {
+	switch fault := recover(); fault {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(fault)
+	default:
+		s.Log.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "fault", fault, "stack", stack())
+		s.fail(w, r, fmt.Errorf("panic: %v", fault))
+	}
+}
+
+// handle registers the handler of a route of the table. It is reached only by who the guard admits.
+func (s *Server) handle(pattern string, handler func(http.ResponseWriter, *http.Request, access.Caller)) {
+	route, ok := routeOf(pattern)
+	if !ok {
+		panic("web: no line in the table of routes for " + pattern)
+	}
+	s.handlers[pattern] = true
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		caller, err := s.Guard.Admit(r, route)
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		handler(w, r, caller)
+	})
+}
+
+func routeOf(pattern string) (access.Route, bool) {
+	for _, route := range access.Routes {
+		if route.String() == pattern {
+			return route, true
+		}
+	}
+	return access.Route{}, false
+}
+
+// live is a request's context that also ends when the server stops.
+func (s *Server) live(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(r.Context())
+	stop := context.AfterFunc(s.stopping, cancel)
+	return ctx, func() { stop(); cancel() }
+}

@@ -1,0 +1,187 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/artifact"
+	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+// maxManifest is the size of the largest manifest that is read, in bytes: about half a million files.
+const maxManifest = 64 << 20
+
+func (s *Server) registerArtifacts() {
+	api(s, "POST "+leases+"artifacts/missing", s.missingBlobs)
+	s.handle("POST "+leases+"artifacts/packs", s.held(s.putPack))
+	s.handle("PUT "+leases+"artifacts/manifests/{digest}", s.held(s.putManifest))
+	s.handle("GET "+leases+"artifacts/manifests/{digest}", s.held(s.getManifest))
+	s.handle("GET "+leases+"artifacts/packs/{digest}", s.held(s.getPack))
+	s.handle("GET "+kept+"artifacts/manifests/{digest}", s.keeping(s.getManifest))
+	s.handle("GET "+kept+"artifacts/packs/{digest}", s.keeping(s.getPack))
+}
+
+// reader says which manifests a request may read.
+type reader []towpath.Artifact
+
+func (r reader) mayRead(digest string) bool {
+	return slices.ContainsFunc(r, func(a towpath.Artifact) bool { return a.Digest == digest })
+}
+
+// artifactHandler moves artifacts for a request that may read some.
+type artifactHandler func(http.ResponseWriter, *http.Request, reader) error
+
+// held lets in a worker that holds the lease in the path. It may read what its step uses.
+func (s *Server) held(handler artifactHandler) func(http.ResponseWriter, *http.Request, access.Caller) {
+	return func(w http.ResponseWriter, r *http.Request, caller access.Caller) {
+		lease, err := s.heldLease(r, caller)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		uses, err := s.Flow.UsedBy(r.Context(), lease)
+		if err == nil {
+			err = handler(w, r, uses)
+		}
+		if err != nil {
+			s.fail(w, r, explainArtifact(err))
+		}
+	}
+}
+
+// keeping lets in the keeper of the environment in the path. It may read its releases.
+func (s *Server) keeping(handler artifactHandler) func(http.ResponseWriter, *http.Request, access.Caller) {
+	return func(w http.ResponseWriter, r *http.Request, caller access.Caller) {
+		var order flow.Order
+		err := s.Store.View(r.Context(), func(tx *store.Tx) error {
+			e, _, err := tx.Environment(keyIn(r))
+			if err == nil && e.Keeper.Worker != caller.Worker {
+				return towpath.Errorf(towpath.CodeStale, "%s is kept by another worker", e.Key)
+			}
+			if err != nil {
+				return err
+			}
+			order.Releases, err = flow.ReleasesOf(tx, e)
+			return err
+		})
+		var may reader
+		for _, release := range order.Releases {
+			may = append(may, release.Artifacts...)
+		}
+		if err == nil {
+			err = handler(w, r, may)
+		}
+		if err != nil {
+			s.fail(w, r, explainArtifact(err))
+		}
+	}
+}
+
+// explainArtifact gives what is wrong with an artifact its code.
+func explainArtifact(err error) error {
+	switch {
+	case errors.Is(err, artifact.ErrNotFound):
+		return towpath.Errorf(towpath.CodeNotFound, "this artifact is not stored (any more)")
+	case errors.Is(err, artifact.ErrMalformed), errors.Is(err, artifact.ErrUnsafe),
+		errors.Is(err, artifact.ErrMismatch), errors.Is(err, artifact.ErrTooLarge):
+		return towpath.Errorf(towpath.CodeInvalid, "artifact refused: %s", err)
+	}
+	return err
+}
+
+func (s *Server) missingBlobs(c call[[]string]) ([]string, error) {
+	if _, err := s.heldLease(c.Request, c.Caller); err != nil {
+		return nil, err
+	}
+	digests := make([]artifact.Digest, len(c.Body))
+	for i, text := range c.Body {
+		var err error
+		if digests[i], err = artifact.ParseDigest(text); err != nil {
+			return nil, explainArtifact(err)
+		}
+	}
+	missing := []string{}
+	for _, d := range s.Artifacts.Missing(digests) {
+		missing = append(missing, d.String())
+	}
+	return missing, nil
+}
+
+func (s *Server) putPack(w http.ResponseWriter, r *http.Request, _ reader) error {
+	if err := s.Artifacts.PutPack(r.Context(), r.Body); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, _ reader) error {
+	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxManifest))
+	if err != nil {
+		return towpath.Errorf(towpath.CodeInvalid, "a manifest is at most %d bytes", maxManifest)
+	}
+	digest, err := s.Artifacts.PutManifest(content)
+	if err == nil && digest.String() != r.PathValue("digest") {
+		err = artifact.ErrMismatch
+	}
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) readable(r *http.Request, may reader) (artifact.Manifest, error) {
+	if !may.mayRead(r.PathValue("digest")) {
+		return nil, towpath.Errorf(towpath.CodeForbidden, "this artifact is none of those that were handed to this worker")
+	}
+	digest, err := artifact.ParseDigest(r.PathValue("digest"))
+	if err != nil {
+		return nil, err
+	}
+	return s.Artifacts.Manifest(digest)
+}
+
+func (s *Server) getManifest(w http.ResponseWriter, r *http.Request, may reader) error {
+	manifest, err := s.readable(r, may)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	_, _ = w.Write(manifest.Encode()) // the worker is gone if this fails
+	return nil
+}
+
+func (s *Server) getPack(w http.ResponseWriter, r *http.Request, may reader) error {
+	manifest, err := s.readable(r, may)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	if err := s.Artifacts.Pack(r.Context(), w, manifest.Digests()); err != nil {
+		s.Log.Warn("an artifact was not sent whole", "digest", r.PathValue("digest"), "error", err)
+		panic(http.ErrAbortHandler) // the worker sees a cut body, not a short artifact
+	}
+	return nil
+}
+
+// checkArtifacts holds what a worker says of its artifacts against what is stored.
+func (s *Server) checkArtifacts(artifacts []towpath.Artifact) error {
+	for i := range artifacts {
+		digest, err := artifact.ParseDigest(artifacts[i].Digest)
+		if err != nil {
+			return explainArtifact(err)
+		}
+		manifest, err := s.Artifacts.Manifest(digest)
+		if err != nil {
+			return explainArtifact(err)
+		}
+		artifacts[i].Files, artifacts[i].Size = len(manifest), manifest.Bytes()
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package web
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/queue"
+	"github.com/towpath-cd/towpath/internal/steplog"
+	"github.com/towpath-cd/towpath/internal/store"
+)
+
+// leaseWait is how long a worker's call for a step waits. Between two calls the worker is seen.
+const leaseWait = 20 * time.Second
+
+// maxAppend is the most that is taken of a log in one call, in bytes.
+const maxAppend = 8 << 20
+
+// leases is the path of every call about an attempt.
+const leases = "/api/v1/worker/leases/{run}/{step}/{attempt}/"
+
+func (s *Server) registerWorkers() {
+	api(s, "POST /api/v1/worker/register", s.registerWorker)
+	api(s, "POST /api/v1/worker/lease", s.lease)
+	api(s, "POST "+leases+"renew", s.renew)
+	api(s, "POST "+leases+"finish", s.finish)
+	s.handle("POST "+leases+"log", s.appendLog)
+	s.registerArtifacts()
+	s.registerKeepers()
+}
+
+// lease hands out a step, or answers null after a while.
+func (s *Server) lease(c call[map[string]string]) (*client.StepLease, error) {
+	worker, err := s.seeWorker(c.Request, c.Caller, c.Body["version"])
+	if err != nil {
+		return nil, err
+	}
+	if worker.Draining {
+		return nil, s.waitIdle(c.Request)
+	}
+	ctx, cancel := s.live(c.Request)
+	defer cancel()
+	work, err := s.Flow.LeaseStep(ctx, worker.Worker, leaseWait)
+	if err != nil || work == nil {
+		return nil, ignoreStop(s, err)
+	}
+	return leaseOf(work), nil
+}
+
+// waitIdle holds a worker that gets no steps for as long as it would wait for one.
+func (s *Server) waitIdle(r *http.Request) error {
+	ctx, cancel := s.live(r)
+	defer cancel()
+	select {
+	case <-ctx.Done():
+	case <-time.After(leaseWait):
+	}
+	return nil
+}
+
+// ignoreStop makes "nothing" of a wait that ended because the server stops.
+func ignoreStop(s *Server, err error) error {
+	if s.stopping.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// seenEvery is how exactly it is known when a worker was last heard of. Each note is a commit.
+const seenEvery = 5 * time.Second
+
+// seeWorker answers the worker that calls, and notes that it was heard of.
+func (s *Server) seeWorker(r *http.Request, caller access.Caller, version string) (worker store.KnownWorker, err error) {
+	err = s.Store.View(r.Context(), func(tx *store.Tx) error {
+		worker, err = tx.Worker(caller.Worker)
+		return err
+	})
+	now := s.Clock()
+	if err != nil || now.Sub(worker.SeenAt) < seenEvery && (version == "" || version == worker.Version) {
+		return worker, err
+	}
+	worker.SeenAt = now
+	if version != "" {
+		worker.Version = version
+	}
+	return worker, s.Store.Update(r.Context(), func(tx *store.Tx) error { return tx.SeeWorker(worker.Worker) })
+}
+
+func leaseOf(w *flow.Work) *client.StepLease {
+	d, change := w.Step.Script, w.Run.Change
+	return &client.StepLease{
+		LeaseRef: client.LeaseRef{Run: w.Lease.Run, Step: w.Lease.Step, Attempt: w.Lease.Attempt},
+		Kind:     string(w.Step.Kind), Project: w.Project.Name, Pipeline: w.Run.Pipeline, RunNumber: w.Run.Number,
+		Repository: w.Project.URL, Revision: change.Revision, Branch: change.Branch,
+		Author: change.Author, AuthorEmail: change.AuthorEmail, Message: change.Message, Trusted: change.Trusted,
+		Script: d.Run, Shell: d.Shell, Env: d.Env, Outputs: w.Outputs, Secrets: w.Secrets, Clean: d.Clean,
+		Environment: w.Place, URL: w.URL, Uses: artifactsOf(w.Uses), Keeps: d.Artifacts, Platform: d.Platform,
+		Timeout: d.Timeout.Seconds(), Expires: w.Lease.Expires, RenewEvery: queue.RenewEvery.Seconds(),
+	}
+}
+
+func (s *Server) renew(c call[none]) (client.Renewal, error) {
+	lease, err := leaseIn(c.Request, c.Caller)
+	if err != nil {
+		return client.Renewal{}, err
+	}
+	expires, stop, err := s.Flow.RenewStep(c.Context(), lease)
+	return client.Renewal{Expires: expires, Stop: stop != "", Reason: stop}, err
+}
+
+// leaseIn reads which attempt a call is about. Whether the worker holds it is for the store to say.
+func leaseIn(r *http.Request, caller access.Caller) (towpath.Lease, error) {
+	attempt, err := strconv.Atoi(r.PathValue("attempt"))
+	if err != nil || attempt < 1 {
+		return towpath.Lease{}, towpath.Errorf(towpath.CodeInvalid, "%q is not the number of an attempt", r.PathValue("attempt"))
+	}
+	return towpath.Lease{
+		Run: r.PathValue("run"), Step: r.PathValue("step"), Attempt: attempt, Worker: caller.Worker,
+	}, nil
+}
+
+// heldLease answers the lease that a call is about, where the worker holds it.
+func (s *Server) heldLease(r *http.Request, caller access.Caller) (towpath.Lease, error) {
+	lease, err := leaseIn(r, caller)
+	if err != nil {
+		return lease, err
+	}
+	err = s.Store.View(r.Context(), func(tx *store.Tx) error {
+		held, err := tx.HeldLease(lease.Run, lease.Step, lease.Attempt)
+		if err == nil && held.Worker != lease.Worker {
+			return towpath.Errorf(towpath.CodeStale, "attempt %d of %q is not leased to this worker", lease.Attempt, lease.Step)
+		}
+		return err
+	})
+	return lease, err
+}
+
+// appendLog takes a piece of a log at an offset, and answers what is held, from where to go on.
+func (s *Server) appendLog(w http.ResponseWriter, r *http.Request, caller access.Caller) {
+	end, err := s.takeLog(r, caller)
+	if gap, ok := errors.AsType[*steplog.GapError](err); ok {
+		end, err = gap.Expected, nil
+	}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, client.LogOffset{Offset: end})
+}
+
+func (s *Server) takeLog(r *http.Request, caller access.Caller) (int64, error) {
+	lease, err := s.heldLease(r, caller)
+	if err != nil {
+		return 0, err
+	}
+	offset, err := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	if err != nil || offset < 0 {
+		return 0, towpath.Errorf(towpath.CodeInvalid, "offset has to be a number of bytes")
+	}
+	piece, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxAppend))
+	if err != nil {
+		return 0, towpath.Errorf(towpath.CodeInvalid, "a piece of a log is at most %d bytes", maxAppend)
+	}
+	log, err := s.Logs.Create(logName(lease))
+	if err != nil {
+		return 0, err
+	}
+	return log.Append(offset, piece, s.Clock())
+}
+
+func logName(l towpath.Lease) steplog.Name {
+	return steplog.Name{Run: l.Run, Step: l.Step, Attempt: l.Attempt}
+}
+
+// finish takes the last word on an attempt, once its log is there to the last byte.
+func (s *Server) finish(c call[client.StepReport]) (none, error) {
+	lease, err := leaseIn(c.Request, c.Caller)
+	if err != nil {
+		return none{}, err
+	}
+	report := towpath.StepReported{
+		State: towpath.AttemptState(c.Body.State), Reason: c.Body.Reason, ExitCode: c.Body.ExitCode,
+		Outputs: c.Body.Outputs, Artifacts: nounsOf(lease.Step, c.Body.Artifacts),
+	}
+	if err := s.checkArtifacts(report.Artifacts); err != nil {
+		return none{}, err
+	}
+	if err := s.sealLog(lease, c.Body.LogSize); err != nil {
+		return none{}, err
+	}
+	return none{}, s.Flow.ReportStep(c.Context(), lease, report)
+}
+
+// sealLog ends the log of an attempt. A step that printed nothing has none.
+func (s *Server) sealLog(lease towpath.Lease, size int64) error {
+	log, err := s.Logs.Open(logName(lease))
+	if errors.Is(err, steplog.ErrNotFound) && size == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if log.Size() != size {
+		return towpath.Errorf(towpath.CodeConflict, "the log has %d of %d bytes", log.Size(), size).
+			WithHint("send the rest before the report")
+	}
+	return log.Finish(size)
+}

@@ -1,0 +1,184 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/artifact"
+)
+
+// errArtifact is why a step whose script passed fails over what it was to keep.
+var errArtifact = errors.New("artifact")
+
+// keep stores the trees that the step promised, and answers their names.
+func (a *attempt) keep(ctx context.Context) ([]client.Artifact, error) {
+	kept := make([]client.Artifact, 0, len(a.lease.Keeps))
+	for _, name := range a.lease.Keeps {
+		one, err := a.keepTree(ctx, path.Clean(filepath.ToSlash(name)))
+		if err != nil {
+			return nil, fmt.Errorf("%w %s: %w", errArtifact, name, err)
+		}
+		kept = append(kept, one)
+	}
+	return kept, nil
+}
+
+func (a *attempt) keepTree(ctx context.Context, name string) (client.Artifact, error) {
+	dir, err := a.treeAt(name)
+	if err != nil {
+		return client.Artifact{}, err
+	}
+	m, err := artifact.Scan(ctx, artifact.Selection{Dir: dir})
+	if err != nil {
+		return client.Artifact{}, err
+	}
+	m = withoutGit(m)
+	if err := a.upload(ctx, dir, m); err != nil {
+		return client.Artifact{}, err
+	}
+	return client.Artifact{
+		Step: a.lease.Step, Digest: m.Digest().String(), Path: name, Platform: a.platform(),
+		Files: files(m), Size: m.Bytes(),
+	}, nil
+}
+
+// treeAt is the folder that a name in the workspace leads to, which must not be outside.
+func (a *attempt) treeAt(name string) (string, error) {
+	if !filepath.IsLocal(name) {
+		return "", errors.New("the path leads out of the workspace")
+	}
+	root, err := filepath.EvalSymlinks(a.room.workspace)
+	if err != nil {
+		return "", err
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Join(root, filepath.FromSlash(name)))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", errors.New("the script did not leave such a folder")
+	}
+	if err != nil {
+		return "", err
+	}
+	if relative, err := filepath.Rel(root, dir); err != nil || !filepath.IsLocal(relative) {
+		return "", errors.New("the path leads out of the workspace by a link")
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", errors.Join(err, errors.New("it is a file; name the folder that holds it"))
+	}
+	return dir, nil
+}
+
+// withoutGit leaves the checkout's own .git out of an artifact that is the whole workspace.
+func withoutGit(m artifact.Manifest) artifact.Manifest {
+	return slices.DeleteFunc(m, func(e artifact.Entry) bool {
+		return e.Path == ".git" || strings.HasPrefix(e.Path, ".git/")
+	})
+}
+
+func files(m artifact.Manifest) int {
+	n := 0
+	for _, e := range m {
+		if e.IsFile() {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *attempt) platform() string {
+	if a.lease.Platform != "" {
+		return a.lease.Platform
+	}
+	return runtime.GOOS + "/" + runtime.GOARCH
+}
+
+// upload sends what the server does not have. While it is away, it is waited for.
+func (a *attempt) upload(ctx context.Context, dir string, m artifact.Manifest) error {
+	server := a.Client.ArtifactsOfLease(a.lease.LeaseRef)
+	return persist(ctx, func() error {
+		missing, err := a.missing(ctx, server, m)
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			if err := a.sendPack(ctx, server, dir, m, missing); err != nil {
+				return err
+			}
+		}
+		return server.PutManifest(ctx, m.Digest().String(), strings.NewReader(string(m.Encode())))
+	})
+}
+
+func (a *attempt) missing(ctx context.Context, server client.Artifacts, m artifact.Manifest) ([]artifact.Digest, error) {
+	if len(m.Digests()) == 0 {
+		return nil, nil
+	}
+	var names []string
+	for _, d := range m.Digests() {
+		names = append(names, d.String())
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendLimit)
+	defer cancel()
+	names, err := server.Missing(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	var missing []artifact.Digest
+	for _, name := range names {
+		d, err := artifact.ParseDigest(name)
+		if err != nil {
+			return nil, fmt.Errorf("read the server's answer: %w", err)
+		}
+		missing = append(missing, d)
+	}
+	return missing, nil
+}
+
+// sendPack packs while it sends. A pack of the whole tree is kept for the steps that will use it.
+func (a *attempt) sendPack(
+	ctx context.Context, server client.Artifacts, dir string, m artifact.Manifest, missing []artifact.Digest,
+) error {
+	reader, writer := io.Pipe()
+	var cached *cacheEntry
+	to := io.Writer(writer)
+	if len(missing) == len(m.Digests()) {
+		cached = a.cache.begin(m)
+		to = io.MultiWriter(writer, cached)
+	}
+	packed := make(chan error, 1)
+	go func() {
+		err := artifact.WritePack(ctx, to, dir, m, missing)
+		writer.CloseWithError(err)
+		packed <- err
+	}()
+	sent := server.PutPack(ctx, reader)
+	reader.CloseWithError(io.ErrClosedPipe) // the packer waits for a reader that may be gone
+	failed := <-packed
+	cached.end(sent == nil && failed == nil)
+	if failed != nil && !errors.Is(failed, io.ErrClosedPipe) {
+		return failed
+	}
+	return sent
+}
+
+// persist does a call until the server answers, and gives back its answer.
+func persist(ctx context.Context, do func() error) error {
+	pause := callBackoff()
+	for {
+		err := do()
+		if err == nil || ctx.Err() != nil || !isPassing(err) {
+			return err
+		}
+		if stopped := pause.wait(ctx); stopped != nil {
+			return stopped
+		}
+	}
+}

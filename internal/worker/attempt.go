@@ -1,0 +1,217 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/executor"
+	"github.com/towpath-cd/towpath/internal/git"
+	"github.com/towpath-cd/towpath/internal/process"
+)
+
+// What a worker says of an attempt (towpath.AttemptState).
+const (
+	passed   = "passed"
+	failed   = "failed"
+	canceled = "canceled"
+	// lost is never sent: it is what the server finds out by itself.
+	lost = "lost"
+)
+
+// errStale is why an attempt ends that is no longer this worker's.
+var errStale = errors.New("the attempt belongs to another worker, or has ended")
+
+// stopRequest is the server's wish that an attempt ends.
+type stopRequest struct{ reason string }
+
+func (s *stopRequest) Error() string {
+	if s.reason == "" {
+		return "canceled"
+	}
+	return s.reason
+}
+
+// attempt is a leased step under way.
+type attempt struct {
+	*worker
+	lease    *client.StepLease
+	slot     int
+	record   *record
+	output   *output
+	room     room
+	pristine *git.Pristine // the workspace before the script began; nil when it cannot be handed on
+}
+
+// perform runs a leased step from its workspace to its report.
+func (w *worker) perform(slot int, l *client.StepLease) {
+	if _, twice := w.active.LoadOrStore(l.LeaseRef, true); twice {
+		w.slots.give(slot)
+		return
+	}
+	defer w.active.Delete(l.LeaseRef)
+	defer w.slots.give(slot)
+	log := w.log.With("run", l.Run, "step", l.Step, "attempt", l.Attempt)
+	a, err := w.begin(slot, l)
+	if err != nil {
+		log.Error("cannot begin a step", "error", err)
+		w.refuse(l, err)
+		return
+	}
+	began := time.Now()
+	report := a.follow()
+	log.Info("step ended", "state", report.State, "reason", report.Reason, "took", time.Since(began))
+}
+
+// begin writes down that the step runs here, with the name of the group of its processes, and opens its log.
+func (w *worker) begin(slot int, l *client.StepLease) (*attempt, error) {
+	group, err := process.ReserveGroup()
+	if err != nil {
+		return nil, fmt.Errorf("reserve a process group: %w", err)
+	}
+	r, err := newRecord(w.dirs.leases, l.LeaseRef, group)
+	if err != nil {
+		return nil, errors.Join(err, process.KillGroup(group))
+	}
+	spool, err := r.spool()
+	if err != nil {
+		return nil, errors.Join(err, r.remove(), process.KillGroup(group))
+	}
+	return &attempt{worker: w, lease: l, slot: slot, record: r, output: newOutput(spool, l.Secrets)}, nil
+}
+
+// refuse reports a step that the worker has no means to run.
+func (w *worker) refuse(l *client.StepLease, why error) {
+	report := client.StepReport{State: failed, Reason: "the worker cannot run steps: " + why.Error(), ExitCode: -1}
+	if err := w.finish(w.delivery, l.LeaseRef, report); err != nil {
+		w.log.Error("cannot report a step", "step", l.Step, "error", err)
+	}
+}
+
+// follow runs the step while its lease is renewed and its log is sent. Both go on until the report is accepted.
+func (a *attempt) follow() client.StepReport {
+	ctx, stop := context.WithCancelCause(a.running)
+	defer stop(nil)
+	renewing, stopRenewing := context.WithCancel(a.delivery)
+	reports := make(chan client.StepReport, 1)
+	var beside sync.WaitGroup
+	var delivered error
+	beside.Go(func() { a.renew(renewing, stop) })
+	beside.Go(func() {
+		defer stopRenewing()
+		if delivered = a.deliver(a.delivery, a.record, a.output, reports); isStale(delivered) {
+			stop(errStale)
+		}
+	})
+	report := a.carryOut(ctx)
+	report.Reason = a.output.masker.Mask(report.Reason)
+	if report.State != lost {
+		a.writeDown(report)
+	}
+	reports <- report
+	a.output.end(report.Reason)
+	a.tidy() // while the rest of the log travels
+	beside.Wait()
+	a.settle(a.delivery, a.record, a.output, delivered)
+	return report
+}
+
+// writeDown leaves the report where the next worker finds it, should this one not deliver it.
+func (a *attempt) writeDown(report client.StepReport) {
+	if err := a.record.keepReport(report); err != nil {
+		a.log.Error("cannot write a step's report down", "step", a.lease.Step, "error", err)
+	}
+}
+
+// carryOut goes the way of a step: workspace, artifacts of others, script, outputs, own artifacts.
+func (a *attempt) carryOut(ctx context.Context) client.StepReport {
+	if err := a.prepare(ctx); err != nil {
+		a.unreserve()
+		return failure(ctx, err)
+	}
+	result, err := a.script(ctx)
+	if err != nil {
+		a.log.Error("a script's end was not clean", "step", a.lease.Step, "error", err)
+	}
+	report := client.StepReport{State: passed, ExitCode: result.ExitCode, Reason: result.Reason}
+	switch {
+	case result.Outcome == executor.NotStarted:
+		a.unreserve()
+		report.State = failed
+		return report
+	case result.Outcome == executor.Interrupted:
+		return failure(ctx, context.Cause(ctx))
+	case !result.Passed():
+		report.State = failed
+		return report
+	case err != nil && !errors.Is(err, process.ErrLeftBehind):
+		return failure(ctx, err)
+	}
+	if err := a.collect(ctx, &report); err != nil {
+		return failure(ctx, err)
+	}
+	return report
+}
+
+// failure reports a step whose script did not decide its end.
+func failure(ctx context.Context, err error) client.StepReport {
+	if stop, ok := errors.AsType[*stopRequest](context.Cause(ctx)); ok {
+		return client.StepReport{State: canceled, Reason: stop.Error(), ExitCode: -1}
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, errStopped) || errors.Is(cause, errStale) {
+		return client.StepReport{State: lost, Reason: cause.Error(), ExitCode: -1}
+	}
+	return client.StepReport{State: failed, Reason: err.Error(), ExitCode: -1}
+}
+
+// script runs the step's script in the group whose name is on the disk already.
+func (a *attempt) script(ctx context.Context) (executor.Result, error) {
+	home, err := a.home(a.lease, a.room)
+	if err != nil {
+		return executor.Result{Outcome: executor.NotStarted, ExitCode: -1, Reason: err.Error()}, nil
+	}
+	return a.shell.Run(ctx, executor.Script{
+		Text: a.lease.Script, Shell: a.lease.Shell, Dir: a.room.workspace, Scratch: a.room.scratch,
+		Env: a.variables(a.lease, a.room, home), Output: a.output,
+		Timeout: seconds(a.lease.Timeout), Grace: a.Grace,
+		Group: a.record.Group, Started: a.startedIn,
+	})
+}
+
+// startedIn writes the group down again where the kernel did not take the reserved one.
+func (a *attempt) startedIn(group string) {
+	if group == a.record.Group {
+		return
+	}
+	if err := a.record.keepGroup(group); err != nil {
+		a.log.Error("cannot write a process group down", "step", a.lease.Step, "error", err)
+	}
+}
+
+// unreserve gives back the group of a script that did not start.
+func (a *attempt) unreserve() {
+	if err := process.KillGroup(a.record.Group); err != nil {
+		a.log.Error("cannot give a process group back", "group", a.record.Group, "error", err)
+	}
+}
+
+// collect takes what the script left: outputs and artifacts.
+func (a *attempt) collect(ctx context.Context, report *client.StepReport) error {
+	outputs, err := readOutputs(a.room.outputs)
+	if err != nil {
+		return err
+	}
+	for name, value := range outputs {
+		if a.output.masker.Mask(value) != value {
+			return fmt.Errorf("%w: %s holds a secret, and outputs are shown to everyone", errOutput, name)
+		}
+	}
+	report.Outputs = outputs
+	report.Artifacts, err = a.keep(ctx)
+	return err
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

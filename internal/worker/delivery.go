@@ -1,0 +1,83 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+// settle removes the record of a step whose log and report are accepted, or refused for good. Else the record waits
+// for the next worker.
+func (w *worker) settle(ctx context.Context, r *record, o *output, delivered error) {
+	log := w.log.With("run", r.Lease.Run, "step", r.Lease.Step, "attempt", r.Lease.Attempt)
+	closed := o.spool.Close()
+	switch {
+	case delivered == nil:
+	case ctx.Err() != nil:
+		log.Warn("a step's end waits for the worker's next start")
+		return
+	case isStale(delivered):
+		log.Info("a step's end came too late", "answer", delivered)
+	default:
+		log.Error("the server refuses a step's end", "error", delivered)
+	}
+	if removed := errors.Join(closed, r.remove()); removed != nil {
+		log.Error("cannot remove a step's record", "folder", r.dir, "error", removed)
+	}
+}
+
+// deliver brings a step's log to the server while it grows, and then its report, which comes on reports by then. The
+// error is why not both were accepted.
+func (w *worker) deliver(ctx context.Context, r *record, o *output, reports <-chan client.StepReport) error {
+	s := &sending{worker: w, lease: r.Lease, output: o, offset: o.spool.Acknowledged()}
+	if err := s.send(ctx); err != nil {
+		return err
+	}
+	report := <-reports
+	if report.State == lost {
+		return nil
+	}
+	pause := callBackoff()
+	for try := 0; ; try++ {
+		report.LogSize = o.spool.Size()
+		err := w.finish(ctx, r.Lease, report)
+		if codeOf(err) != "conflict" || try == conflictTries {
+			return err
+		}
+		// The server misses a part of the log, as after a restored backup.
+		if stopped := pause.wait(ctx); stopped != nil {
+			return stopped
+		}
+		s.lostPlace = true
+		if err := s.send(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// finish reports until the server answers. The error is its refusal, or that of ctx.
+func (w *worker) finish(ctx context.Context, lease client.LeaseRef, report client.StepReport) error {
+	pause := callBackoff()
+	for {
+		err := w.finishOnce(ctx, lease, report)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !isPassing(err):
+			return fmt.Errorf("report the step's end: %w", err)
+		}
+		if stopped := pause.wait(ctx); stopped != nil {
+			return stopped
+		}
+	}
+}
+
+func (w *worker) finishOnce(ctx context.Context, lease client.LeaseRef, report client.StepReport) error {
+	ctx, cancel := context.WithTimeout(ctx, sendLimit)
+	defer cancel()
+	return w.Client.Finish(ctx, lease, report)
+}

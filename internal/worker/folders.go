@@ -1,0 +1,44 @@
+package worker
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// folders is where things stand in the data folder of a worker.
+type folders struct {
+	lock      string // held while the worker runs
+	leases    string // a folder a step that is not yet delivered
+	work      string // a workspace a slot
+	trash     string // workspaces on their way out
+	homes     string // HOME of each pipeline
+	mirrors   string // bare repositories
+	artifacts string // for later steps
+}
+
+func openFolders(dir string) (folders, error) {
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return folders{}, fmt.Errorf("open the worker's data folder: %w", err)
+	}
+	f := folders{
+		lock:      filepath.Join(absolute, "worker.lock"),
+		leases:    filepath.Join(absolute, "leases"),
+		work:      filepath.Join(absolute, "work"),
+		trash:     filepath.Join(absolute, "trash"),
+		homes:     filepath.Join(absolute, "homes"),
+		mirrors:   filepath.Join(absolute, "mirrors"),
+		artifacts: filepath.Join(absolute, "artifacts"),
+	}
+	for _, sub := range []string{f.leases, f.work, f.trash, f.homes, f.mirrors, f.artifacts} {
+		if err := os.MkdirAll(sub, 0o700); err != nil {
+			return f, fmt.Errorf("make the worker's data folder: %w", err)
+		}
+	}
+	return f, nil
+}
+
+// slot is the folder of a slot's workspace, which is missing between steps.
+func (f folders) slot(n int) string { return filepath.Join(f.work, strconv.Itoa(n+1)) }

@@ -1,0 +1,74 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/process"
+)
+
+// errKilled is what the log of a step says whose worker died.
+var errKilled = errors.New("the worker was killed while this step ran")
+
+// clearLeftovers ends what a former worker left running, begins to deliver what it did not deliver, and removes its
+// workspaces. When it returns nothing of a former step runs any more.
+func (w *worker) clearLeftovers() error {
+	if err := each(w.dirs.leases, w.clearLease); err != nil {
+		return err
+	}
+	w.cache.clear()
+	if err := each(w.dirs.trash, w.removeLater); err != nil {
+		return err
+	}
+	return each(w.dirs.work, w.discard)
+}
+
+func (w *worker) clearLease(dir string) {
+	r, err := readRecord(dir)
+	if err != nil { // killed before it was written, so nothing was started
+		w.log.Warn("a former worker's lease cannot be read", "folder", dir, "error", err)
+		_ = os.RemoveAll(dir)
+		return
+	}
+	if r.Group != "" {
+		if err := process.KillGroup(r.Group); err != nil {
+			w.log.Error("a former worker's step cannot be ended", "step", r.Lease.Step, "group", r.Group, "error", err)
+		}
+	}
+	spool, err := r.spool()
+	if err != nil {
+		w.log.Error("a former worker's log cannot be read", "step", r.Lease.Step, "error", err)
+		_ = r.remove()
+		return
+	}
+	w.resume(r, newOutput(spool, nil))
+}
+
+// resume delivers what the disk still knows of a step.
+func (w *worker) resume(r *record, o *output) {
+	report, reported := r.report()
+	last := ""
+	if !reported {
+		report.State, last = lost, errKilled.Error()
+	}
+	o.end(last)
+	reports := make(chan client.StepReport, 1)
+	reports <- report
+	w.log.Info("delivering a former worker's step", "run", r.Lease.Run, "step", r.Lease.Step, "state", report.State)
+	w.steps.Go(func() { w.settle(w.delivery, r, o, w.deliver(w.delivery, r, o, reports)) })
+}
+
+// each does something with everything in a folder.
+func each(dir string, do func(path string)) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("look for a former worker's workspaces: %w", err)
+	}
+	for _, entry := range entries {
+		do(filepath.Join(dir, entry.Name()))
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/towpath-cd/towpath/internal/git"
+)
+
+// fetchTries is how often a repository that cannot be reached is asked before the step fails.
+const fetchTries = 4
+
+// fetchPause is the first wait between them, which doubles.
+const fetchPause = time.Second
+
+// mirrors are the worker's bare copies of repositories, one each, shared by its steps.
+type mirrors struct {
+	git *git.Git
+	dir string
+
+	mutex sync.Mutex
+	open  map[string]*git.Mirror // by address
+}
+
+func newMirrors(dir string) (*mirrors, error) {
+	g, err := git.New(git.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &mirrors{git: g, dir: dir, open: make(map[string]*git.Mirror)}, nil
+}
+
+func (m *mirrors) of(address string) (*git.Mirror, error) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if mirror, ok := m.open[address]; ok {
+		return mirror, nil
+	}
+	mirror, err := m.git.Open(filepath.Join(m.dir, nameOf(address)+".git"), address)
+	if err != nil {
+		return nil, err
+	}
+	m.open[address] = mirror
+	return mirror, nil
+}
+
+// ensure tries again while the repository's machine does not answer.
+func ensure(ctx context.Context, mirror *git.Mirror, revision string) error {
+	pause := backoff{first: fetchPause, most: 8 * fetchPause}
+	for try := 1; ; try++ {
+		err := mirror.Ensure(ctx, revision)
+		failure, isGit := errors.AsType[*git.Error](err)
+		if err == nil || try == fetchTries || !isGit || !failure.Temporary() {
+			return err
+		}
+		if stopped := pause.wait(ctx); stopped != nil {
+			return fmt.Errorf("%w (%w)", stopped, err)
+		}
+	}
+}
+
+// nameOf is a file name for a text that may hold anything.
+func nameOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:10])
+}

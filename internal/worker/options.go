@@ -1,0 +1,60 @@
+package worker
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+// ErrDrain, as the cause of the end of Run's context, lets the steps that run come to their end. With every other
+// cause they are interrupted.
+var ErrDrain = errors.New("the worker drains")
+
+// ErrRemoved says that the server does not know this worker, or no longer.
+var ErrRemoved = errors.New("the server does not accept this worker")
+
+// ErrInUse says that another worker has the data folder.
+var ErrInUse = errors.New("data folder is in use by another worker")
+
+// Options are what a worker is told at its start.
+type Options struct {
+	Client  *client.Client // with the worker's own key
+	DataDir string         // absolute; made when it is missing
+	Version string         // of this program
+	Slots   int            // steps at a time; at least 1
+	Logger  *slog.Logger
+
+	// PassEnv names variables of the worker's own environment that scripts get besides PATH.
+	PassEnv []string
+	// Grace is how long an interrupted script may take to end by itself; 10 seconds by default.
+	Grace time.Duration
+	// MinFree is how many bytes have to be free on the disk of DataDir before another step is taken; 1 GiB by
+	// default, below 0 for any.
+	MinFree int64
+	// CacheSize is about how many bytes of artifacts are kept for later steps; 2 GiB by default.
+	CacheSize int64
+	// StopLimit is how long a worker that stops goes on trying to deliver logs and reports; 5 seconds by default.
+	StopLimit time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	o.Slots = max(o.Slots, 1)
+	if o.Grace <= 0 {
+		o.Grace = 10 * time.Second
+	}
+	if o.MinFree == 0 {
+		o.MinFree = 1 << 30
+	}
+	if o.CacheSize <= 0 {
+		o.CacheSize = 2 << 30
+	}
+	if o.StopLimit <= 0 {
+		o.StopLimit = 5 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}

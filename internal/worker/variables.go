@@ -1,0 +1,54 @@
+package worker
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+// variables is the whole environment of a step's script. What the repository or the change says reaches the script
+// here and nowhere else.
+func (w *worker) variables(l *client.StepLease, r room, home string) []string {
+	env := make(map[string]string)
+	for _, name := range append(platformVariables(), w.PassEnv...) {
+		if value, ok := os.LookupEnv(name); ok {
+			env[name] = value
+		}
+	}
+	maps.Copy(env, folderVariables(home, r.temporary))
+	maps.Copy(env, l.Env)
+	maps.Copy(env, l.Secrets)
+	maps.Copy(env, l.Outputs)
+	maps.Copy(env, ownVariables(l, r))
+	pairs := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		pairs = append(pairs, name+"="+env[name])
+	}
+	return pairs
+}
+
+// ownVariables describe the step, its run and its change. They win over everything else of their names.
+func ownVariables(l *client.StepLease, r room) map[string]string {
+	return map[string]string{
+		"CI":                   "true",
+		"TOWPATH":              "true",
+		"TOWPATH_RUN":          strconv.Itoa(l.RunNumber),
+		"TOWPATH_RUN_ID":       l.Run,
+		"TOWPATH_STEP":         l.Step,
+		"TOWPATH_ATTEMPT":      strconv.Itoa(l.Attempt),
+		"TOWPATH_PROJECT":      l.Project,
+		"TOWPATH_PIPELINE":     l.Pipeline,
+		"TOWPATH_REVISION":     l.Revision,
+		"TOWPATH_BRANCH":       l.Branch,
+		"TOWPATH_AUTHOR":       l.Author,
+		"TOWPATH_AUTHOR_EMAIL": l.AuthorEmail,
+		"TOWPATH_MESSAGE":      l.Message,
+		"TOWPATH_ENVIRONMENT":  l.Environment,
+		"TOWPATH_URL":          l.URL,
+		"TOWPATH_OUTPUT":       r.outputs,
+		"TOWPATH_WORKSPACE":    r.workspace,
+	}
+}

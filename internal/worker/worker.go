@@ -1,0 +1,153 @@
+// Package worker is leg 3 on the worker's side: it takes leases of steps from the server, runs their scripts in fresh
+// workspaces, streams their logs, and reports how they ended. It speaks to the server through package client only.
+//
+// What a worker knows of a step that it runs stands on its disk, so that the next worker on the same data folder ends
+// what a killed one left running, and delivers what it had not yet delivered.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/executor/shell"
+)
+
+// leaseLimit bounds one call for a lease; the server answers after 20 seconds at the latest.
+const leaseLimit = 45 * time.Second
+
+// errStopped is why steps end when the worker stops.
+var errStopped = errors.New("the worker was stopped")
+
+// worker is what the steps under way share.
+type worker struct {
+	Options
+	log     *slog.Logger
+	dirs    folders
+	shell   shell.Shell
+	mirrors *mirrors
+	slots   *slots
+	cache   cache
+
+	workspaces []workspace // of each slot; only the step in the slot touches its own
+
+	running  context.Context // ends when steps are to be interrupted
+	delivery context.Context // ends when logs and reports have to wait for the next start
+
+	steps   sync.WaitGroup
+	janitor sync.WaitGroup
+	active  sync.Map // client.LeaseRef of steps under way
+}
+
+// Run takes steps and runs them until ctx ends, then waits for those under way. With the cause ErrDrain they come to
+// their end in peace; with any other they are interrupted and not reported, so that the server finds them lost and
+// runs them again where that is safe. The error is nil after either, ErrRemoved or ErrInUse.
+func Run(ctx context.Context, options Options) error {
+	w, err := newWorker(options)
+	if err != nil {
+		return err
+	}
+	lock, err := lockFolder(w.dirs.lock)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	defer w.janitor.Wait()
+	release := w.bindTo(ctx)
+	defer release()
+	if err := w.clearLeftovers(); err != nil {
+		return err
+	}
+	w.log.Info("worker takes steps", "slots", w.Slots, "server", w.Client.Address())
+	err = w.poll(ctx)
+	w.steps.Wait()
+	return errors.Join(err, each(w.dirs.work, w.discard))
+}
+
+func newWorker(options Options) (*worker, error) {
+	o := options.withDefaults()
+	dirs, err := openFolders(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := newMirrors(dirs.mirrors)
+	if err != nil {
+		return nil, err
+	}
+	return &worker{
+		Options: o, log: o.Logger, dirs: dirs, shell: shell.New(), mirrors: m,
+		cache: cache{dir: dirs.artifacts, most: o.CacheSize},
+		slots: newSlots(o.Slots), workspaces: make([]workspace, o.Slots),
+	}, nil
+}
+
+// bindTo derives the two lives of a step from that of Run: the running of its script ends with ctx unless the worker
+// drains, the delivery a while later.
+func (w *worker) bindTo(ctx context.Context) (release func()) {
+	running, stopRunning := context.WithCancelCause(context.WithoutCancel(ctx))
+	delivery, stopDelivery := context.WithCancelCause(context.WithoutCancel(ctx))
+	w.running, w.delivery = running, delivery
+	unbind := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), ErrDrain) {
+			return
+		}
+		stopRunning(errStopped)
+		_ = pauseFor(delivery, w.Grace+w.StopLimit)
+		stopDelivery(errStopped)
+	})
+	return func() {
+		unbind()
+		stopRunning(nil)
+		stopDelivery(nil)
+	}
+}
+
+// poll asks for a step whenever a slot is free. One call waits at a time: the server answers it with one step.
+func (w *worker) poll(ctx context.Context) error {
+	pause := callBackoff()
+	for {
+		slot, err := w.slots.take(ctx)
+		if err != nil {
+			return nil //nolint:nilerr // the end of ctx is the end of the loop
+		}
+		lease, err := w.next(ctx)
+		if lease != nil {
+			w.steps.Go(func() { w.perform(slot, lease) })
+		} else {
+			w.slots.give(slot)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case isRemoved(err):
+			return fmt.Errorf("%w: %w", ErrRemoved, err)
+		case err != nil:
+			w.unreachable(ctx, &pause, err)
+		case pause.tries > 0:
+			w.log.Info("the server answers again", "tries", pause.tries)
+			pause.reset()
+		}
+	}
+}
+
+// unreachable waits before the server is asked again. It is told once, not at each try.
+func (w *worker) unreachable(ctx context.Context, pause *backoff, err error) {
+	if pause.tries == 0 {
+		w.log.Warn("cannot ask for a step; trying until the server answers", "error", err)
+	}
+	_ = pause.wait(ctx)
+}
+
+// next answers a step, or nil when there was none in the time of a long poll.
+func (w *worker) next(ctx context.Context) (*client.StepLease, error) {
+	if err := w.awaitSpace(ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaseLimit)
+	defer cancel()
+	return w.Client.Lease(ctx, w.Version)
+}

@@ -1,0 +1,175 @@
+//go:build unix
+
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/worker"
+)
+
+// TestMain is also the worker of the test that kills one.
+func TestMain(m *testing.M) {
+	address := os.Getenv("TOWPATH_TEST_WORKER")
+	if address == "" {
+		os.Exit(m.Run())
+	}
+	c, err := client.New(address, "key")
+	if err == nil {
+		err = worker.Run(context.Background(), worker.Options{Client: c, DataDir: os.Getenv("TOWPATH_TEST_DATA"), MinFree: -1})
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+func TestSlotsBoundTheStepsAtATime(t *testing.T) {
+	s := working(t)
+	dir := t.TempDir()
+	script := "touch " + dir + "/$$; ls " + dir + " | wc -l; sleep 0.05; rm " + dir + "/$$"
+	var refs []client.LeaseRef
+	for range 6 {
+		refs = append(refs, s.offer(s.step(script)))
+	}
+	for _, ref := range refs {
+		s.awaitReport(ref)
+		if n, err := strconv.Atoi(strings.TrimSpace(s.logOf(ref))); err != nil || n > 2 {
+			t.Errorf("%d steps at a time (%v)", n, err)
+		}
+	}
+}
+
+func TestADrainingWorkerFinishesWhatRunsAndTakesNothingNew(t *testing.T) {
+	s := newSite(t)
+	end := s.start(s.options())
+	gate := filepath.Join(t.TempDir(), "gate")
+	ref := s.offer(s.step("echo ready; while ! test -e " + gate + "; do sleep 0.01; done; echo done"))
+	s.awaitLog(ref, "ready")
+	ended := make(chan error, 1)
+	go func() { ended <- end(worker.ErrDrain) }()
+	s.until("the second slot asks", func() bool { return s.polls >= 2 })
+	release(t, gate)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if report := s.awaitReport(ref); report.State != "passed" {
+		t.Errorf("%+v", report)
+	}
+	s.until("the server has seen the poll's end", func() bool { return s.asking == 0 })
+	s.offer(s.step("true"))
+	if len(s.waiting) != 1 {
+		t.Error("a drained worker took a step")
+	}
+}
+
+func TestAStoppedWorkerInterruptsItsStepsAndLeavesThemToBeFoundLost(t *testing.T) {
+	s := newSite(t)
+	end := s.start(s.options())
+	file := filepath.Join(t.TempDir(), "pid")
+	ref := s.offer(s.step("echo $$ >" + file + "; echo ready; sleep 1000"))
+	s.awaitLog(ref, "ready")
+	if err := end(errors.New("SIGTERM")); err != nil {
+		t.Error(err)
+	}
+	mustBeGone(t, file)
+	if s.attempts[ref].report != nil || s.logOf(ref) != "ready\ntowpath: the worker was stopped\n" {
+		t.Errorf("log %q", s.logOf(ref))
+	}
+	mustBeEmpty(t, filepath.Join(s.data, "leases"), filepath.Join(s.data, "work"), filepath.Join(s.data, "trash"))
+}
+
+func TestAReportThatCouldNotBeDeliveredIsDeliveredByTheNextWorker(t *testing.T) {
+	s := newSite(t)
+	end := s.start(s.options())
+	gate := filepath.Join(t.TempDir(), "gate")
+	script := "echo ready; while ! test -e " + gate + "; do sleep 0.01; done; echo done"
+	ref, taken := s.offer(s.step(script)), s.offer(s.step(script))
+	s.awaitLog(ref, "ready")
+	s.awaitLog(taken, "ready")
+	s.goAway()
+	release(t, gate)
+	awaitFile(t, filepath.Join(s.data, "leases"), "report.json")
+	if err := end(nil); err != nil {
+		t.Fatal(err)
+	}
+	s.giveToAnother(taken)
+	s.comeBack()
+	s.start(s.options())
+	if report := s.awaitReport(ref); report.State != "passed" || s.logOf(ref) != "ready\ndone\n" {
+		t.Errorf("%+v, log %q", report, s.logOf(ref))
+	}
+	eventually(t, "no record is left", func() bool {
+		entries, err := os.ReadDir(filepath.Join(s.data, "leases"))
+		return err == nil && len(entries) == 0
+	})
+}
+
+func TestAKilledWorkerLeavesNothingRunningAfterItsRestart(t *testing.T) {
+	s := newSite(t)
+	file := filepath.Join(t.TempDir(), "pid")
+	killed := exec.Command(os.Args[0])
+	killed.Env = append(os.Environ(), "TOWPATH_TEST_WORKER="+s.url(), "TOWPATH_TEST_DATA="+s.data)
+	killed.Stderr = os.Stderr
+	if err := killed.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ref := s.offer(s.step("(setsid sleep 1000 & echo $! >" + file + "); echo ready; sleep 1000"))
+	s.awaitLog(ref, "ready")
+	if err := killed.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = killed.Wait()
+	mustLive(t, file)
+	s.start(s.options())
+	awaitGone(t, file)
+	s.awaitLog(ref, "ready\ntowpath: the worker was killed while this step ran\n")
+	if report, _ := s.result(s.step("true")); report.State != "passed" {
+		t.Errorf("%+v", report)
+	}
+	if s.attempts[ref].report != nil {
+		t.Error("the killed step was reported")
+	}
+}
+
+func TestASecondWorkerOnTheSameFolderIsRefused(t *testing.T) {
+	s := working(t)
+	s.result(s.step("true"))
+	if err := worker.Run(t.Context(), s.options()); !errors.Is(err, worker.ErrInUse) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAWorkerThatTheServerDoesNotKnowGivesUp(t *testing.T) {
+	s := newSite(t)
+	s.removed = true
+	if err := worker.Run(t.Context(), s.options()); !errors.Is(err, worker.ErrRemoved) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNoStepIsTakenWhileTheDiskIsNearlyFull(t *testing.T) {
+	s := newSite(t)
+	options := s.options()
+	told := make(chan string, 100)
+	options.Logger = slog.New(slog.NewTextHandler(lineChannel(told), nil))
+	options.MinFree = 1 << 62
+	s.start(options)
+	for line := range told {
+		if strings.Contains(line, "disk is nearly full") {
+			break
+		}
+	}
+	s.offer(s.step("true"))
+	if s.polls != 0 {
+		t.Error("asked for a step")
+	}
+}
