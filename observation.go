@@ -87,3 +87,17 @@ type Traffic struct {
 
 // IsIdle says that nothing would be lost if the instance stopped now.
 func (t Traffic) IsIdle() bool { return t.Known && t.Weight == 0 && t.Requests == 0 && t.Streams == 0 }
+
+// Reach answers host:port at which a release is reached: the balancer's, or where there is none that of an instance of
+// it that passes its probe. It is empty where nobody answers.
+func (o Observation) Reach(release int) string {
+	if o.Address != "" {
+		return o.Address
+	}
+	for _, i := range o.Instances {
+		if i.Release == release && i.State == InstanceRunning && i.Health == HealthPassing {
+			return i.Address
+		}
+	}
+	return ""
+}
