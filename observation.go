@@ -11,6 +11,7 @@ type Observation struct {
 	Epoch     Epoch // highest seen by any target or balancer
 	Instances []Instance
 	Address   string // where the balancer answers requests for the environment; empty where it has none
+	Blind     bool   // the balancer could not be read: it may give traffic to instances that are not listed
 	At        time.Time
 }
 
