@@ -272,7 +272,7 @@ func (d *decoder) variants(n *node, s *shape) *value {
 		d.wrong(second.at, fmt.Sprintf("a step has one kind, and this one is %s and %s", kinds[0].key, kinds[1].key), "make two steps of it")
 		return nil
 	}
-	if len(kinds) == 0 {
+	if len(kinds) == 0 || beginsMistyped(n, s, kinds[0]) {
 		d.noKind(n, s)
 		return nil
 	}
@@ -300,11 +300,24 @@ func kindsIn(n *node, s *shape) []variant {
 	return kinds
 }
 
-func (d *decoder) noKind(n *node, s *shape) {
-	names := make([]string, len(s.variants))
-	for i, v := range s.variants {
-		names[i] = v.key
+// beginsMistyped says that a step's first key is no key of its kind but nearly the key of one, as in `tset` before
+// `run`: then the kind was mistyped, and `run` is the script.
+func beginsMistyped(n *node, s *shape, kind variant) bool {
+	first := n.entries[0].key
+	_, known := findField(kind.fields, first)
+	return !known && nearest(first, variantKeys(s.variants)) != ""
+}
+
+func variantKeys(variants []variant) []string {
+	keys := make([]string, len(variants))
+	for i, v := range variants {
+		keys[i] = v.key
 	}
+	return keys
+}
+
+func (d *decoder) noKind(n *node, s *shape) {
+	names := variantKeys(s.variants)
 	for _, e := range n.entries {
 		if best := nearest(e.key, names); best != "" {
 			d.unknown(e, names, "")

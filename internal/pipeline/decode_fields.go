@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,7 +14,7 @@ func (d *decoder) fields(n *node, fields []field, entries []entry, where spot) m
 	for _, e := range entries {
 		f, ok := findField(fields, e.key)
 		if !ok {
-			d.unknown(e, keysOf(fields), where.name)
+			d.unknownField(e, fields, where.name)
 			continue
 		}
 		v := d.decode(e.value, f.shape, spot{name: f.key, key: e.at})
@@ -59,6 +60,16 @@ func (d *decoder) duplicates(entries []entry) {
 		}
 		d.wrong(e.at, fmt.Sprintf("%q stands here twice, first in line %d", clip(e.key), at.line), "keep one of them")
 	}
+}
+
+func (d *decoder) unknownField(e entry, fields []field, owner string) {
+	for _, f := range fields {
+		if slices.Contains(f.aka, strings.ToLower(e.key)) {
+			d.wrong(e.at, fmt.Sprintf("unknown key %q", clip(e.key)), fmt.Sprintf("did you mean %q?", f.key))
+			return
+		}
+	}
+	d.unknown(e, keysOf(fields), owner)
 }
 
 func (d *decoder) unknown(e entry, known []string, owner string) {

@@ -18,29 +18,29 @@ const (
 // grammar is the table of the whole file. It is made once, because it never changes.
 var grammar = sync.OnceValue(func() *shape {
 	return mapping(
-		field{key: "pipeline", doc: "name of the pipeline; without it, a file in .towpath/ is named by its own name", shape: text(slugFormat("a pipeline's name"))},
-		field{key: "on", doc: "which changes become runs", shape: triggerShape()},
+		field{key: "pipeline", aka: []string{"name"}, doc: "name of the pipeline; without it, a file in .towpath/ is named by its own name", shape: text(slugFormat("a pipeline's name"))},
+		field{key: "on", aka: []string{"trigger", "triggers"}, doc: "which changes become runs", shape: triggerShape()},
 		field{key: "concurrency", doc: "what a newer change does to an older run of the same branch", fallback: "supersede", shape: choice(
 			word{text: string(towpath.ConcurrencySupersede)}, word{text: "queue", later: true}, word{text: string(towpath.ConcurrencyParallel)})},
 		field{key: "alerts", doc: "who is told of what", shape: alertShape()},
-		field{key: "steps", doc: "what is done, in its order", required: true, shape: list(stepShape())},
-		field{key: "environments", doc: "where releases run", shape: table(slugFormat("an environment's name"), environmentShape())},
+		field{key: "steps", aka: []string{"jobs", "stages"}, doc: "what is done, in its order", required: true, shape: list(stepShape())},
+		field{key: "environments", aka: []string{"env", "envs"}, doc: "where releases run", shape: table(slugFormat("an environment's name"), environmentShape())},
 	)
 })
 
 func triggerShape() *shape {
 	return mapping(
-		field{key: "push", doc: "a branch moved", shape: either(flag(), mapping(
+		field{key: "push", doc: "a branch moved", shape: either(yesNo(), mapping(
 			field{key: "branches", doc: "globs of branches; by default the default branch", shape: several(globFormat())},
 			field{key: "paths", doc: "globs of files, one of which has to have changed; by default any", shape: several(globFormat())},
 		))},
 		field{key: "poll", doc: "how often to look for new revisions where no webhook tells of them, or off", fallback: "2m",
-			shape: either(&shape{kind: kindDuration, low: time.Second, high: day, words: []word{{text: "off"}}}, flag())},
-		field{key: "manual", doc: "people and programs may ask for a run", fallback: "true", shape: either(flag(), mapping(
+			shape: either(&shape{kind: kindDuration, low: time.Second, high: day, words: []word{{text: "off"}}}, yesNo())},
+		field{key: "manual", doc: "people and programs may ask for a run", fallback: "true", shape: either(yesNo(), mapping(
 			field{key: "inputs", doc: "what is asked for beforehand", later: true, shape: table(variableFormat(), inputShape())},
 		))},
-		field{key: "tag", doc: "a tag appeared", later: true, shape: either(flag(), several(globFormat()))},
-		field{key: "pull_request", doc: "a pull request was opened or changed", later: true, shape: either(flag(), mapping(
+		field{key: "tag", doc: "a tag appeared", later: true, shape: either(yesNo(), several(globFormat()))},
+		field{key: "pull_request", doc: "a pull request was opened or changed", later: true, shape: either(yesNo(), mapping(
 			field{key: "branches", doc: "globs of branches it goes to", shape: several(globFormat())},
 			field{key: "paths", doc: "globs of files", shape: several(globFormat())},
 		))},
@@ -60,7 +60,7 @@ func inputShape() *shape {
 	return mapping(
 		field{key: "type", doc: "what it is", fallback: "text", shape: words("text", "number", "choice", "yes/no")},
 		field{key: "choices", doc: "of a choice", shape: list(text(nil))},
-		field{key: "default", doc: "where nothing is said", shape: either(text(nil), number(0, 1<<31-1), flag())},
+		field{key: "default", doc: "where nothing is said", shape: either(text(nil), number(0, 1<<31-1), yesNo())},
 	)
 }
 

@@ -29,7 +29,7 @@ func environmentShape() *shape {
 		field{key: "processes", doc: "what runs beside the web process", later: true, shape: table(nameFormat(), either(text(nil), mapping(
 			field{key: "command", doc: "command", required: true, shape: text(nil)},
 			field{key: "stop", doc: "how it is asked to end", shape: stopShape()},
-			field{key: "single", doc: "never overlaps with its successor", shape: flag()},
+			field{key: "single", doc: "never overlaps with its successor", shape: yesNo()},
 		)))},
 		field{key: "assets", doc: "folder whose files of kept releases stay served", later: true, shape: text(keptPathFormat())},
 		field{key: "watch", doc: "how long, and against what, a new release is watched", later: true, shape: mapping(
@@ -111,7 +111,7 @@ func strategyShape() *shape {
 		)},
 		field{key: "canary", doc: "a growing share", later: true, shape: mapping(
 			field{key: "steps", doc: "such as 5% for 10m", required: true, shape: list(text(nil))},
-			field{key: "sticky", doc: "a visitor stays on a side", shape: flag()},
+			field{key: "sticky", doc: "a visitor stays on a side", shape: yesNo()},
 		)},
 	)
 }
@@ -141,7 +141,7 @@ func balancerShape() *shape {
 func healthShape() *shape {
 	return mapping(
 		field{key: "http", doc: "path that answers 2xx or 3xx", shape: text(urlPathFormat())},
-		field{key: "tcp", doc: "the port accepts", shape: flag()},
+		field{key: "tcp", doc: "the port accepts", shape: yesNo()},
 		field{key: "command", doc: "script that ends with 0", shape: text(nil)},
 		field{key: "within", doc: "then the instance counts as failed", fallback: "60s", shape: duration(time.Second, day)},
 		field{key: "interval", doc: "between two tries", fallback: "1s", shape: duration(10*time.Millisecond, time.Hour)},

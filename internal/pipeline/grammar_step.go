@@ -7,7 +7,7 @@ func stepShape() *shape {
 	script := scriptFields()
 	build := append([]field{
 		{key: "build", doc: "makes artifacts; names the step", shape: name, required: true},
-		{key: "run", doc: "the script; it stops at the first command that fails", shape: text(nil), required: true},
+		{key: "run", doc: "the script; it stops at the first command that fails", shape: text(nil), required: true, aka: []string{"script", "command", "commands"}},
 		{key: "packer", doc: "builds a machine image", later: true, shape: mapping(
 			field{key: "template", doc: "packer's template", required: true, shape: text(keptPathFormat())},
 			field{key: "vars", doc: "its variables", shape: table(variableFormat(), text(nil))},
@@ -15,7 +15,7 @@ func stepShape() *shape {
 	}, script...)
 	test := append([]field{
 		{key: "test", doc: "proves something; names the step", shape: name, required: true},
-		{key: "run", doc: "the script; it stops at the first command that fails", shape: text(nil), required: true},
+		{key: "run", doc: "the script; it stops at the first command that fails", shape: text(nil), required: true, aka: []string{"script", "command", "commands"}},
 	}, script...)
 	run := append([]field{
 		{key: "run", doc: "any other script; names the step", shape: name, required: true},
@@ -33,16 +33,16 @@ func stepShape() *shape {
 
 func orderFields() []field {
 	return []field{
-		{key: "needs", doc: "steps that have to end before; by default every step above that nothing else above needs", shape: several(nameFormat())},
-		{key: "when", doc: "an expression over the change; always() and failed() say after which outcomes", shape: text(nil)},
+		{key: "needs", aka: []string{"depends_on", "depends", "after", "requires"}, doc: "steps that have to end before; by default every step above that nothing else above needs", shape: several(nameFormat())},
+		{key: "when", aka: []string{"if", "only", "condition"}, doc: "an expression over the change; always() and failed() say after which outcomes", shape: text(nil)},
 	}
 }
 
 func scriptFields() []field {
 	return append(orderFields(),
 		field{key: "shell", doc: "the command that runs the script, such as bash -euo pipefail; by default the worker's", shape: text(nil)},
-		field{key: "worker", doc: "which workers may run it", shape: workerShape()},
-		field{key: "env", doc: "variables", shape: variablesShape()},
+		field{key: "worker", aka: []string{"runs-on", "runner", "agent", "node"}, doc: "which workers may run it", shape: workerShape()},
+		field{key: "env", aka: []string{"environment", "variables"}, doc: "variables", shape: variablesShape()},
 		field{key: "secrets", doc: "names of secrets that the server grants", shape: several(variableFormat())},
 		field{key: "uses", doc: "steps whose artifacts stand in the workspace; by default all it needs, directly or not", shape: several(nameFormat())},
 		field{key: "artifacts", doc: "paths that are kept", shape: several(keptPathFormat())},
@@ -53,8 +53,8 @@ func scriptFields() []field {
 			field{key: "times", doc: "how many failures it survives", later: true, shape: number(0, 10)},
 			field{key: "codes", doc: "only after these exit codes", later: true, shape: list(number(1, 255))},
 		), notYet(number(0, 10)))},
-		field{key: "clean", doc: "begins with an empty HOME", fallback: "false", shape: flag()},
-		field{key: "inside", doc: "a container or a machine to run in", later: true, shape: oneOf(
+		field{key: "clean", doc: "begins with an empty HOME", fallback: "false", shape: yesNo()},
+		field{key: "inside", aka: []string{"container", "image", "docker"}, doc: "a container or a machine to run in", later: true, shape: oneOf(
 			field{key: "image", doc: "container image", shape: text(nil)},
 			field{key: "instance", doc: "step that built a machine image", shape: text(nameFormat())},
 		)},
@@ -74,8 +74,8 @@ func scriptFields() []field {
 			field{key: "junit", doc: "files in JUnit's format", shape: several(keptPathFormat())},
 		))},
 		field{key: "checkout", doc: "what of the repository is fetched", later: true, shape: mapping(
-			field{key: "submodules", doc: "submodules as well", shape: flag()},
-			field{key: "lfs", doc: "large files as well", shape: flag()},
+			field{key: "submodules", doc: "submodules as well", shape: yesNo()},
+			field{key: "lfs", doc: "large files as well", shape: yesNo()},
 			field{key: "depth", doc: "how many commits", shape: number(0, 1<<31-1)},
 		)},
 	)
@@ -84,10 +84,10 @@ func scriptFields() []field {
 func approveFields() []field {
 	who := matching("a group or a person", `^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$`, "write the name of a group, or a list of people")
 	return append(orderFields(),
-		field{key: "by", doc: "the group or the people who decide", required: true, shape: several(who)},
+		field{key: "by", aka: []string{"approvers", "reviewers", "users", "groups"}, doc: "the group or the people who decide", required: true, shape: several(who)},
 		field{key: "count", doc: "how many have to agree", fallback: "1", shape: number(1, maxApprovals)},
 		field{key: "within", doc: "then it expires, and the run stops", fallback: "7d", shape: duration(time.Minute, 365*day)},
-		field{key: "author", doc: "the change's author may decide", fallback: "false", shape: flag()},
+		field{key: "author", doc: "the change's author may decide", fallback: "false", shape: yesNo()},
 		field{key: "message", doc: "what people are told besides the change and the plan", shape: text(nil)},
 		field{key: "remind", doc: "after how long those who have not decided are reminded", later: true, shape: duration(time.Minute, 365*day)},
 		field{key: "escalate", doc: "after how long who else is asked", later: true, shape: mapping(

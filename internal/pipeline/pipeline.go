@@ -24,6 +24,10 @@ func Parse(name string, data []byte) (*File, Problems) {
 	if root == nil {
 		return nil, r.sorted()
 	}
+	if root.kind == nodeMapping && len(root.entries) == 0 {
+		r.unfit(place{1, 1, 1}, "the file is empty", "begin with pipeline: and a name, then steps:")
+		return nil, r.sorted()
+	}
 	decoder := decoder{r}
 	content := decoder.decode(root, grammar(), spot{name: "the file", key: place{1, 1, 1}})
 	if content == nil {
@@ -58,7 +62,7 @@ func (f *File) Pipeline(change towpath.Change) (towpath.Pipeline, error) {
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		w, ok := f.whens[s.Name]
-		if !ok {
+		if !ok || w.program == nil {
 			continue
 		}
 		holds, err := w.holds(change)

@@ -76,7 +76,7 @@ func (p Problems) Err() error {
 	first := p[i]
 	message := fmt.Sprintf("%s:%d:%d: %s", first.File, first.Line, first.Column, first.Message)
 	if more := p.Errors() - 1; more > 0 {
-		message += fmt.Sprintf(", and %s more", count(more, "error"))
+		message += ", and " + count(more, "error") + " more"
 	}
 	return &towpath.Error{Code: towpath.CodeInvalid, Message: message, Hint: first.Hint}
 }
@@ -143,7 +143,10 @@ func (r *report) doubt(at place, message, hint string) {
 }
 
 func (r *report) add(severity Severity, at place, message, hint, excerpt string) {
-	p := Problem{Severity: severity, File: r.source.name, Line: at.line, Column: at.column, Message: message, Hint: hint}
+	p := Problem{
+		Severity: severity, File: r.source.name, Line: at.line, Column: at.column,
+		Message: printable(message), Hint: printable(hint),
+	}
 	if r.seen[p] {
 		return
 	}
@@ -163,7 +166,7 @@ func (r *report) sorted() Problems {
 	})
 	if r.dropped > 0 && len(r.problems) == maxProblems {
 		last := &r.problems[maxProblems-1]
-		last.Hint = strings.TrimPrefix(last.Hint+fmt.Sprintf("; and %s more, not shown", count(r.dropped, "problem")), "; ")
+		last.Hint = strings.TrimPrefix(last.Hint+"; and "+count(r.dropped, "problem")+" more, not shown", "; ")
 	}
 	return r.problems
 }

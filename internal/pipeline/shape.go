@@ -43,7 +43,8 @@ type field struct {
 	required bool
 	fallback string // the default, as it would be written; empty is none, or one that depends on other keys
 	later    bool
-	bare     bool // of one-of: may stand as a word, without settings
+	bare     bool     // of one-of: may stand as a word, without settings
+	aka      []string // what others call it, for suggestions
 }
 
 // word is a text that a key may hold.
@@ -66,7 +67,7 @@ type format struct {
 }
 
 func text(f *format) *shape                { return &shape{kind: kindText, format: f} }
-func flag() *shape                         { return &shape{kind: kindFlag} }
+func yesNo() *shape                        { return &shape{kind: kindFlag} }
 func number(low, high int) *shape          { return &shape{kind: kindNumber, min: low, max: high} }
 func list(of *shape) *shape                { return &shape{kind: kindList, of: of} }
 func mapping(fields ...field) *shape       { return &shape{kind: kindMapping, fields: fields} }

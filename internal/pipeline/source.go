@@ -75,12 +75,17 @@ func shorten(line string, start int) string {
 	if len(runes) > excerptWidth {
 		runes = append(runes[:excerptWidth:excerptWidth], '…')
 	}
-	for i, r := range runes {
-		if !unicode.IsPrint(r) && r != '\t' {
-			runes[i] = '·'
+	return printable(string(runes))
+}
+
+// printable replaces what could move the cursor of a terminal or hide text on it.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) || r == '\t' {
+			return r
 		}
-	}
-	return string(runes)
+		return '·'
+	}, text)
 }
 
 // mark underlines width characters from a column of the line; tabs before it are kept, so that it stands right.

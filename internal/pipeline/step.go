@@ -44,7 +44,7 @@ func (b *builder) step(v *value) towpath.StepDefinition {
 	}
 	if v.has("when") {
 		w, ok := b.condition(v.get("when"))
-		if s.When = w.after; ok && w.program != nil && s.Name != "" {
+		if s.When = w.after; ok && s.Name != "" {
 			b.whens[s.Name] = w
 		}
 	}

@@ -117,11 +117,7 @@ func compile(text string) (*vm.Program, error) {
 	for _, name := range []string{"lower", "upper", "trim", "len", "hasPrefix", "hasSuffix"} {
 		options = append(options, expr.EnableBuiltin(name))
 	}
-	program, err := expr.Compile(text, options...)
-	if err != nil {
-		return nil, fmt.Errorf("compile expression: %w", err)
-	}
-	return program, nil
+	return expr.Compile(text, options...) // its message goes to the author of the file as it is
 }
 
 // holds decides the condition for a change.
@@ -151,6 +147,9 @@ func (b *builder) expressionError(v *value, err error) {
 			at.width = utf8.RuneCountInString(word)
 			hint = suggest(word, factNames, hint)
 		}
+	}
+	if found, ok := strings.CutPrefix(message, "expected bool, but got "); ok {
+		message, hint = "it has to come out as true or false, and this is a "+found, `compare it, for example branch == "main"`
 	}
 	message, _, _ = strings.Cut(message, "\n")
 	b.wrong(at, "the expression cannot be read: "+clipTo(message, 200), hint)

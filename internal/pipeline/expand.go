@@ -1,0 +1,289 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// Expand writes the whole file with every default filled in. What it writes means the same, and expands to itself.
+func (f *File) Expand() []byte {
+	var w writer
+	p := f.pipeline
+	w.put(0, "pipeline", p.Name)
+	w.triggers(p.Triggers)
+	w.put(0, "concurrency", string(p.Concurrency))
+	w.open(0, "alerts")
+	for _, kind := range towpath.AlertKinds {
+		w.put(1, string(kind), p.Alerts[kind])
+	}
+	w.open(0, "steps")
+	for _, s := range p.Steps {
+		w.step(s, f.whens[s.Name].text)
+	}
+	if len(p.Environments) > 0 {
+		w.open(0, "environments")
+	}
+	for _, e := range p.Environments {
+		w.environment(e)
+	}
+	return w.Bytes()
+}
+
+// writer writes YAML, two spaces a level.
+type writer struct{ bytes.Buffer }
+
+func (w *writer) open(level int, key string) {
+	fmt.Fprintf(w, "%s%s:\n", strings.Repeat("  ", level), scalarText(key))
+}
+
+// put writes a key with its value. Empty texts, and lists and tables that are nil, are not there.
+func (w *writer) put(level int, key string, v any) {
+	value := ""
+	switch v := v.(type) {
+	case string:
+		if v == "" {
+			return
+		}
+		value = blockText(v, level+1)
+	case []string:
+		if v == nil {
+			return
+		}
+		value = listText(v)
+	case map[string]string:
+		w.table(level, key, v)
+		return
+	case time.Duration:
+		value = formatDuration(v)
+	default:
+		value = fmt.Sprint(v)
+	}
+	fmt.Fprintf(w, "%s%s: %s\n", strings.Repeat("  ", level), scalarText(key), value)
+}
+
+func (w *writer) table(level int, key string, v map[string]string) {
+	if len(v) == 0 {
+		return
+	}
+	w.open(level, key)
+	for _, k := range slices.Sorted(maps.Keys(v)) {
+		value := `""`
+		if v[k] != "" {
+			value = blockText(v[k], level+2)
+		}
+		fmt.Fprintf(w, "%s%s: %s\n", strings.Repeat("  ", level+1), scalarText(k), value)
+	}
+}
+
+func (w *writer) triggers(t towpath.Triggers) {
+	w.open(0, "on")
+	if t.Push && len(t.Branch)+len(t.Paths) > 0 {
+		w.open(1, "push")
+		w.put(2, "branches", t.Branch)
+		w.put(2, "paths", t.Paths)
+	} else {
+		w.put(1, "push", t.Push)
+	}
+	if t.Poll == 0 {
+		w.put(1, "poll", "off")
+	} else {
+		w.put(1, "poll", t.Poll)
+	}
+	w.put(1, "manual", t.Manual)
+}
+
+func (w *writer) step(s towpath.StepDefinition, when string) {
+	fmt.Fprintf(w, "  - %s: %s\n", s.Kind, scalarText(s.Name))
+	w.put(2, "needs", s.Needs)
+	w.put(2, "when", when)
+	switch {
+	case s.Script != nil:
+		w.script(s.Kind, *s.Script)
+	case s.Approve != nil:
+		w.put(2, "by", s.Approve.By)
+		w.put(2, "count", s.Approve.Count)
+		w.put(2, "within", s.Approve.Within)
+		w.put(2, "author", s.Approve.Author)
+		w.put(2, "message", s.Approve.Message)
+	default:
+		w.put(2, "uses", s.Ships)
+	}
+}
+
+func (w *writer) script(kind towpath.StepKind, s towpath.ScriptDefinition) {
+	key := "run"
+	if kind == towpath.KindRun {
+		key = "script"
+	}
+	w.put(2, key, s.Run)
+	w.put(2, "shell", s.Shell)
+	w.worker(2, s.Worker)
+	w.put(2, "env", s.Env)
+	w.put(2, "secrets", s.Secrets)
+	w.put(2, "uses", s.Uses)
+	w.put(2, "artifacts", s.Artifacts)
+	w.put(2, "platform", s.Platform)
+	w.put(2, "timeout", s.Timeout)
+	w.open(2, "retry")
+	w.put(3, "lost", s.Retry.Lost)
+	w.put(2, "clean", s.Clean)
+}
+
+func (w *writer) worker(level int, s towpath.Selector) {
+	if s.OS == "" && s.Arch == "" && len(s.Labels) == 0 {
+		return
+	}
+	w.open(level, "worker")
+	w.put(level+1, "os", s.OS)
+	w.put(level+1, "arch", s.Arch)
+	w.put(level+1, "labels", s.Labels)
+}
+
+func (w *writer) environment(e towpath.EnvironmentDefinition) {
+	w.open(1, e.Name)
+	w.put(2, "url", e.URL)
+	w.put(2, "platform", e.Platform)
+	w.worker(2, e.Worker)
+	w.put(2, "branches", e.Branches)
+	w.put(2, "env", e.Env)
+	w.put(2, "secrets", e.Secrets)
+	w.put(2, "instances", e.Instances)
+	w.put(2, "minimum", e.Minimum)
+	w.target(e.Target)
+	w.strategy(e.Strategy)
+	w.balancer(e.Balancer)
+	w.health(e.Health)
+	w.open(2, "drain")
+	w.put(3, "requests", e.Drain.Requests)
+	w.put(3, "streams", e.Drain.Streams)
+	if process := e.Target.Process; process != nil {
+		w.put(3, "stop", process.Stop.Within)
+	}
+}
+
+func (w *writer) target(t towpath.TargetDefinition) {
+	if t.Process == nil {
+		return
+	}
+	w.open(2, "target")
+	w.open(3, "process")
+	w.put(4, "command", t.Process.Command)
+	if t.Process.Port != 0 {
+		w.put(4, "port", t.Process.Port)
+	}
+	w.open(4, "stop")
+	w.put(5, "signal", t.Process.Stop.Signal)
+}
+
+func (w *writer) strategy(s towpath.StrategyDefinition) {
+	if s.Kind != towpath.StrategyBlueGreen {
+		w.put(2, "strategy", string(s.Kind))
+		return
+	}
+	w.open(2, "strategy")
+	w.open(3, string(s.Kind))
+	w.put(4, "standby", s.Standby)
+	w.put(4, "test", s.Test)
+	if s.UntilPromoted {
+		w.put(4, "until", "promoted")
+	}
+}
+
+func (w *writer) balancer(b towpath.BalancerDefinition) {
+	if b.Proxy == nil {
+		w.put(2, "balancer", "none")
+		return
+	}
+	w.open(2, "balancer")
+	w.open(3, "proxy")
+	w.put(4, "host", b.Proxy.Host)
+	w.put(4, "listen", b.Proxy.Listen)
+}
+
+func (w *writer) health(h towpath.HealthDefinition) {
+	w.open(2, "health")
+	w.put(3, "http", h.HTTP)
+	if h.TCP {
+		w.put(3, "tcp", true)
+	}
+	w.put(3, "command", h.Command)
+	w.put(3, "within", h.Within)
+	w.put(3, "interval", h.Interval)
+	w.put(3, "timeout", h.Timeout)
+	w.put(3, "rises", h.Rises)
+	w.put(3, "release", h.Release)
+}
+
+// plainText is what needs no quotes: it begins with a letter, a dot or a slash and has no sign of YAML's.
+var plainText = regexp.MustCompile(`^(\./|/)?[A-Za-z]([A-Za-z0-9 ./_-]*[A-Za-z0-9./_-])?$`)
+
+// reservedWords mean something else than their letters, here or to another reader of YAML.
+var reservedWords = []string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+
+func scalarText(s string) string {
+	isWord := slices.Contains(reservedWords, strings.ToLower(s)) && s != "on" && s != "off"
+	if (plainText.MatchString(s) || durationForm.MatchString(s)) && !isWord {
+		return s
+	}
+	if strings.Contains(s, `"`) && !strings.ContainsFunc(s, needsEscape) {
+		return "'" + s + "'"
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b) // a JSON string is a YAML one
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(s); err != nil {
+		return strconv.Quote(s)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func listText(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, t := range texts {
+		quoted[i] = scalarText(t)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// blockText writes a text of several lines as a block, where a block keeps it as it is.
+func blockText(s string, level int) string {
+	body, ended := strings.CutSuffix(s, "\n")
+	if !strings.Contains(body, "\n") || !fitsBlock(body) {
+		return scalarText(s)
+	}
+	header := "|-"
+	if ended {
+		header = "|"
+	}
+	indent := strings.Repeat("  ", level)
+	lines := strings.Split(body, "\n")
+	for i, line := range lines {
+		if line != "" {
+			lines[i] = indent + line
+		}
+	}
+	return header + "\n" + strings.Join(lines, "\n")
+}
+
+func needsEscape(r rune) bool { return r == '\'' || r == '\\' || !unicode.IsPrint(r) }
+
+func fitsBlock(body string) bool {
+	lines := strings.Split(body, "\n")
+	for i, line := range lines {
+		first := i == 0 || i == len(lines)-1
+		if strings.TrimSpace(line) != line && (first || strings.TrimRight(line, " \t") != line) || first && line == "" {
+			return false
+		}
+	}
+	return !strings.ContainsFunc(body, func(r rune) bool { return r != '\n' && r != '\t' && !unicode.IsPrint(r) })
+}
