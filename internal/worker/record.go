@@ -52,11 +52,16 @@ func readRecord(dir string) (*record, error) {
 	return r, nil
 }
 
+// keepGroup names another group. A worker that is killed meanwhile leaves the old name or the new one.
 func (r *record) keepGroup(group string) error {
 	r.Group = group
-	return r.write(recordFile, r)
+	if err := r.write(recordFile+".new", r); err != nil {
+		return err
+	}
+	return os.Rename(filepath.Join(r.dir, recordFile+".new"), filepath.Join(r.dir, recordFile))
 }
 
+// keepReport is for the next worker, to whom half a report is none.
 func (r *record) keepReport(report client.StepReport) error { return r.write(reportFile, report) }
 
 // report answers the report that was written down; false when there is none.
@@ -70,17 +75,12 @@ func (r *record) spool() (*steplog.Spool, error) {
 	return steplog.OpenSpool(filepath.Join(r.dir, spoolDir), time.Now)
 }
 
-// write replaces a file whole: a worker may be killed at any moment.
 func (r *record) write(name string, content any) error {
 	encoded, err := json.Marshal(content)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	path := filepath.Join(r.dir, name)
-	if err := os.WriteFile(path+".new", encoded, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := os.WriteFile(filepath.Join(r.dir, name), encoded, 0o600); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
