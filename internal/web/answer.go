@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
 	"runtime/debug"
 	"strings"
@@ -35,6 +36,14 @@ type call[I any] struct {
 	*http.Request
 	access.Caller
 	Body I
+}
+
+// escaped answers values of the path, as a path again.
+func (c call[I]) escaped(names ...string) string {
+	for i, name := range names {
+		names[i] = url.PathEscape(c.PathValue(name))
+	}
+	return strings.Join(names, "/")
 }
 
 // none is the body of a call without one, and the answer of one that has none.
@@ -121,7 +130,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 // refuse answers who was not admitted. A person without a session is shown where to sign in.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if wantsPage(r) && r.Method == http.MethodGet && towpath.CodeOf(err) == towpath.CodeUnauthorized {
-		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
 	s.fail(w, r, err)
