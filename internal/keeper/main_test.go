@@ -41,6 +41,8 @@ func TestMain(m *testing.M) {
 		exit(supervise.Run(ctx, supervise.Options{Dir: os.Args[2], Logger: toStandardError()}))
 	case "keep":
 		exit(playKeeper(ctx, os.Args[2]))
+	case "ask":
+		exit(ask(os.Args[2]))
 	case "app":
 		exit(playApp(ctx))
 	}
@@ -113,7 +115,8 @@ func playApp(ctx context.Context) error {
 	fmt.Printf("serving %q with %s\n", says, os.Getenv("GREETING"))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
-		if strings.HasPrefix(says, "sick") {
+		_, err := os.Stat("sickness")
+		if strings.HasPrefix(says, "sick") || err == nil {
 			http.Error(w, "I am "+says, http.StatusServiceUnavailable)
 		}
 	})
@@ -129,4 +132,15 @@ func playApp(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// ask prints what an address answers.
+func ask(url string) error {
+	response, err := http.Get(url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(os.Stdout, response.Body)
+	return err
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/durable"
 	"github.com/towpath-cd/towpath/internal/secret"
 )
 
@@ -51,27 +52,11 @@ func (s *orderStore) save(o client.KeeperOrder) error {
 	}
 	content, err := json.MarshalIndent(stored, "", "  ")
 	if err == nil {
-		err = replace(filepath.Join(s.folder, "order"), content)
+		err = errors.Join(os.MkdirAll(s.folder, 0o700), durable.WriteFile(filepath.Join(s.folder, "order"), content))
 	}
 	if err != nil {
 		return fmt.Errorf("write the order: %w", err)
 	}
 	s.saved = identity
 	return nil
-}
-
-// replace writes a file whole, and returns when that would survive a power cut.
-func replace(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }
