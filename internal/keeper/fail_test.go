@@ -16,6 +16,7 @@ import (
 )
 
 func TestAFirstDeploymentThatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
 	d := blueGreen()
 	d.Health.Within = 300 * time.Millisecond
 	s := newSite(t, d)
@@ -32,6 +33,7 @@ func TestAFirstDeploymentThatFailsLeavesNothing(t *testing.T) {
 }
 
 func TestAReleaseThatFailsItsProbeGoesAndTheLiveOneServesOn(t *testing.T) {
+	t.Parallel()
 	d := blueGreen()
 	d.Health.Within = 300 * time.Millisecond
 	s := newSite(t, d)
@@ -47,6 +49,7 @@ func TestAReleaseThatFailsItsProbeGoesAndTheLiveOneServesOn(t *testing.T) {
 }
 
 func TestARollbackDoesNotWaitForAProbe(t *testing.T) {
+	t.Parallel()
 	d := blueGreen()
 	d.Health.Within = time.Hour
 	s := newSite(t, d)
@@ -63,6 +66,7 @@ func TestARollbackDoesNotWaitForAProbe(t *testing.T) {
 }
 
 func TestAnInstanceThatIsKilledServesAgain(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, blueGreen())
 	s.keeps()
 	one := s.release("one")
@@ -78,6 +82,7 @@ func TestAnInstanceThatIsKilledServesAgain(t *testing.T) {
 }
 
 func TestASupervisorThatIsKilledIsReplacedAndTheInstanceRunsOn(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, blueGreen())
 	s.keeps()
 	one := s.release("one")
@@ -96,6 +101,7 @@ func TestASupervisorThatIsKilledIsReplacedAndTheInstanceRunsOn(t *testing.T) {
 }
 
 func TestAnInstanceThatStaysIllIsReplaced(t *testing.T) {
+	t.Parallel()
 	d := blueGreen()
 	d.Health.Within = 500 * time.Millisecond
 	s := newSite(t, d)
@@ -116,6 +122,7 @@ func TestAnInstanceThatStaysIllIsReplaced(t *testing.T) {
 }
 
 func TestAPortThatSomebodyElseHoldsIsReportedWithItsHolder(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -133,6 +140,7 @@ func TestAPortThatSomebodyElseHoldsIsReportedWithItsHolder(t *testing.T) {
 }
 
 func TestAllAtOnceReplacesWhatHoldsTheFixedPort(t *testing.T) {
+	t.Parallel()
 	d := blueGreen()
 	d.Strategy.Kind, d.Minimum = towpath.StrategyAllAtOnce, 0
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -152,6 +160,7 @@ func TestAllAtOnceReplacesWhatHoldsTheFixedPort(t *testing.T) {
 }
 
 func TestTheStrategysTestDecidesBeforeTheSwitch(t *testing.T) {
+	t.Parallel()
 	d := blueGreen()
 	d.Strategy.Test = `"$APP" ask "$TOWPATH_URL" | tee /dev/stderr | grep -q good`
 	s := newSite(t, d)
@@ -167,6 +176,7 @@ func TestTheStrategysTestDecidesBeforeTheSwitch(t *testing.T) {
 }
 
 func TestWithoutAProxyADeploymentFailsAndSaysWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, blueGreen())
 	s.ProxyDir += "-that-nobody-started"
 	s.keeps()

@@ -118,6 +118,7 @@ func (p *performer) round(ctx context.Context) time.Duration {
 	if err != nil {
 		return busyPace
 	}
+	defer p.flush()
 	facts, err := p.look(ctx, order)
 	if err != nil {
 		return p.fail(ctx, facts, deploy.Step{Operation: observation{}}, err)
@@ -125,6 +126,9 @@ func (p *performer) round(ctx context.Context) time.Duration {
 	if order.Environment.Epoch.Before(facts.Observed.Epoch) {
 		p.refused(facts.Observed.Epoch)
 		return busyPace
+	}
+	if isAnother(p.current().Environment, facts.Environment) {
+		return 0
 	}
 	plan := deploy.NewPlan(facts)
 	steps := plan.UpToBarrier()
@@ -143,6 +147,13 @@ func (p *performer) round(ctx context.Context) time.Duration {
 		return p.pace(facts)
 	}
 	return 0
+}
+
+// flush writes the order once there is time. It is written before anything that needs it (look).
+func (p *performer) flush() {
+	if err := p.store.flush(); err != nil {
+		p.logger.Warn("order not written", "error", err)
+	}
 }
 
 func first(steps []deploy.Step) deploy.Operation {
