@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/towpath-cd/towpath/client"
 	balancer "github.com/towpath-cd/towpath/internal/balancer/proxy"
@@ -122,6 +123,10 @@ func playApp(ctx context.Context) error {
 	})
 	mux.HandleFunc("/release", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("TOWPATH_RELEASE")) })
 	mux.HandleFunc("/secret", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("PASSWORD")) })
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
+		<-time.After(time.Second)
+		fmt.Fprintf(w, "%s, slowly", says)
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, "%s from %d", says, os.Getpid())

@@ -149,8 +149,12 @@ func (p *performer) round(ctx context.Context) time.Duration {
 	return 0
 }
 
-// flush writes the order once there is time. It is written before anything that needs it (look).
+// flush writes the order once there is time, which is not while a newer one waits. What needs it on disk has seen it
+// there before (look).
 func (p *performer) flush() {
+	if p.store.later != nil && isAnother(p.store.later.Environment, p.current().Environment) {
+		return
+	}
 	if err := p.store.flush(); err != nil {
 		p.logger.Warn("order not written", "error", err)
 	}
