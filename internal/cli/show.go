@@ -58,7 +58,7 @@ func lasted(d time.Duration) string {
 	case d < day:
 		return fmt.Sprintf("%dh %dm", int(d.Hours()), int(d.Minutes())%60)
 	default:
-		return fmt.Sprintf("%dd %dh", d/day, int((d%day).Hours()))
+		return fmt.Sprintf("%dd %dh", d/day, int((d % day).Hours()))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -110,10 +111,25 @@ func (d *Driver) stop(ctx context.Context, epoch towpath.Epoch, o deploy.Stop) (
 	for _, id := range o.Instances {
 		stops.Go(func() error {
 			_, err := d.supervisor.Stop(ctx, d.home.runOf(id), supervise.Epoch(epoch))
+			if err == nil {
+				d.seeStopped(ctx, id)
+			}
 			return explain(err)
 		})
 	}
 	return deploy.Receipt{}, stops.Wait()
+}
+
+// seeStopped waits until what was answered can be read as well, so that the next observation does not find it running.
+func (d *Driver) seeStopped(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for {
+		e, err := d.entry(id)
+		if err != nil || stateOf(e) == towpath.InstanceStopped || !pause(ctx, lockPace) {
+			return
+		}
+	}
 }
 
 // remove deletes first what ran and then the files, so that what is left by a crash is seen as placed.
