@@ -16,6 +16,7 @@ type watch struct {
 	progress *progress
 	asked    client.Deployment // as it was answered to whoever asked for it
 	last     client.Deployment // as it was told last
+	doing    string            // what the keeper did last, which has nothing to say between two operations
 }
 
 func (c *Console) newWatch(server *client.Client, d client.Deployment) *watch {
@@ -64,7 +65,8 @@ func (w *watch) see(ctx context.Context, e client.Environment) (last bool, err e
 func (w *watch) find(ctx context.Context, e client.Environment) (d client.Deployment, detail string, err error) {
 	is := func(d client.Deployment) bool { return d.ID == w.asked.ID }
 	if e.Deployment != nil && is(*e.Deployment) {
-		return *e.Deployment, joined(", ", e.Deployment.Outcome, e.Doing), nil
+		w.doing = fallback(e.Doing, w.doing)
+		return *e.Deployment, joined(", ", e.Deployment.Outcome, w.doing), nil
 	}
 	if i := slices.IndexFunc(e.Queue, is); i >= 0 {
 		return e.Queue[i], w.ahead(e, i), nil

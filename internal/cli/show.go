@@ -75,7 +75,11 @@ func in(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return "in " + roughly(t.Sub(now)) + ", " + clock(t, now)
+	left := t.Sub(now)
+	if left > time.Hour {
+		left = left.Round(time.Hour) // "in 7d", not "in 6d", right after it was asked for
+	}
+	return "in " + roughly(left) + ", " + clock(t, now)
 }
 
 // roughly is a duration in its largest unit.
