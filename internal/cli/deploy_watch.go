@@ -110,11 +110,11 @@ func (w *watch) end() error {
 
 // succeeded says that the wish came true: the release is live, or the deployment that was under way was turned back.
 func (w *watch) succeeded() bool {
-	return w.last.State == "live" || w.last.State == "returned" && w.wantedBack()
+	if w.asked.State == "returning" {
+		return w.last.State == "returned"
+	}
+	return w.last.State == "live"
 }
-
-// wantedBack says that a person asked for a deployment that was under way to go back.
-func (w *watch) wantedBack() bool { return w.asked.State == "returning" }
 
 func (w *watch) mark() string {
 	if w.succeeded() {

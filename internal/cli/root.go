@@ -37,7 +37,7 @@ func Execute(ctx context.Context, args []string, console *Console) int {
 	var started bool
 	root := newRootCommand(console)
 	prepare(root, &started)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would be the arguments of the process
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {
