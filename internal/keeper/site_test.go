@@ -276,7 +276,7 @@ func runScript(ctx context.Context, s keeper.Script) error {
 // until polls what other processes do, with a deadline.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(40 * time.Second)
+	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
