@@ -83,14 +83,14 @@ func (d *Driver) spec(r towpath.Release, id, address string) (supervise.Spec, er
 	}
 	return supervise.Spec{
 		Instance: id, Release: r.Number, Shell: d.definition.Command, Dir: dir, Address: address,
-		Env:  d.environment(r, address),
+		Env:  d.environment(r),
 		Stop: supervise.Stop{Signal: d.definition.Stop.Signal, Within: d.definition.Stop.Within},
 	}, nil
 }
 
 // environment is what an instance finds beside PORT and the rest that its supervisor gives it. The release's own
 // settings win over the environment's of today, and secrets over both.
-func (d *Driver) environment(r towpath.Release, address string) map[string]string {
+func (d *Driver) environment(r towpath.Release) map[string]string {
 	env := make(map[string]string)
 	if own, has := r.Env[d.options.Definition.Name]; has {
 		maps.Copy(env, own)
@@ -98,7 +98,6 @@ func (d *Driver) environment(r towpath.Release, address string) map[string]strin
 		maps.Copy(env, d.options.Definition.Env)
 	}
 	maps.Copy(env, d.options.Secrets)
-	env["ADDRESS"] = address
 	env["TOWPATH_ENVIRONMENT"] = d.options.Environment
 	env["TOWPATH_REVISION"] = r.Revision
 	return env
