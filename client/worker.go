@@ -205,6 +205,7 @@ type KeepAnswer struct {
 	Orders  []KeeperOrder `json:"orders,omitempty"` // new environments, and those with something new to do
 	Lost    []string      `json:"lost,omitempty"`   // keys of environments that the worker keeps no longer
 	Expires time.Time     `json:"expires"`          // of all its leases
+	Now     time.Time     `json:"now,omitzero"`     // server's clock, so that the lease can be told on the worker's
 }
 
 // KeeperOrder is all that a keeper needs to know of its environment. Environment and releases travel as the nouns
@@ -218,13 +219,14 @@ type KeeperOrder struct {
 
 // KeeperReport is what a keeper saw and did. Exactly one event may be set; the observation may come alone.
 type KeeperReport struct {
-	Epoch       towpath.Epoch        `json:"epoch"`
-	Observation *towpath.Observation `json:"observation,omitempty"`
-	Event       string               `json:"event,omitempty"`      // reached, failed, tested or idle
-	Deployment  string               `json:"deployment,omitempty"` // ID
-	Reason      string               `json:"reason,omitempty"`
-	Idle        []string             `json:"idle,omitempty"`  // instances' IDs
-	Doing       string               `json:"doing,omitempty"` // operation in words, for the page
+	Epoch        towpath.Epoch        `json:"epoch"`
+	Observation  *towpath.Observation `json:"observation,omitempty"`
+	Event        string               `json:"event,omitempty"`      // reached, failed, tested or idle
+	Deployment   string               `json:"deployment,omitempty"` // ID
+	Reason       string               `json:"reason,omitempty"`
+	Idle         []string             `json:"idle,omitempty"`          // instances' IDs
+	LastInstance int                  `json:"last_instance,omitempty"` // with idle: highest serial of an instance seen
+	Doing        string               `json:"doing,omitempty"`         // operation in words, for the page
 }
 
 // Keep renews the worker's environments, takes those that nobody keeps, and waits up to the server's long-poll time

@@ -61,6 +61,10 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		return inUse(c.Listen, err)
 	}
 	closers.add(ignoreClosed(listener.Close))
+	c.Listen = listener.Addr().String() // the port is chosen where the settings leave it open
+	if err := c.Finish(); err != nil {
+		return err
+	}
 
 	db, err := store.Open(ctx, store.Options{Path: filepath.Join(c.Data, "towpath.db"), Log: o.Log})
 	if err != nil {
@@ -98,7 +102,8 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	conductor := flow.New(flow.Options{
 		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets},
 		Announcer: alert.NewDesk(time.Now, o.Log, notifiers(c.Alerts)...),
-		Clock:     time.Now, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
+		Logs:      logs, Artifacts: artifacts, Keep: flow.Keep(c.Keep),
+		Clock: time.Now, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
 	})
 	poller := trigger.NewPoller(trigger.PollerOptions{
 		Store: db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Clock: time.Now,

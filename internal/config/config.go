@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -59,8 +60,10 @@ type Keep struct {
 // DefaultServer is the settings where nothing is said.
 func DefaultServer() Server {
 	const day = 24 * time.Hour
+	inside := DefaultWorker()
+	inside.Name = "server" // so that a worker beside the server can have the host's name
 	return Server{
-		Data: DefaultData("server"), Listen: DefaultListen, Worker: DefaultWorker(),
+		Data: DefaultData("server"), Listen: DefaultListen, Worker: inside,
 		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day},
 	}
 }
@@ -71,7 +74,18 @@ func DefaultWorker() Worker {
 	if err != nil {
 		name = "worker"
 	}
-	return Worker{Name: name, Slots: 2, Proxy: DefaultData("proxy")}
+	return Worker{Name: workerName(name), Slots: 2, Proxy: DefaultData("proxy")}
+}
+
+// workerName makes a worker's name of a host's: lower case, with a dash for what a name may not hold.
+func workerName(host string) string {
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(host))
+	return strings.Trim(name, "-.")
 }
 
 // DefaultData is the data folder of a part: "server", "worker" or "proxy".

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/artifact"
+	"github.com/towpath-cd/towpath/internal/steplog"
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
@@ -20,6 +22,9 @@ type Options struct {
 	Repositories Repositories
 	Secrets      Secrets
 	Announcer    Announcer
+	Logs         *steplog.Store
+	Artifacts    *artifact.Store
+	Keep         Keep
 	Clock        func() time.Time
 	NewID        func() string // unique for ever
 	Log          *slog.Logger
@@ -51,6 +56,10 @@ type Conductor struct {
 	outbox       *loop
 	changes      *loop
 	sweeper      *loop
+	retention    *loop
+	logs         *steplog.Store
+	artifacts    *artifact.Store
+	keep         Keep
 	started      time.Time
 	doing        notes // by environment's key
 }
@@ -59,10 +68,12 @@ type Conductor struct {
 func New(o Options) *Conductor {
 	c := &Conductor{
 		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, announcer: o.Announcer,
+		logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
 		clock: o.Clock, newID: o.NewID, log: o.Log,
 	}
 	c.changes = newLoop("changes", 2*time.Second, c.takeChanges, o.Log)
 	c.outbox = newLoop("outbox", time.Second, c.carryOutDue, o.Log)
+	c.retention = newLoop("retention", retentionEvery, c.retain, o.Log)
 	c.sweeper = newLoop("sweep", time.Second, c.sweep, o.Log)
 	return c
 }
@@ -83,11 +94,13 @@ func (c *Conductor) Start(ctx context.Context) error {
 	c.changes.start()
 	c.outbox.start()
 	c.sweeper.start()
+	c.retention.start()
 	return nil
 }
 
 // Stop waits for what is under way.
 func (c *Conductor) Stop() {
+	c.retention.stop()
 	c.sweeper.stop()
 	c.changes.stop()
 	c.outbox.stop()

@@ -168,8 +168,8 @@ func (a *act) placeBefore(run towpath.Run, step towpath.Step) (name, url string,
 		return name, environment.Definition.URL, err
 	}
 	seen, _, err := a.tx.Observation(key)
-	if seen.Address != "" {
-		url = "http://" + seen.Address
+	if address := seen.Reach(environment.Live.Number); address != "" {
+		url = "http://" + address
 	}
 	return name, url, err
 }
@@ -186,8 +186,9 @@ func (c *Conductor) RenewStep(ctx context.Context, l towpath.Lease) (expires tim
 
 // ReportStep takes a worker's last word on an attempt. The same report may come again: its worker did not hear that it
 // was taken.
-func (c *Conductor) ReportStep(ctx context.Context, l towpath.Lease, e towpath.StepReported) error {
+func (c *Conductor) ReportStep(ctx context.Context, l towpath.Lease, e towpath.StepReported, log store.Log) error {
 	return c.update(ctx, func(a *act) error {
+		log.Run, log.Step, log.Attempt, log.FinishedAt = l.Run, l.Step, l.Attempt, a.at
 		e.Step, e.Attempt, e.Worker, e.At = l.Step, l.Attempt, l.Worker, a.at
 		run, err := a.runHappens(l.Run, e)
 		if err != nil {
@@ -200,6 +201,9 @@ func (c *Conductor) ReportStep(ctx context.Context, l towpath.Lease, e towpath.S
 			if err := a.tx.KeepArtifact(l.Run, artifact, a.at); err != nil {
 				return err
 			}
+		}
+		if err := a.tx.SaveLog(log); err != nil {
+			return err
 		}
 		return a.tx.Finish(l)
 	})

@@ -58,27 +58,23 @@ func (tx *Tx) ForgetArtifacts(run string) error {
 var errEnough = errors.New("enough")
 
 func (tx *Tx) removable(p Policy, limit int, condition string) ([]Removable, error) {
-	kept, err := tx.keptReleases()
+	kept, err := tx.keptRuns()
 	if err != nil {
-		return nil, fmt.Errorf("find the releases that environments know: %w", err)
+		return nil, fmt.Errorf("find the runs whose releases environments know: %w", err)
 	}
 	var found []Removable
 	err = tx.each(func(r row) error {
 		var candidate Removable
-		var release int
-		if err := r.Scan(&candidate.Run, &candidate.Pipeline, &candidate.Number, &release); err != nil {
+		if err := r.Scan(&candidate.Run, &candidate.Pipeline, &candidate.Number); err != nil || kept[candidate.Run] {
 			return err
-		}
-		if kept[releaseKey{candidate.Pipeline, release}] {
-			return nil
 		}
 		if found = append(found, candidate); len(found) == limit {
 			return errEnough
 		}
 		return nil
 	}, `
-		SELECT runs.id, runs.pipeline, runs.number, COALESCE(releases.number, 0)
-		FROM runs JOIN pipelines ON pipelines.name = runs.pipeline LEFT JOIN releases ON releases.run = runs.id
+		SELECT runs.id, runs.pipeline, runs.number
+		FROM runs JOIN pipelines ON pipelines.name = runs.pipeline
 		WHERE runs.state <> ? AND `+condition+`
 			AND (runs.finished < ? OR (? > 0 AND runs.number <= pipelines.runs - ?))
 		ORDER BY runs.created, runs.number`,
@@ -89,22 +85,22 @@ func (tx *Tx) removable(p Policy, limit int, condition string) ([]Removable, err
 	return found, err
 }
 
-type releaseKey struct {
-	pipeline string
-	number   int
-}
-
-// keptReleases answers every release that an environment could need again.
-func (tx *Tx) keptReleases() (map[releaseKey]bool, error) {
+// keptRuns answers the IDs of the runs that made a release which an environment could need again. A run may have made
+// several: all of it stays for one of them.
+func (tx *Tx) keptRuns() (map[string]bool, error) {
 	environments, err := tx.Environments(EnvironmentFilter{})
 	if err != nil {
 		return nil, err
 	}
-	kept := map[releaseKey]bool{}
+	kept := map[string]bool{}
 	for _, e := range environments {
 		for _, ref := range releasesOf(e) {
-			if ref.Number > 0 {
-				kept[releaseKey{e.Pipeline, ref.Number}] = true
+			runs, err := all(tx, text, "SELECT run FROM releases WHERE pipeline = ? AND number = ?", e.Pipeline, ref.Number)
+			if err != nil {
+				return nil, err
+			}
+			for _, run := range runs {
+				kept[run] = true
 			}
 		}
 	}

@@ -134,3 +134,15 @@ func TestWhatWasForgottenIsNotOfferedAgain(t *testing.T) {
 		return err
 	})
 }
+
+func TestARunStaysForAnyOfItsReleases(t *testing.T) {
+	s := open(t)
+	withPast(t, s)
+	update(t, s, func(tx *store.Tx) error {
+		return tx.CreateRelease(towpath.Release{Project: "p1", Pipeline: "shop", Number: 20, Run: runID(2)})
+	})
+	withProduction(t, s, func(e *towpath.Environment) { e.Live = release(20) })
+	if gone := removable(t, s, store.Policy{Newest: 1}, 10); slices.Contains(gone, runID(2)) {
+		t.Fatalf("%v may go, among them the run of a live release, because it had made another one before", gone)
+	}
+}

@@ -50,7 +50,7 @@ func newHouse() house {
 		{name: "flow", may: slices.Concat(ground, server, shared, []string{"store"})},
 		{name: "web", may: slices.Concat(ground, server, shared, []string{"client", "config", "flow", "store"})},
 		{name: "worker", may: slices.Concat(ground, []string{"artifact", "client", "executor"})},
-		{name: "keeper", may: slices.Concat(ground, []string{"client", "deploy"})},
+		{name: "keeper", may: slices.Concat(ground, []string{"artifact", "client", "deploy"})},
 
 		// Two drivers speak to a process of ours and share its words.
 		{name: "balancer/proxy", may: slices.Concat(ground, []string{"deploy", "proxy"})},

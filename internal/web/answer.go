@@ -75,14 +75,26 @@ func typeOf[T any]() reflect.Type {
 	return nil
 }
 
-// readJSON reads a body with exactly the fields that the call has. A body that is empty leaves the zero value.
+// readJSON reads a body with exactly the fields that the call has, to its end: only then does net/http notice a caller
+// who goes away while we wait. A body that is empty leaves the zero value.
 func readJSON(r *http.Request, into any) error {
+	body := http.MaxBytesReader(nil, r.Body, maxJSON)
 	if _, isNone := into.(*none); isNone {
-		return nil
+		_, err := io.Copy(io.Discard, body)
+		return misread(err)
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxJSON))
+	decoder := json.NewDecoder(body)
 	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
+	if err := decoder.Decode(into); err != nil {
+		return misread(err)
+	}
+	if err := decoder.Decode(&none{}); !errors.Is(err, io.EOF) {
+		return misread(errors.New("more follows behind the first document"))
+	}
+	return nil
+}
+
+func misread(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return nil
 	}
@@ -144,14 +156,6 @@ func describe(err error) *towpath.Error {
 
 func wantsPage(r *http.Request) bool {
 	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/healthz")
-}
-
-// sameOrigin refuses requests that another site makes a browser send with our cookie.
-func (s *Server) sameOrigin(r *http.Request) error {
-	if err := http.NewCrossOriginProtection().Check(r); err != nil {
-		return towpath.Errorf(towpath.CodeForbidden, "this request came from another site")
-	}
-	return nil
 }
 
 func stack() string { return string(debug.Stack()) }

@@ -304,3 +304,35 @@ func TestWithoutJavaScriptEverythingButWhatIsLiveWorks(t *testing.T) {
 	b.does(chromedp.WaitVisible(`input[name=password]`, chromedp.ByQuery))
 	b.hasNoComplaints()
 }
+
+func TestAnEnvironmentIsMovedBackByOneClick(t *testing.T) {
+	h := newHouse(t)
+	h.group("release-managers")
+	h.project("shop")
+	cleo, w := h.person("cleo", "maintainer", "shop", "release-managers"), h.worker("north-1")
+	h.releases(w, cleo, "shop")
+	h.releases(w, cleo, "shop")
+
+	b := h.browser()
+	b.signsIn(cleo)
+	b.opens("/environments/shop/production")
+	b.sees("[role=status]", "release 2 is live")
+	b.canBeUsed("environment")
+	b.does(chromedp.SendKeys("#rollback-reason", "carts are empty", chromedp.ByQuery))
+	b.clicks("move back to release 1")
+	b.sees("[role=status]", "release 1 is on its way, by cleo")
+	order := w.orders("shop/production")
+	w.reports(order, "shift the traffic", "")
+	b.sees("[role=status]", "shift the traffic")
+	w.reports(order, "", "reached")
+	b.sees("[role=status]", "release 1 is live")
+	b.sees("[sse-swap=facts]", "cleo went back from release 2")
+	b.sees("[sse-swap=deployments]", "carts are empty")
+	b.sees("[sse-swap=actions]", "lift the pin")
+	b.canBeUsed("environment, moved back")
+	b.clicks("lift the pin")
+	if n := b.counts("form[action$=unpin]"); n != 0 {
+		t.Error("the pin is still there")
+	}
+	b.hasNoComplaints()
+}

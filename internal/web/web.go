@@ -76,10 +76,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'")
 	defer s.recover(w, r)
-	if err := s.sameOrigin(r); err != nil {
-		s.fail(w, r, err)
-		return
-	}
 	if _, pattern := s.mux.Handler(r); pattern == "" {
 		s.lost(w, r)
 		return

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -40,7 +41,10 @@ type house struct {
 	guard *access.Guard
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T) *house { return newHouseBehind(t, "") }
+
+// newHouseBehind makes a server that people reach at another address than its own.
+func newHouseBehind(t *testing.T, address string) *house {
 	t.Helper()
 	ctx, folder, log := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
 	db, err := store.Open(ctx, store.Options{Path: filepath.Join(folder, "towpath.db"), Log: log})
@@ -75,7 +79,7 @@ func newHouse(t *testing.T) *house {
 	handlers := web.New(web.Options{
 		Store: db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Polled: func() {}, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString,
-		URL: h.URL, Backups: folder, Version: "test", Log: log,
+		URL: cmp.Or(address, h.URL), Backups: folder, Version: "test", Log: log,
 	})
 	server := &http.Server{Handler: handlers}
 	served := make(chan error, 1)
@@ -187,16 +191,22 @@ func (h *house) person(name, role, project string, groups ...string) person {
 	if role != "" && !account.Administrator {
 		account.Roles = map[string]string{project: role}
 	}
-	made, err := h.owner.PutAccount(h.Context(), account)
-	must(h.T, err)
-	_, code, _ := strings.Cut(made.Link, "code=")
-	session, err := h.guard.SignInByLink(h.Context(), code)
+	session, err := h.guard.SignInByLink(h.Context(), h.link(account))
 	must(h.T, err)
 	caller := h.admit(session.Cookie(false))
 	must(h.T, h.guard.SetPassword(h.Context(), caller, "", password))
 	token, err := h.guard.NewToken(h.Context(), caller, access.TokenRequest{Name: "laptop"})
 	must(h.T, err)
 	return person{Client: h.client(token), name: name, token: token}
+}
+
+// link makes an account, and answers the code of its one-time link.
+func (h *house) link(account client.Account) (code string) {
+	h.Helper()
+	made, err := h.owner.PutAccount(h.Context(), account)
+	must(h.T, err)
+	_, code, _ = strings.Cut(made.Link, "/login?code=")
+	return code
 }
 
 // admit answers who shows a session's cookie.
@@ -267,10 +277,15 @@ func (j *job) ends(state, reason string) {
 	must(j.h.T, j.Finish(j.h.Context(), j.LeaseRef, client.StepReport{State: state, Reason: reason, LogSize: j.printed}))
 }
 
-// keeps takes every environment that there is something to do in, and does it: the goal serves afterwards.
+// keeps does what there is to do in an environment: the goal serves afterwards.
 func (w hand) keeps(environment string) {
 	w.h.Helper()
-	var order client.KeeperOrder
+	w.reports(w.orders(environment), "", "reached")
+}
+
+// orders takes every environment, and waits until there is something to do in the one.
+func (w hand) orders(environment string) (order client.KeeperOrder) {
+	w.h.Helper()
 	w.h.until("there is something to do in "+environment, func() bool {
 		answer, err := w.Keep(w.h.Context(), client.KeepRequest{Holder: "hand"})
 		must(w.h.T, err)
@@ -281,8 +296,7 @@ func (w hand) keeps(environment string) {
 		}
 		return order.Environment.Key != ""
 	})
-	w.reports(order, "shift the traffic", "")
-	w.reports(order, "", "reached")
+	return order
 }
 
 // reports tells that the goal of an order serves in one instance, and what happened.
@@ -321,6 +335,18 @@ func (h *house) brings(w hand, project string) client.Run {
 		return err == nil
 	})
 	return run
+}
+
+// releases brings a run of a project all the way: approved by somebody, and live in production.
+func (h *house) releases(w hand, by person, project string) {
+	h.Helper()
+	run := h.brings(w, project)
+	asked, err := by.Approval(h.Context(), project, run.Number, "release")
+	must(h.T, err)
+	_, err = by.Decide(h.Context(), asked, client.Decision{Approved: true})
+	must(h.T, err)
+	w.keeps(project + "/production")
+	h.untilStep(run, "production", "passed")
 }
 
 // untilStep waits until a step of a run is in a state.

@@ -38,7 +38,7 @@ func (s *Server) keep(c call[client.KeepRequest]) (client.KeepAnswer, error) {
 	if err = ignoreStop(s, err); err != nil {
 		return client.KeepAnswer{}, err
 	}
-	answer := client.KeepAnswer{Lost: keeping.Lost, Expires: keeping.Expires}
+	answer := client.KeepAnswer{Lost: keeping.Lost, Expires: keeping.Expires, Now: s.Clock()}
 	for _, o := range keeping.Orders {
 		answer.Orders = append(answer.Orders, s.orderOf(o))
 	}
@@ -84,7 +84,7 @@ func keeperEvent(r client.KeeperReport) (func(time.Time) towpath.EnvironmentEven
 		}, nil
 	case "idle":
 		return func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.TrafficObserved{Epoch: r.Epoch, Idle: r.Idle, At: at}
+			return towpath.TrafficObserved{Epoch: r.Epoch, Idle: r.Idle, LastInstance: r.LastInstance, At: at}
 		}, nil
 	}
 	return nil, towpath.Errorf(towpath.CodeInvalid, "a keeper cannot report %q", r.Event)

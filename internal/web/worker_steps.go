@@ -195,24 +195,25 @@ func (s *Server) finish(c call[client.StepReport]) (none, error) {
 	if err := s.checkArtifacts(report.Artifacts); err != nil {
 		return none{}, err
 	}
-	if err := s.sealLog(lease, c.Body.LogSize); err != nil {
+	log, err := s.sealLog(lease, c.Body.LogSize)
+	if err != nil {
 		return none{}, err
 	}
-	return none{}, s.Flow.ReportStep(c.Context(), lease, report)
+	return none{}, s.Flow.ReportStep(c.Context(), lease, report, log)
 }
 
-// sealLog ends the log of an attempt. A step that printed nothing has none.
-func (s *Server) sealLog(lease towpath.Lease, size int64) error {
+// sealLog ends the log of an attempt, and answers how long it is. A step that printed nothing has none.
+func (s *Server) sealLog(lease towpath.Lease, size int64) (store.Log, error) {
 	log, err := s.Logs.Open(logName(lease))
 	if errors.Is(err, steplog.ErrNotFound) && size == 0 {
-		return nil
+		return store.Log{}, nil
 	}
 	if err != nil {
-		return err
+		return store.Log{}, err
 	}
 	if log.Size() != size {
-		return towpath.Errorf(towpath.CodeConflict, "the log has %d of %d bytes", log.Size(), size).
+		return store.Log{}, towpath.Errorf(towpath.CodeConflict, "the log has %d of %d bytes", log.Size(), size).
 			WithHint("send the rest before the report")
 	}
-	return log.Finish(size)
+	return store.Log{Lines: int(log.Lines()), Size: size}, log.Finish(size)
 }

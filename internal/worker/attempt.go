@@ -39,7 +39,8 @@ func (s *stopRequest) Error() string {
 type attempt struct {
 	*worker
 	lease    *client.StepLease
-	slot     int
+	place    int
+	left     workspace // what stood there
 	record   *record
 	output   *output
 	room     room
@@ -47,15 +48,14 @@ type attempt struct {
 }
 
 // perform runs a leased step from its workspace to its report.
-func (w *worker) perform(slot int, l *client.StepLease) {
+func (w *worker) perform(l *client.StepLease) {
+	defer w.giveSlot()
 	if _, twice := w.active.LoadOrStore(l.LeaseRef, true); twice {
-		w.slots.give(slot)
 		return
 	}
 	defer w.active.Delete(l.LeaseRef)
-	defer w.slots.give(slot)
 	log := w.log.With("run", l.Run, "step", l.Step, "attempt", l.Attempt)
-	a, err := w.begin(slot, l)
+	a, err := w.begin(l)
 	if err != nil {
 		log.Error("cannot begin a step", "error", err)
 		w.refuse(l, err)
@@ -66,27 +66,29 @@ func (w *worker) perform(slot int, l *client.StepLease) {
 	log.Info("step ended", "state", report.State, "reason", report.Reason, "took", time.Since(began))
 }
 
-// begin writes down that the step runs here, with the name of the group of its processes, and opens its log.
-func (w *worker) begin(slot int, l *client.StepLease) (*attempt, error) {
-	group, err := process.ReserveGroup()
+// begin writes down that the step runs here, and finds it a place.
+func (w *worker) begin(l *client.StepLease) (*attempt, error) {
+	b, err := w.takeBerth()
 	if err != nil {
-		return nil, fmt.Errorf("reserve a process group: %w", err)
+		return nil, err
 	}
-	r, err := newRecord(w.dirs.leases, l.LeaseRef, group)
-	if err != nil {
-		return nil, errors.Join(err, process.KillGroup(group))
+	if err := b.record.keepLease(l.LeaseRef); err != nil {
+		w.giveBack(b)
+		return nil, err
 	}
-	spool, err := r.spool()
-	if err != nil {
-		return nil, errors.Join(err, r.remove(), process.KillGroup(group))
-	}
-	return &attempt{worker: w, lease: l, slot: slot, record: r, output: newOutput(spool, l.Secrets)}, nil
+	place, left := w.places.take(l)
+	return &attempt{
+		worker: w, lease: l, place: place, left: left, record: b.record, output: newOutput(b.spool, l.Secrets),
+	}, nil
 }
 
 // refuse reports a step that the worker has no means to run.
 func (w *worker) refuse(l *client.StepLease, why error) {
 	report := client.StepReport{State: failed, Reason: "the worker cannot run steps: " + why.Error(), ExitCode: -1}
-	if err := w.finish(w.delivery, l.LeaseRef, report); err != nil {
+	d := w.beginDelivery()
+	defer d.end()
+	d.bound()
+	if err := w.finish(d, l.LeaseRef, report); err != nil {
 		w.log.Error("cannot report a step", "step", l.Step, "error", err)
 	}
 }
@@ -95,14 +97,16 @@ func (w *worker) refuse(l *client.StepLease, why error) {
 func (a *attempt) follow() client.StepReport {
 	ctx, stop := context.WithCancelCause(a.running)
 	defer stop(nil)
-	renewing, stopRenewing := context.WithCancel(a.delivery)
+	d := a.beginDelivery()
+	defer d.end()
+	renewing, stopRenewing := context.WithCancel(d)
 	reports := make(chan client.StepReport, 1)
 	var beside sync.WaitGroup
 	var delivered error
 	beside.Go(func() { a.renew(renewing, stop) })
 	beside.Go(func() {
 		defer stopRenewing()
-		if delivered = a.deliver(a.delivery, a.record, a.output, reports); isStale(delivered) {
+		if delivered = a.deliver(d, a.record, a.output, reports); isStale(delivered) {
 			stop(errStale)
 		}
 	})
@@ -111,11 +115,12 @@ func (a *attempt) follow() client.StepReport {
 	if report.State != lost {
 		a.writeDown(report)
 	}
-	reports <- report
 	a.output.end(report.Reason)
-	a.tidy() // while the rest of the log travels
+	d.bound()
+	a.tidy() // while the rest of the log travels, and before the report makes the next step of the run come
+	reports <- report
 	beside.Wait()
-	a.settle(a.delivery, a.record, a.output, delivered)
+	a.settle(d, a.record, a.output, delivered)
 	return report
 }
 
@@ -177,13 +182,13 @@ func (a *attempt) script(ctx context.Context) (executor.Result, error) {
 		Text: a.lease.Script, Shell: a.lease.Shell, Dir: a.room.workspace, Scratch: a.room.scratch,
 		Env: a.variables(a.lease, a.room, home), Output: a.output,
 		Timeout: seconds(a.lease.Timeout), Grace: a.Grace,
-		Group: a.record.Group, Started: a.startedIn,
+		Group: a.record.group, Started: a.startedIn,
 	})
 }
 
 // startedIn writes the group down again where the kernel did not take the reserved one.
 func (a *attempt) startedIn(group string) {
-	if group == a.record.Group {
+	if group == a.record.group {
 		return
 	}
 	if err := a.record.keepGroup(group); err != nil {
@@ -193,8 +198,8 @@ func (a *attempt) startedIn(group string) {
 
 // unreserve gives back the group of a script that did not start.
 func (a *attempt) unreserve() {
-	if err := process.KillGroup(a.record.Group); err != nil {
-		a.log.Error("cannot give a process group back", "group", a.record.Group, "error", err)
+	if err := process.KillGroup(a.record.group); err != nil {
+		a.log.Error("cannot give a process group back", "group", a.record.group, "error", err)
 	}
 }
 

@@ -12,7 +12,7 @@ type backoff struct {
 	tries       int
 }
 
-func callBackoff() backoff { return backoff{first: 50 * time.Millisecond, most: 3 * time.Second} }
+func callBackoff() backoff { return backoff{first: 50 * time.Millisecond, most: time.Second} }
 
 // wait blocks until the next try is due. The error is the cause of the end of ctx.
 func (b *backoff) wait(ctx context.Context) error {

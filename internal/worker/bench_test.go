@@ -8,73 +8,90 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
 )
 
-// BenchmarkStep is a step that does nothing, from its offer to its report, on a server that only remembers; and beside
-// it what cannot be saved: one git process and one shell.
+// BenchmarkStep is a step that does nothing, from its offer to its report, on a server that only remembers. Beside it,
+// in turn, the same script by the shell alone, and a shallow clone with the script.
 func BenchmarkStep(b *testing.B) {
 	s := newSite(b)
 	for i := range 50 {
-		name := filepath.Join(s.repository, fmt.Sprintf("f%d", i))
-		if err := os.WriteFile(name, make([]byte, 900), 0o644); err != nil {
-			b.Fatal(err)
-		}
+		write(b, filepath.Join(s.repository, fmt.Sprintf("f%d", i)), string(make([]byte, 900)))
 	}
 	s.commit("last", "x")
 	options := s.options()
 	options.Logger = slog.New(slog.DiscardHandler)
 	s.start(options)
-	began := filepath.Join(b.TempDir(), "began")
+	script := filepath.Join(b.TempDir(), "script")
+	write(b, script, "true")
 	s.awaitReport(s.offer(s.step("true"))) // warms the mirror
-	b.Run("step", func(b *testing.B) {
-		for b.Loop() {
-			s.awaitReport(s.offer(s.step("true")))
-		}
-	})
-	b.Run("step-that-prints", func(b *testing.B) {
-		for b.Loop() {
-			s.awaitReport(s.offer(s.step("echo hello")))
-		}
-	})
-	b.Run("until-its-first-process", func(b *testing.B) {
-		var total time.Duration
-		for b.Loop() {
+
+	ways := []struct {
+		name string
+		take func() time.Duration
+	}{
+		{"step", func() time.Duration { return timed(func() { s.awaitReport(s.offer(s.step("true"))) }) }},
+		{"step-prints", func() time.Duration { return timed(func() { s.awaitReport(s.offer(s.step("echo hello"))) }) }},
+		{"step-new-revision", func() time.Duration {
+			s.commit("last", strconv.Itoa(s.steps))
+			return timed(func() { s.awaitReport(s.offer(s.step("true"))) })
+		}},
+		{"step-fresh-checkout", func() time.Duration {
+			s.awaitReport(s.offer(s.step("echo changed >f1")))
+			return timed(func() { s.awaitReport(s.offer(s.step("true"))) })
+		}},
+		{"to-first-process", func() time.Duration {
+			began := script + ".began"
 			offered := time.Now()
 			s.awaitReport(s.offer(s.step(": >" + began)))
-			info, err := os.Stat(began)
-			if err != nil {
-				b.Fatal(err)
-			}
-			total += info.ModTime().Sub(offered)
+			return modified(b, began).Sub(offered)
+		}},
+		{"shell", func() time.Duration {
+			return timed(func() { _ = exec.Command("bash", "-euo", "pipefail", script).Run() })
+		}},
+		{"clone", func() time.Duration {
+			dir := filepath.Join(b.TempDir(), "clone")
+			return timed(func() { s.git("clone", "-q", "--depth", "1", "file://"+s.repository, dir) })
+		}},
+	}
+	times := make(map[string][]time.Duration)
+	for b.Loop() {
+		for _, way := range ways {
+			times[way.name] = append(times[way.name], way.take())
 		}
-		b.ReportMetric(float64(total.Microseconds())/float64(b.N)/1000, "ms/first")
-	})
-	b.Run("git-and-shell", func(b *testing.B) {
-		dir := filepath.Join(b.TempDir(), "work")
-		for b.Loop() {
-			s.git("--git-dir="+filepath.Join(s.repository, ".git"), "rev-parse", "HEAD")
-			if err := exec.Command("bash", "-euo", "pipefail", "-c", "true").Run(); err != nil {
-				b.Fatal(err)
-			}
-		}
-		_ = os.RemoveAll(dir)
-	})
-	b.Run("clone-and-shell", func(b *testing.B) {
-		dir := filepath.Join(b.TempDir(), "work")
-		for b.Loop() {
-			s.git("clone", "-q", "--depth", "1", "file://"+s.repository, dir)
-			if err := exec.Command("bash", "-euo", "pipefail", "-c", "true").Run(); err != nil {
-				b.Fatal(err)
-			}
-			b.StopTimer()
-			_ = os.RemoveAll(dir)
-			b.StartTimer()
-		}
-	})
+	}
+	b.ReportMetric(0, "ns/op")
+	for name, all := range times {
+		slices.Sort(all)
+		b.ReportMetric(float64(all[len(all)/2].Microseconds())/1000, name+"-ms")
+	}
+}
+
+func timed(do func()) time.Duration {
+	began := time.Now()
+	do()
+	return time.Since(began)
+}
+
+func write(b *testing.B, path, content string) {
+	b.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func modified(b *testing.B, path string) time.Time {
+	b.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return info.ModTime()
 }
 
 // BenchmarkLog is how fast output reaches a server that only remembers, ten secrets being masked.
@@ -84,7 +101,7 @@ func BenchmarkLog(b *testing.B) {
 	options.Logger = slog.New(slog.DiscardHandler)
 	s.start(options)
 	const lines = 100_000
-	script := fmt.Sprintf(`yes %0105d | head -n %d`, 7, lines)
+	script := fmt.Sprintf(`awk 'BEGIN { for (i = 0; i < %d; i++) printf "%%0105d\n", i }'`, lines)
 	secrets := make(map[string]string)
 	for i := range 10 {
 		secrets[fmt.Sprintf("SECRET_%d", i)] = fmt.Sprintf("never-to-be-seen-%d", i)

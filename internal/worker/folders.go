@@ -11,7 +11,7 @@ import (
 type folders struct {
 	lock      string // held while the worker runs
 	leases    string // a folder a step that is not yet delivered
-	work      string // a workspace a slot
+	work      string // a workspace a place
 	trash     string // workspaces on their way out
 	homes     string // HOME of each pipeline
 	mirrors   string // bare repositories
@@ -40,5 +40,5 @@ func openFolders(dir string) (folders, error) {
 	return f, nil
 }
 
-// slot is the folder of a slot's workspace, which is missing between steps.
-func (f folders) slot(n int) string { return filepath.Join(f.work, strconv.Itoa(n+1)) }
+// place is the folder of a workspace.
+func (f folders) place(n int) string { return filepath.Join(f.work, strconv.Itoa(n+1)) }

@@ -14,13 +14,13 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
-// place puts the artifacts that the step uses where they stood when they were kept, instead of what the repository
+// furnish puts the artifacts that the step uses where they stood when they were kept, instead of what the repository
 // has there. Artifacts of one path, or one inside another's, are laid over each other in the order of the lease.
-func (a *attempt) place(ctx context.Context) error {
+func (a *attempt) furnish(ctx context.Context) error {
 	if len(a.lease.Uses) == 0 {
 		return nil
 	}
-	root, err := os.OpenRoot(a.dirs.slot(a.slot))
+	root, err := os.OpenRoot(a.dirs.place(a.place))
 	if err != nil {
 		return fmt.Errorf("open the workspace: %w", err)
 	}
@@ -43,7 +43,7 @@ func (a *attempt) place(ctx context.Context) error {
 }
 
 // placing moves trees into a workspace, which may hold links that lead anywhere: the root cannot be left. All names
-// are slashed and below the root, which is the slot's folder.
+// are slashed and below the root, which is the place's folder.
 type placing struct {
 	root      *os.Root
 	workspace string

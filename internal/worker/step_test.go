@@ -117,7 +117,7 @@ func TestAServerThatIsAwayForAWhileLosesNothing(t *testing.T) {
 	s.awaitLog(ref, "line 1000\n")
 	s.goAway()
 	release(t, gate)
-	awaitFile(t, filepath.Join(s.data, "leases"), "report.json")
+	awaitReports(t, s.data, 1)
 	s.comeBack()
 	if report := s.awaitReport(ref); report.State != "failed" || report.ExitCode != 3 {
 		t.Errorf("%+v", report)
@@ -142,5 +142,31 @@ func TestAServerThatLostTheEndOfALogGetsItAgain(t *testing.T) {
 	release(t, gate)
 	if report := s.awaitReport(ref); report.State != "passed" || s.logOf(ref) != "one\ntwo\nthree\n" {
 		t.Errorf("%+v, log %q", report, s.logOf(ref))
+	}
+}
+
+func TestEveryStepFindsItsWorkspaceAsIfItWereNew(t *testing.T) {
+	s := newSite(t)
+	options := s.options()
+	options.Slots = 1
+	s.start(options)
+	const look = "; cat greeting; git status --porcelain --ignored; git tag; ls -A $TMPDIR; pwd | sed 's|.*/work|work|'\n"
+	want := "hello from the repository\nwork/1/shop\n"
+	for _, trace := range []string{
+		"true", "touch added; mkdir -p deep/er; touch deep/er/x $TMPDIR/x", "echo changed >greeting",
+		"git tag mine; git config core.bare true", "rm -rf .git greeting", "git rm -q greeting", "chmod 600 greeting",
+	} {
+		if _, log := s.result(s.step(look[2:] + trace)); log != want {
+			t.Errorf("before %q: %q", trace, log)
+		}
+	}
+	s.commit("more", "x")
+	if _, log := s.result(s.step(look[2:] + "ls; git log -1 --format=%s; rm more")); log != want+"greeting\nmore\nmore\n" {
+		t.Errorf("at the next revision: %q", log)
+	}
+	l := s.step("ls; git log -1 --format=%s")
+	l.Trusted = true
+	if _, log := s.result(l); log != "greeting\nmore\nmore\n" {
+		t.Errorf("of a protected branch: %q", log)
 	}
 }

@@ -30,13 +30,12 @@ type worker struct {
 	dirs    folders
 	shell   shell.Shell
 	mirrors *mirrors
-	slots   *slots
 	cache   cache
+	slots   chan struct{} // one token a free slot
+	places  *places
+	berths  chan *berth // made ahead; at most one
 
-	workspaces []workspace // of each slot; only the step in the slot touches its own
-
-	running  context.Context // ends when steps are to be interrupted
-	delivery context.Context // ends when logs and reports have to wait for the next start
+	running context.Context // ends when scripts are to be interrupted
 
 	steps   sync.WaitGroup
 	janitor sync.WaitGroup
@@ -62,9 +61,11 @@ func Run(ctx context.Context, options Options) error {
 	if err := w.clearLeftovers(); err != nil {
 		return err
 	}
+	w.janitor.Go(w.prepareBerth)
 	w.log.Info("worker takes steps", "slots", w.Slots, "server", w.Client.Address())
 	err = w.poll(ctx)
 	w.steps.Wait()
+	w.clearBerths()
 	return errors.Join(err, each(w.dirs.work, w.discard))
 }
 
@@ -81,44 +82,49 @@ func newWorker(options Options) (*worker, error) {
 	return &worker{
 		Options: o, log: o.Logger, dirs: dirs, shell: shell.New(), mirrors: m,
 		cache: cache{dir: dirs.artifacts, most: o.CacheSize},
-		slots: newSlots(o.Slots), workspaces: make([]workspace, o.Slots),
+		slots: freeSlots(o.Slots), places: newPlaces(o.Slots), berths: make(chan *berth, 1),
 	}, nil
 }
 
-// bindTo derives the two lives of a step from that of Run: the running of its script ends with ctx unless the worker
-// drains, the delivery a while later.
+// bindTo makes the life of the scripts: it ends with ctx, unless the worker drains.
 func (w *worker) bindTo(ctx context.Context) (release func()) {
-	running, stopRunning := context.WithCancelCause(context.WithoutCancel(ctx))
-	delivery, stopDelivery := context.WithCancelCause(context.WithoutCancel(ctx))
-	w.running, w.delivery = running, delivery
+	running, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	w.running = running
 	unbind := context.AfterFunc(ctx, func() {
-		if errors.Is(context.Cause(ctx), ErrDrain) {
-			return
+		if cause := context.Cause(ctx); !errors.Is(cause, ErrDrain) {
+			stop(errStopped)
 		}
-		stopRunning(errStopped)
-		_ = pauseFor(delivery, w.Grace+w.StopLimit)
-		stopDelivery(errStopped)
 	})
 	return func() {
 		unbind()
-		stopRunning(nil)
-		stopDelivery(nil)
+		stop(nil)
 	}
 }
+
+func freeSlots(n int) chan struct{} {
+	free := make(chan struct{}, n)
+	for range n {
+		free <- struct{}{}
+	}
+	return free
+}
+
+func (w *worker) giveSlot() { w.slots <- struct{}{} }
 
 // poll asks for a step whenever a slot is free. One call waits at a time: the server answers it with one step.
 func (w *worker) poll(ctx context.Context) error {
 	pause := callBackoff()
 	for {
-		slot, err := w.slots.take(ctx)
-		if err != nil {
-			return nil //nolint:nilerr // the end of ctx is the end of the loop
+		select {
+		case <-w.slots:
+		case <-ctx.Done():
+			return nil
 		}
 		lease, err := w.next(ctx)
 		if lease != nil {
-			w.steps.Go(func() { w.perform(slot, lease) })
+			w.steps.Go(func() { w.perform(lease) })
 		} else {
-			w.slots.give(slot)
+			w.giveSlot()
 		}
 		switch {
 		case ctx.Err() != nil:

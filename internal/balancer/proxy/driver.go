@@ -1,0 +1,178 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/proxy/control"
+)
+
+// answerLimit is how long an observation waits for the proxy.
+const answerLimit = 2 * time.Second
+
+// Options are what a driver is opened with. All are needed.
+type Options struct {
+	Environment string // key: "pipeline/name", the name of the proxy's route
+	Definition  towpath.EnvironmentDefinition
+	DataDir     string // the proxy's
+}
+
+// Driver is the balancer of one environment.
+type Driver struct {
+	route  control.Route
+	eye    *control.Client // looks, and does not wait for a proxy that is not there
+	hand   *control.Client // orders, and waits out a restart
+	routed atomic.Bool     // the proxy was seen to have the route as it is defined
+}
+
+// New opens the balancer; nothing is dialled yet.
+func New(options Options) (*Driver, error) {
+	definition := options.Definition.Balancer.Proxy
+	if definition == nil {
+		return nil, fmt.Errorf("open the balancer of %s: its definition has no proxy", options.Environment)
+	}
+	route := control.Route{Name: options.Environment, Hosts: []string{definition.Host}}
+	if definition.Host == "" {
+		route.Hosts = []string{control.AnyHost}
+	}
+	if definition.Listen != "" {
+		route.Listen = []string{definition.Listen}
+	}
+	return &Driver{
+		route: route,
+		eye:   control.New(control.Options{DataDir: options.DataDir, Patience: -1}),
+		hand:  control.New(control.Options{DataDir: options.DataDir}),
+	}, nil
+}
+
+// Close ends the connections to the proxy.
+func (d *Driver) Close() error {
+	d.eye.Close()
+	d.hand.Close()
+	return nil
+}
+
+// Can answers what the proxy is able to do.
+func (d *Driver) Can() deploy.Capabilities {
+	return deploy.Capabilities{Weights: deploy.FullWeight, Sessions: true, Fencing: true}
+}
+
+// Observe answers the members of the route. A proxy that does not know the route yet has none.
+func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	seen := towpath.Observation{At: time.Now()}
+	state, err := d.eye.State(ctx)
+	if err != nil {
+		return seen, explain(err)
+	}
+	seen.Address = d.address(state)
+	route, is := state.Route(d.route.Name)
+	d.routed.Store(is && slices.Equal(route.Hosts, d.route.Hosts) && slices.Equal(route.Listen, d.route.Listen))
+	if !is {
+		return seen, nil
+	}
+	seen.Epoch = towpath.Epoch(route.Epoch)
+	for _, b := range route.Backends {
+		seen.Instances = append(seen.Instances, towpath.Instance{
+			ID: b.ID, Release: b.Release, Address: b.Address,
+			Traffic: towpath.Traffic{
+				Known: true, Member: true, Weight: b.Weight,
+				Requests: int(b.InFlight.Requests), Streams: int(b.InFlight.Streams),
+			},
+		})
+	}
+	return seen, nil
+}
+
+// address is where the proxy answers for the route: on the route's own address, else on the proxy's first.
+func (d *Driver) address(state control.State) string {
+	for _, l := range state.Listeners {
+		if len(d.route.Listen) == 0 || slices.Contains(d.route.Listen, l.Asked) {
+			return l.Address
+		}
+	}
+	return ""
+}
+
+// Do performs an operation of a balancer.
+func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error) {
+	epoch := control.Epoch(o.Epoch)
+	switch operation := o.Operation.(type) {
+	case deploy.Shift:
+		return deploy.Receipt{}, d.shift(ctx, epoch, operation, o.Instances)
+	case deploy.Drain:
+		return d.drain(ctx, operation)
+	case deploy.EndStreams:
+		return d.endStreams(ctx, epoch, operation)
+	case deploy.Forget:
+		return deploy.Receipt{}, d.forget(ctx, epoch, operation)
+	}
+	return deploy.Receipt{}, &deploy.Permanent{Err: fmt.Errorf("a balancer cannot %s", o.Operation)}
+}
+
+// shift sets all weights in one change of the proxy's table.
+func (d *Driver) shift(ctx context.Context, epoch control.Epoch, o deploy.Shift, instances []towpath.Instance) error {
+	if !d.routed.Load() {
+		if _, err := d.hand.PutRoute(ctx, epoch, d.route); err != nil {
+			return explain(err)
+		}
+		d.routed.Store(true)
+	}
+	var backends []control.Backend
+	for id, weight := range o.Weights {
+		i := slices.IndexFunc(instances, func(i towpath.Instance) bool { return i.ID == id })
+		if i < 0 || instances[i].Address == "" {
+			return &deploy.Permanent{Err: fmt.Errorf("give traffic to %s: it has no address", id)}
+		}
+		backends = append(backends, control.Backend{
+			ID: id, Address: instances[i].Address, Release: instances[i].Release, Weight: weight,
+		})
+	}
+	_, err := d.hand.PutBackends(ctx, epoch, d.route.Name, backends)
+	if errors.Is(err, control.ErrUnknownRoute) {
+		d.routed.Store(false)
+	}
+	return explain(err)
+}
+
+// explain gives an error of the proxy its kind.
+func explain(err error) error {
+	var refused *control.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused):
+		return explainRefusal(err, refused)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return &deploy.UnknownOutcome{Err: err}
+	case isUnreached(err):
+		return &deploy.Retryable{Err: fmt.Errorf("no proxy answers on this machine (`towpath proxy` must run here): %w", err)}
+	}
+	return &deploy.UnknownOutcome{Err: err}
+}
+
+func explainRefusal(err error, refused *control.Error) error {
+	if refused.Hint != "" {
+		err = fmt.Errorf("%w (%s)", err, refused.Hint)
+	}
+	switch refused.Code {
+	case control.CodeStaleEpoch:
+		stale := &deploy.StaleEpoch{}
+		if refused.Current != nil {
+			stale.Seen = towpath.Epoch(*refused.Current)
+		}
+		return stale
+	case control.CodeInvalid, control.CodeUnauthorized, control.CodeConflict:
+		return &deploy.Permanent{Err: err}
+	case control.CodeInternal:
+		return &deploy.UnknownOutcome{Err: err}
+	}
+	return &deploy.Retryable{Err: err}
+}

@@ -1,0 +1,248 @@
+package keeper
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/secret"
+)
+
+const (
+	// leaveLimit is how long the server may take to note that environments are given back.
+	leaveLimit = 5 * time.Second
+	// unknownSerial has the server tell an order that it told before.
+	unknownSerial = -1
+	// firstRetry and lastRetry bound the wait before a server that did not answer is called again.
+	firstRetry, lastRetry = 50 * time.Millisecond, 2 * time.Second
+)
+
+// Options are what a keeper is run with. Script may be nil where no strategy has a test; all others are needed.
+type Options struct {
+	Client  *client.Client
+	DataDir string // the worker's
+	Open    func(Site) (Drivers, error)
+	Script  func(context.Context, Script) error
+	Logger  *slog.Logger
+}
+
+// Site is what drivers are opened for. They are opened anew when any of it changes.
+type Site struct {
+	Environment string // key
+	Definition  towpath.EnvironmentDefinition
+	Secrets     map[string]string
+	Files       deploy.Files
+}
+
+// Drivers are those of one environment. Balancer is nil where the definition has none.
+type Drivers struct{ Target, Balancer deploy.Driver }
+
+// Script is a strategy's test, to be run in a folder with the release's files. An error says why it did not pass, and
+// is a deploy.Permanent with the last lines of its output where it ran to its end.
+type Script struct {
+	Text string
+	Dir  string
+	Env  map[string]string
+}
+
+// Keeper is one worker's. One goroutine, that of Run, owns it.
+type Keeper struct {
+	options    Options
+	folder     string
+	holder     string
+	keys       secret.Keys
+	link       *link
+	trees      *trees
+	performers map[string]*performer
+	kicked     chan struct{} // one slot: ask the server again at once
+}
+
+// Run keeps what the server gives this worker, until ctx ends. Then operations in hand are finished or cut, and the
+// environments are given back; what runs in them runs on. The error is of the keeper's own folder.
+func Run(ctx context.Context, options Options) error {
+	k, err := open(options)
+	if err != nil {
+		return fmt.Errorf("keep environments: %w", err)
+	}
+	for wait := firstRetry; ctx.Err() == nil; {
+		err := k.runOnce(ctx)
+		switch {
+		case err == nil:
+			wait = firstRetry
+		case ctx.Err() == nil:
+			options.Logger.Warn("server not reached", "error", err, "again_in", wait)
+			pause(ctx, wait)
+			wait = min(2*wait, lastRetry)
+		}
+	}
+	k.leave(context.WithoutCancel(ctx))
+	return nil
+}
+
+func open(options Options) (*Keeper, error) {
+	folder := filepath.Join(options.DataDir, "keeper")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, err
+	}
+	keys, err := secret.LoadOrCreate(filepath.Join(folder, "key"))
+	if err != nil {
+		return nil, err
+	}
+	trees, err := openTrees(filepath.Join(folder, "trees"))
+	if err != nil {
+		return nil, err
+	}
+	return &Keeper{
+		options: options, folder: folder, holder: rand.Text(), keys: keys, link: new(link), trees: trees,
+		performers: make(map[string]*performer), kicked: make(chan struct{}, 1),
+	}, nil
+}
+
+// errKicked ends a poll because there is something to tell the server.
+var errKicked = errors.New("there is something to tell")
+
+// runOnce renews the leases, and hands out what the server answers.
+func (k *Keeper) runOnce(ctx context.Context) error {
+	polling, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := k.afterKick(polling, func() { cancel(errKicked) })
+	answer, err := k.options.Client.Keep(polling, client.KeepRequest{Holder: k.holder, Kept: k.kept()})
+	stop()
+	if err != nil {
+		if context.Cause(polling) == errKicked { //nolint:errorlint // it is never wrapped
+			return nil
+		}
+		k.link.lost()
+		return err
+	}
+	isBack := k.link.renewed(answer)
+	k.hand(ctx, answer)
+	if isBack {
+		k.wakeAll()
+	}
+	return nil
+}
+
+// afterKick calls do at the first kick, until ctx ends or it is stopped.
+func (k *Keeper) afterKick(ctx context.Context, do func()) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-k.kicked:
+			do()
+		case <-ctx.Done():
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// kick has the server asked again at once.
+func (k *Keeper) kick() {
+	select {
+	case k.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// kept is what the server need not tell again. After a silence it tells all, so that it answers at once.
+func (k *Keeper) kept() []client.Keeping {
+	isSilent := !k.link.isHeard()
+	var kept []client.Keeping
+	for _, p := range k.performers {
+		keeping := p.keeping()
+		if isSilent {
+			keeping.Serial = unknownSerial
+		}
+		kept = append(kept, keeping)
+	}
+	return kept
+}
+
+// hand gives each order to its performer, and ends those whose environment is another's now.
+func (k *Keeper) hand(ctx context.Context, answer client.KeepAnswer) {
+	for _, key := range answer.Lost {
+		if p, is := k.performers[key]; is {
+			k.options.Logger.Info("environment is kept by this worker no longer", "environment", key)
+			p.end()
+			delete(k.performers, key)
+		}
+	}
+	for _, order := range answer.Orders {
+		p, is := k.performers[order.Environment.Key]
+		if !is {
+			p = newPerformer(k, order)
+			k.performers[p.key] = p
+			k.options.Logger.Info("environment taken", "environment", p.key, "epoch", order.Environment.Epoch.String())
+			p.begin(ctx)
+			continue
+		}
+		if p.accept(order, false) {
+			p.wakeUp()
+		}
+	}
+	if len(answer.Orders)+len(answer.Lost) > 0 {
+		k.trees.keep(k.digests())
+	}
+}
+
+// digests are those of all artifacts that may have to be placed.
+func (k *Keeper) digests() map[string]bool {
+	named := make(map[string]bool)
+	for _, p := range k.performers {
+		for _, r := range p.current().Releases {
+			for _, a := range r.Artifacts {
+				named[a.Digest] = true
+			}
+		}
+	}
+	return named
+}
+
+func (k *Keeper) wakeAll() {
+	for _, p := range k.performers {
+		p.wakeUp()
+	}
+}
+
+// leave waits for the performers, whose context has ended, and gives their environments back.
+func (k *Keeper) leave(ctx context.Context) {
+	var leaving []string
+	for key, p := range k.performers {
+		p.end()
+		leaving = append(leaving, key)
+	}
+	if len(leaving) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, leaveLimit)
+	defer cancel()
+	_, err := k.options.Client.Keep(ctx, client.KeepRequest{Holder: k.holder, Leaving: leaving})
+	if err != nil {
+		k.options.Logger.Warn("environments not given back; their leases run out", "error", err)
+	}
+}
+
+// pause says whether ctx was still going on at the end.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

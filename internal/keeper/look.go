@@ -1,0 +1,104 @@
+package keeper
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/deploy"
+)
+
+// lookLimit is how long an observation may take.
+const lookLimit = 10 * time.Second
+
+// observation stands for looking where operations are counted and told of.
+type observation struct{ deploy.Operation }
+
+func (observation) String() string { return "observe" }
+
+// look gathers the facts: target and balancer at once, and meanwhile the order goes to disk. A balancer that cannot be
+// read is a fact; a target that cannot be is an error.
+func (p *performer) look(ctx context.Context, o client.KeeperOrder) (deploy.Facts, error) {
+	facts := deploy.Facts{Environment: o.Environment, Now: p.serverNow()}
+	if err := p.openDrivers(o); err != nil {
+		return facts, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	var target, balancer towpath.Observation
+	var unread error
+	looks := new(errgroup.Group)
+	looks.Go(func() (err error) {
+		target, err = p.drivers.Target.Observe(ctx)
+		return err
+	})
+	looks.Go(func() error {
+		if p.drivers.Balancer != nil {
+			balancer, unread = p.drivers.Balancer.Observe(ctx)
+		}
+		return nil
+	})
+	looks.Go(func() error { return p.store.save(o) })
+	if err := looks.Wait(); err != nil {
+		return facts, fmt.Errorf("observe: %w", err)
+	}
+	p.tries.sightOf(unread)
+	facts.Observed = deploy.Merge(target, balancer, unread == nil)
+	facts.Now = p.serverNow()
+	p.toServerTime(&facts.Observed)
+	facts.Environment, _ = facts.Environment.Next(facts.TrafficSeen())
+	return facts, nil
+}
+
+func (p *performer) serverNow() time.Time { return time.Now().Add(p.aheadOfUs()) }
+
+func (p *performer) aheadOfUs() time.Duration {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.ahead
+}
+
+// toServerTime makes times of this machine comparable with those that are recorded.
+func (p *performer) toServerTime(o *towpath.Observation) {
+	ahead := p.aheadOfUs()
+	o.At = o.At.Add(ahead)
+	for n := range o.Instances {
+		o.Instances[n].Since = o.Instances[n].Since.Add(ahead)
+	}
+}
+
+// openDrivers opens those of the order's definition, and closes those of another.
+func (p *performer) openDrivers(o client.KeeperOrder) error {
+	definition := o.Environment.Definition
+	if p.drivers.Target != nil && definition.Equal(p.site.Definition) && maps.Equal(o.Secrets, p.site.Secrets) {
+		return nil
+	}
+	p.closeDrivers()
+	p.site = Site{
+		Environment: p.key, Definition: definition, Secrets: o.Secrets,
+		Files: p.keeper.trees.files(p.keeper.options.Client.ArtifactsOfEnvironment(p.key)),
+	}
+	opened, err := p.keeper.options.Open(p.site)
+	if err != nil {
+		return &deploy.Permanent{Err: fmt.Errorf("open the drivers of %s: %w", p.key, err)}
+	}
+	p.drivers = opened
+	return nil
+}
+
+func (p *performer) closeDrivers() {
+	for _, d := range []deploy.Driver{p.drivers.Target, p.drivers.Balancer} {
+		if d == nil {
+			continue
+		}
+		if err := d.Close(); err != nil {
+			p.logger.Warn("driver not closed", "error", err)
+		}
+	}
+	p.drivers = Drivers{}
+}

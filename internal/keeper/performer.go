@@ -1,0 +1,260 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/deploy"
+)
+
+const (
+	// busyPace is how often an environment is observed while a deployment is under way.
+	busyPace = 2 * time.Second
+	// ailingPace is how often it is observed while something is wrong with an instance.
+	ailingPace = time.Second
+	// idlePace is how often it is observed otherwise.
+	idlePace = 5 * time.Second
+	// leaveGrace is how long the operation in hand may take when the keeper ends.
+	leaveGrace = 15 * time.Second
+)
+
+// The causes for which an operation is cut.
+var (
+	errNews    = errors.New("something else is to be done now")
+	errLeaving = errors.New("the keeper ends")
+)
+
+// performer keeps one environment. One goroutine goes round; orders come from it and from the manager.
+type performer struct {
+	keeper  *Keeper
+	key     string
+	logger  *slog.Logger
+	store   *orderStore
+	journal *journal
+	cancel  context.CancelFunc
+	done    chan struct{}
+	woken   chan struct{} // one slot
+
+	mutex    sync.Mutex
+	order    client.KeeperOrder
+	ahead    time.Duration           // of the server's clock before ours
+	observed towpath.Epoch           // highest that targets have seen
+	isStale  bool                    // a target or the server refused our epoch: another order has to come first
+	cut      context.CancelCauseFunc // of the operation in hand, where a new goal ends it; else nil
+	reported report                  // what the server was told last
+
+	// Of the goroutine that goes round.
+	site    Site
+	drivers Drivers
+	tries   tries
+}
+
+func newPerformer(k *Keeper, o client.KeeperOrder) *performer {
+	p := &performer{
+		keeper: k, key: o.Environment.Key, logger: k.options.Logger.With("environment", o.Environment.Key),
+		done: make(chan struct{}), woken: make(chan struct{}, 1),
+		order: o, ahead: o.Now.Sub(time.Now()),
+	}
+	folder := k.folderOf(p.key)
+	p.store = &orderStore{folder: folder, keys: k.keys}
+	p.journal = &journal{folder: folder}
+	return p
+}
+
+// begin goes round until ctx ends.
+func (p *performer) begin(ctx context.Context) {
+	ctx, p.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(p.done)
+		defer p.close()
+		for ctx.Err() == nil {
+			if wait := p.round(ctx); wait > 0 {
+				p.sleep(ctx, wait)
+			}
+		}
+	}()
+}
+
+// end waits for the operation in hand.
+func (p *performer) end() {
+	p.cancel()
+	<-p.done
+}
+
+func (p *performer) close() {
+	p.closeDrivers()
+	if err := p.journal.close(); err != nil {
+		p.logger.Warn("journal not closed", "error", err)
+	}
+}
+
+// sleep waits for news, at most so long.
+func (p *performer) sleep(ctx context.Context, atMost time.Duration) {
+	timer := time.NewTimer(atMost)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-p.woken:
+	}
+}
+
+func (p *performer) wakeUp() {
+	select {
+	case p.woken <- struct{}{}:
+	default:
+	}
+}
+
+// round observes, plans and performs up to the next barrier. It answers how long nothing is to be done.
+func (p *performer) round(ctx context.Context) time.Duration {
+	order, err := p.mayAct()
+	if err != nil {
+		return busyPace
+	}
+	defer p.flush()
+	facts, err := p.look(ctx, order)
+	if err != nil {
+		return p.fail(ctx, facts, deploy.Step{Operation: observation{}}, err)
+	}
+	if order.Environment.Epoch.Before(facts.Observed.Epoch) {
+		p.refused(facts.Observed.Epoch)
+		return busyPace
+	}
+	if isAnother(p.current().Environment, facts.Environment) {
+		return 0
+	}
+	plan := deploy.NewPlan(facts)
+	steps := plan.UpToBarrier()
+	// Moving traffic comes before telling of what was seen: the next round tells.
+	if _, isUrgent := first(steps).(deploy.Shift); !isUrgent {
+		if isNews, err := p.tell(ctx, facts, plan); isNews || err != nil {
+			return p.afterTelling(err)
+		}
+	}
+	for _, step := range steps {
+		if wait, goOn := p.perform(ctx, facts, step); !goOn {
+			return wait
+		}
+	}
+	if len(steps) == 0 {
+		return p.pace(facts)
+	}
+	return 0
+}
+
+// flush writes the order once there is time, which is not while a newer one waits. What needs it on disk has seen it
+// there before (look).
+func (p *performer) flush() {
+	if p.store.later != nil && isAnother(p.store.later.Environment, p.current().Environment) {
+		return
+	}
+	if err := p.store.flush(); err != nil {
+		p.logger.Warn("order not written", "error", err)
+	}
+}
+
+func first(steps []deploy.Step) deploy.Operation {
+	if len(steps) == 0 {
+		return nil
+	}
+	return steps[0].Operation
+}
+
+// afterTelling goes round again with what the server answered.
+func (p *performer) afterTelling(err error) time.Duration {
+	if err != nil {
+		return busyPace
+	}
+	return 0
+}
+
+func (p *performer) pace(f deploy.Facts) time.Duration {
+	isAiling := func(i towpath.Instance) bool { return i.Problem != "" }
+	switch {
+	case slices.ContainsFunc(f.Observed.Instances, isAiling):
+		return ailingPace
+	case f.Environment.Deployment != nil:
+		return busyPace
+	}
+	return idlePace
+}
+
+// mayAct answers the order, unless something has to come from the server first.
+func (p *performer) mayAct() (client.KeeperOrder, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if p.isStale {
+		return p.order, errAlone
+	}
+	return p.order, p.keeper.link.mayBegin()
+}
+
+func (p *performer) current() client.KeeperOrder {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.order
+}
+
+// keeping says what the server need not tell again.
+func (p *performer) keeping() client.Keeping {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	serial := p.order.Environment.Serial
+	if p.isStale {
+		serial = unknownSerial
+	}
+	return client.Keeping{Environment: p.key, Serial: serial, Observed: p.observed}
+}
+
+// accept takes an order unless a newer one is there, and says whether it is another. An answer to a report of ours is
+// taken also where nothing was counted up: it holds what we have reported. A new goal cuts what waits for the old one.
+func (p *performer) accept(o client.KeeperOrder, isAnswer bool) bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	known, given := p.order.Environment, o.Environment
+	isOlder := given.Epoch.Number < known.Epoch.Number ||
+		given.Epoch.Number == known.Epoch.Number && given.Serial < known.Serial
+	isSame := given.Epoch == known.Epoch && given.Serial == known.Serial
+	wasStale := p.isStale
+	if isOlder || isSame && !isAnswer && !wasStale {
+		return false
+	}
+	p.order, p.ahead = o, o.Now.Sub(time.Now())
+	p.isStale = given.Epoch.Before(p.observed)
+	if isAnother(known, given) && p.cut != nil {
+		p.cut(errNews)
+	}
+	return !isSame || wasStale
+}
+
+// isAnother says that what is under way has to be planned again at once.
+func isAnother(a, b towpath.Environment) bool {
+	return a.Goal != b.Goal || a.Epoch != b.Epoch || underWay(a) != underWay(b)
+}
+
+// underWay is the deployment as far as operations depend on it.
+func underWay(e towpath.Environment) [2]string {
+	if e.Deployment == nil {
+		return [2]string{}
+	}
+	return [2]string{e.Deployment.ID, string(e.Deployment.State)}
+}
+
+// refused notes that another keeper's epoch holds, and asks the server for one above it.
+func (p *performer) refused(seen towpath.Epoch) {
+	p.mutex.Lock()
+	p.isStale = true
+	if p.observed.Number < seen.Number || p.observed.Number == seen.Number && seen.Holder != "" {
+		p.observed = seen
+	}
+	p.mutex.Unlock()
+	p.logger.Warn("another keeper has taken over, as targets have seen", "seen", seen.String())
+	p.keeper.kick()
+}

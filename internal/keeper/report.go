@@ -1,0 +1,148 @@
+package keeper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/deploy"
+)
+
+const (
+	// reportLimit is how long the server may take to note a report.
+	reportLimit = 10 * time.Second
+	// quiet is how long an operation may take before the server is told that it is under way.
+	quiet = 150 * time.Millisecond
+)
+
+// unheard is a report that the server did not take. What was done may be told again.
+type unheard struct{ error }
+
+func (u unheard) Unwrap() error { return u.error }
+
+// report is what the server was told last, as far as a change of it is worth telling.
+type report string
+
+// reportOf leaves out what changes from request to request.
+func reportOf(seen towpath.Observation, doing string) report {
+	seen.At = time.Time{}
+	seen.Instances = slices.Clone(seen.Instances)
+	for n := range seen.Instances {
+		seen.Instances[n].Traffic.Requests, seen.Instances[n].Traffic.Streams = 0, 0
+		seen.Instances[n].Since = time.Time{}
+	}
+	content, err := json.Marshal([]any{seen, doing})
+	if err != nil {
+		return "" // as if nothing had been told: it is told
+	}
+	return report(content)
+}
+
+// tell reports what was seen, if that is another than before, and says whether the answer is another order.
+func (p *performer) tell(ctx context.Context, f deploy.Facts, plan deploy.Plan) (isNews bool, err error) {
+	seen, recorded := f.TrafficSeen(), p.current().Environment
+	event := ""
+	if isTrafficNews(recorded, seen) {
+		event = "idle"
+	}
+	doing := plan.Note
+	if len(plan.Steps) > 0 && deploy.PerformerOf(plan.Steps[0].Operation) == deploy.ByNobody {
+		doing = words(plan.Steps[0])
+	}
+	if event == "" && !p.isToTell(reportOf(f.Observed, doing), false) {
+		return false, nil
+	}
+	return p.report(ctx, f, client.KeeperReport{Event: event, Idle: seen.Idle, LastInstance: seen.LastInstance, Doing: doing})
+}
+
+// isToTell says that the server was told another thing last. It is taken as told, where it is.
+func (p *performer) isToTell(r report, isTold bool) bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	isToTell := p.reported != r
+	if isTold {
+		p.reported = r
+	}
+	return isToTell
+}
+
+// isTrafficNews says that instances are without traffic now that were not, or that there are new ones.
+func isTrafficNews(e towpath.Environment, seen towpath.TrafficObserved) bool {
+	if seen.LastInstance > e.LastInstance || len(seen.Idle) != len(e.Idle) {
+		return true
+	}
+	for _, id := range seen.Idle {
+		if _, known := e.Idle[id]; !known {
+			return true
+		}
+	}
+	return false
+}
+
+// send reports an event of the deployment under way.
+func (p *performer) send(ctx context.Context, f deploy.Facts, event, reason string) (isNews bool, err error) {
+	r := client.KeeperReport{Event: event, Reason: reason}
+	if d := f.Environment.Deployment; d != nil {
+		r.Deployment = d.ID
+	}
+	return p.report(ctx, f, r)
+}
+
+// report tells the server, and takes its answer as the order. The error is unheard.
+func (p *performer) report(ctx context.Context, f deploy.Facts, r client.KeeperReport) (isNews bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, reportLimit)
+	defer cancel()
+	r.Epoch = f.Environment.Epoch
+	if !f.Observed.At.IsZero() {
+		r.Observation = &f.Observed
+	}
+	order, err := p.keeper.options.Client.ReportKept(ctx, p.key, r)
+	if err != nil {
+		return false, p.silence(ctx, err)
+	}
+	p.isToTell(reportOf(f.Observed, r.Doing), true)
+	return p.accept(order, true), nil
+}
+
+// silence notes why the server did not take a report.
+func (p *performer) silence(ctx context.Context, err error) error {
+	var answered *client.Error
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+	case errors.As(err, &answered) && answered.Code == string(towpath.CodeStale):
+		p.refused(towpath.Epoch{})
+	default:
+		p.logger.Warn("report not taken", "error", err)
+		p.keeper.link.lost()
+		p.keeper.kick()
+	}
+	return unheard{err}
+}
+
+// announce tells the server what is under way, once that has taken a moment. It has ended when silence returns.
+func (p *performer) announce(ctx context.Context, f deploy.Facts, step deploy.Step) (silence func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if pause(ctx, quiet) {
+			_, _ = p.report(ctx, f, client.KeeperReport{Doing: words(step)}) // the next report tells the rest
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// words are a step for people.
+func words(s deploy.Step) string {
+	if s.Reason == "" {
+		return s.Operation.String()
+	}
+	return s.Operation.String() + ": " + s.Reason
+}

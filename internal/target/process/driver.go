@@ -1,0 +1,134 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/supervise"
+)
+
+// Options are what a driver is opened with. All but Secrets are needed.
+type Options struct {
+	Environment string // key: "pipeline/name"
+	Definition  towpath.EnvironmentDefinition
+	Secrets     map[string]string // become part of the environment of what is started
+	DataDir     string            // the worker's
+	Supervise   []string          // command line that runs supervise.Run on a folder, its last word
+	Files       deploy.Files
+	Logger      *slog.Logger
+}
+
+// Driver is the target of one environment.
+type Driver struct {
+	options    Options
+	definition towpath.ProcessTarget
+	home       home
+	fence      fence
+	supervisor supervise.Client
+	probers    probers
+	mends      mends
+	closing    context.Context
+	close      context.CancelFunc
+	running    *sync.WaitGroup
+	ordering   sync.Mutex // held while instances are started or ended, by an order or to mend
+}
+
+// New opens the target, and makes its folders.
+func New(options Options) (*Driver, error) {
+	target := options.Definition.Target.Process
+	if target == nil {
+		return nil, fmt.Errorf("open the target of %s: its definition has no process target", options.Environment)
+	}
+	dataDir, err := filepath.Abs(options.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("open the target of %s: %w", options.Environment, err)
+	}
+	h := homeOf(dataDir, options.Environment)
+	for _, folder := range []string{h.files, h.run} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return nil, fmt.Errorf("open the target of %s: %w", options.Environment, err)
+		}
+	}
+	d := &Driver{
+		options: options, definition: *target, home: h, fence: fence{home: h},
+		supervisor: supervise.Client{Command: options.Supervise}, running: new(sync.WaitGroup),
+	}
+	d.closing, d.close = context.WithCancel(context.Background())
+	d.probers = newProbers(d.closing, d.running, options)
+	d.mends = mends{driver: d, underWay: make(map[string]bool)}
+	return d, nil
+}
+
+// Close ends probes and waits for them. The instances run on.
+func (d *Driver) Close() error {
+	d.close()
+	d.running.Wait()
+	return nil
+}
+
+// Can answers what the target is able to do: a fixed port leaves one slot.
+func (d *Driver) Can() deploy.Capabilities {
+	can := deploy.Capabilities{Fencing: true}
+	if d.definition.Port != 0 {
+		can.Slots = 1
+	}
+	return can
+}
+
+// Do performs an operation of a target.
+func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error) {
+	if err := d.admit(ctx, o.Epoch); err != nil {
+		return deploy.Receipt{}, err
+	}
+	switch operation := o.Operation.(type) {
+	case deploy.Check:
+		return d.check(o.Release, operation)
+	case deploy.Place:
+		return d.place(ctx, o, operation)
+	case deploy.Start:
+		return d.start(ctx, o, operation)
+	case deploy.Probe:
+		return d.probe(ctx, operation)
+	case deploy.Stop:
+		return d.stop(ctx, o.Epoch, operation)
+	case deploy.Remove:
+		return d.remove(ctx, o.Epoch, operation)
+	}
+	return deploy.Receipt{}, &deploy.Permanent{Err: fmt.Errorf("a target cannot %s", o.Operation)}
+}
+
+// home is the environment's folder.
+type home struct{ root, files, run string }
+
+// homeOf keeps the parts of a key apart, whatever they are made of.
+func homeOf(dataDir, environment string) home {
+	root := filepath.Join(dataDir, "instances")
+	for _, part := range strings.Split(environment, "/") {
+		root = filepath.Join(root, folderName(part))
+	}
+	return home{root: root, files: filepath.Join(root, "files"), run: filepath.Join(root, "run")}
+}
+
+// folderName leaves no way out of the folder above.
+func folderName(part string) string {
+	part = strings.Map(func(r rune) rune {
+		if strings.ContainsRune(`/\:*?"<>|`, r) || r < ' ' {
+			return '_'
+		}
+		return r
+	}, part)
+	if strings.Trim(part, ".") == "" {
+		return "_" + part
+	}
+	return part
+}
+
+func (h home) filesOf(id string) string { return filepath.Join(h.files, folderName(id)) }
+func (h home) runOf(id string) string   { return filepath.Join(h.run, folderName(id)) }

@@ -1,0 +1,132 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/supervise"
+)
+
+// Observe answers what stands in the environment's folders and what its supervisors and the probe say. All instances
+// are probed at once; one that does not answer within patience is reported as its earlier probes left it.
+func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
+	seen := towpath.Observation{At: time.Now()}
+	placed, err := d.placed()
+	if err != nil {
+		return seen, fmt.Errorf("observe %s: %w", d.options.Environment, err)
+	}
+	entries, err := supervise.List(d.home.run)
+	if err != nil {
+		return seen, fmt.Errorf("observe %s: %w", d.options.Environment, err)
+	}
+	if seen.Epoch, err = d.fence.seen(); err != nil {
+		return seen, err
+	}
+	var probes sync.WaitGroup
+	started := make([]towpath.Instance, len(entries))
+	for i, entry := range entries {
+		if later := towpath.Epoch(entry.State.Epoch); later.Number > seen.Epoch.Number {
+			seen.Epoch = later
+		}
+		d.mends.look(entry)
+		probes.Go(func() { started[i] = d.observe(ctx, entry) })
+	}
+	probes.Wait()
+	d.probers.keep(started)
+	seen.Instances = started
+	for _, i := range placed {
+		isStarted := func(other towpath.Instance) bool { return other.ID == i.ID }
+		if !slices.ContainsFunc(started, isStarted) {
+			seen.Instances = append(seen.Instances, i)
+		}
+	}
+	return seen, nil
+}
+
+// placed answers the instances whose files are there, started or not.
+func (d *Driver) placed() ([]towpath.Instance, error) {
+	folders, err := os.ReadDir(d.home.files)
+	if err != nil {
+		return nil, err
+	}
+	var instances []towpath.Instance
+	for _, folder := range folders {
+		if strings.HasPrefix(folder.Name(), ".") {
+			continue // on its way in or out
+		}
+		info, err := folder.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		release, _ := towpath.ParseInstanceID(folder.Name())
+		instances = append(instances, towpath.Instance{
+			ID: folder.Name(), Release: release, State: towpath.InstancePlaced, Health: towpath.HealthUnknown,
+			Since: info.ModTime(),
+		})
+	}
+	return instances, nil
+}
+
+// observe says of one instance what its supervisor knows, and, where its process runs, what the probe does.
+func (d *Driver) observe(ctx context.Context, entry supervise.Entry) towpath.Instance {
+	i := towpath.Instance{
+		ID: entry.Spec.Instance, Release: entry.Spec.Release, Address: entry.Spec.Address,
+		State: stateOf(entry), Health: towpath.HealthUnknown, Since: entry.State.Since,
+	}
+	if i.State == towpath.InstanceStopped || entry.Want != supervise.WantRunning {
+		return i
+	}
+	p := d.probers.of(entry)
+	if entry.Alive {
+		p.look(ctx, patience)
+	} else {
+		p.note(errors.New(problemOf(entry)), true)
+	}
+	said := p.verdict()
+	i.Health, i.Problem = said.health, said.problem
+	if said.health != towpath.HealthPassing {
+		i.Since = said.since
+		if problem := problemOf(entry); problem != "" {
+			i.Problem = problem
+		}
+	}
+	return i
+}
+
+// stateOf never says that something has ended while anything of it may run.
+func stateOf(e supervise.Entry) towpath.InstanceState {
+	switch {
+	case e.State.Status == supervise.StatusStopped && e.Want != supervise.WantRunning:
+		return towpath.InstanceStopped
+	case e.Want != supervise.WantRunning && !e.Supervised && !e.Alive:
+		return towpath.InstanceUnknown
+	case e.Alive:
+		return towpath.InstanceRunning
+	case e.State.Status == supervise.StatusStarting && e.State.Failures == 0 && e.State.Reason == "":
+		return towpath.InstanceRunning // for all that matters here: its process is about to be there
+	}
+	return towpath.InstanceFailing
+}
+
+// problemOf says why an instance's process does not run; empty where it does.
+func problemOf(e supervise.Entry) string {
+	switch {
+	case e.Alive:
+		return ""
+	case e.State.Reason != "":
+		return e.State.Reason
+	case e.State.LastExit != nil:
+		return e.State.LastExit.String()
+	}
+	return "its process does not run yet"
+}

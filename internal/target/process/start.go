@@ -1,0 +1,165 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/supervise"
+)
+
+// start launches a supervisor above each instance. It returns when those answer, which is before the instances serve.
+func (d *Driver) start(ctx context.Context, o deploy.Order, operation deploy.Start) (deploy.Receipt, error) {
+	d.ordering.Lock()
+	defer d.ordering.Unlock()
+	err := d.under(ctx, o.Epoch, func() error {
+		specs, err := d.specs(o.Release, operation.Instances)
+		if err != nil {
+			return &deploy.Retryable{Err: err}
+		}
+		launches, ctx := errgroup.WithContext(ctx)
+		for _, spec := range specs {
+			launches.Go(func() error { return d.launch(ctx, o.Epoch, spec) })
+		}
+		return launches.Wait()
+	})
+	return deploy.Receipt{}, err
+}
+
+func (d *Driver) launch(ctx context.Context, epoch towpath.Epoch, spec supervise.Spec) error {
+	if _, err := os.Stat(spec.Dir); err != nil {
+		return &deploy.Permanent{Err: fmt.Errorf("start %s: its files are not there: %w", spec.Instance, err)}
+	}
+	_, err := d.supervisor.Launch(ctx, d.home.runOf(spec.Instance), supervise.Epoch(epoch), spec)
+	return explain(err)
+}
+
+// specs answers what to run. An instance that was started before keeps what it was started with.
+func (d *Driver) specs(r towpath.Release, instances []string) ([]supervise.Spec, error) {
+	entries, err := supervise.List(d.home.run)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := d.addresses(len(instances))
+	if err != nil {
+		return nil, err
+	}
+	var specs []supervise.Spec
+	for n, id := range instances {
+		known := slices.IndexFunc(entries, func(e supervise.Entry) bool { return e.Spec.Instance == id })
+		if known >= 0 {
+			specs = append(specs, entries[known].Spec)
+			continue
+		}
+		specs = append(specs, d.spec(r, id, addresses[n]))
+	}
+	return specs, nil
+}
+
+func (d *Driver) addresses(count int) ([]string, error) {
+	if d.definition.Port == 0 {
+		return freeAddresses(count)
+	}
+	return slices.Repeat([]string{d.fixedAddress()}, count), nil
+}
+
+func (d *Driver) spec(r towpath.Release, id, address string) supervise.Spec {
+	return supervise.Spec{
+		Instance: id, Release: r.Number, Shell: d.definition.Command, Dir: d.home.filesOf(id), Address: address,
+		Env:  d.environment(r),
+		Stop: supervise.Stop{Signal: d.definition.Stop.Signal, Within: d.definition.Stop.Within},
+	}
+}
+
+// environment is what an instance finds beside PORT and the rest that its supervisor gives it. The release's own
+// settings win over the environment's of today, and secrets over both.
+func (d *Driver) environment(r towpath.Release) map[string]string {
+	env := make(map[string]string)
+	if own, has := r.Env[d.options.Definition.Name]; has {
+		maps.Copy(env, own)
+	} else {
+		maps.Copy(env, d.options.Definition.Env)
+	}
+	maps.Copy(env, d.options.Secrets)
+	env["TOWPATH_ENVIRONMENT"] = d.options.Environment
+	env["TOWPATH_REVISION"] = r.Revision
+	return env
+}
+
+// stop ends the instances, all at once, as their specs say.
+func (d *Driver) stop(ctx context.Context, epoch towpath.Epoch, o deploy.Stop) (deploy.Receipt, error) {
+	d.ordering.Lock()
+	defer d.ordering.Unlock()
+	stops := new(errgroup.Group)
+	for _, id := range o.Instances {
+		stops.Go(func() error {
+			_, err := d.supervisor.Stop(ctx, d.home.runOf(id), supervise.Epoch(epoch))
+			if err == nil {
+				d.seeStopped(ctx, id)
+			}
+			return explain(err)
+		})
+	}
+	return deploy.Receipt{}, stops.Wait()
+}
+
+// seeStopped waits until what was answered can be read as well, so that the next observation does not find it running.
+func (d *Driver) seeStopped(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for {
+		e, err := d.entry(id)
+		if err != nil || stateOf(e) == towpath.InstanceStopped || !pause(ctx, lockPace) {
+			return
+		}
+	}
+}
+
+// remove deletes first what ran and then the files, so that what is left by a crash is seen as placed.
+func (d *Driver) remove(ctx context.Context, epoch towpath.Epoch, o deploy.Remove) (deploy.Receipt, error) {
+	d.ordering.Lock()
+	defer d.ordering.Unlock()
+	for _, id := range o.Instances {
+		if err := explain(d.supervisor.Remove(ctx, d.home.runOf(id), supervise.Epoch(epoch))); err != nil {
+			return deploy.Receipt{}, err
+		}
+		if err := d.removeFiles(ctx, epoch, id); err != nil {
+			return deploy.Receipt{}, err
+		}
+	}
+	return deploy.Receipt{}, nil
+}
+
+func (d *Driver) removeFiles(ctx context.Context, epoch towpath.Epoch, id string) error {
+	grave := filepath.Join(d.home.files, ".removed-"+folderName(id))
+	err := d.under(ctx, epoch, func() error {
+		if err := errors.Join(os.RemoveAll(grave), rename(d.home.filesOf(id), grave)); err != nil {
+			return &deploy.Retryable{Err: err}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(grave); err != nil {
+		return &deploy.Retryable{Err: fmt.Errorf("remove the files of %s: %w", id, err)}
+	}
+	return nil
+}
+
+// rename takes what is not there as renamed.
+func rename(from, to string) error {
+	if err := os.Rename(from, to); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
