@@ -64,6 +64,7 @@ func newRootCommand(console *Console) *cobra.Command {
 	root.SetHelpCommand(newHelpCommand(root))
 
 	root.AddCommand(
+		newDemoCommand(console),
 		newServerCommand(console),
 		newWorkerCommand(console),
 		newProxyCommand(console),
