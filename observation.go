@@ -11,6 +11,7 @@ type Observation struct {
 	Epoch     Epoch // highest seen by any target or balancer
 	Instances []Instance
 	Address   string // where the balancer answers requests for the environment; empty where it has none
+	Blind     bool   // the balancer could not be read: it may give traffic to instances that are not listed
 	At        time.Time
 }
 
@@ -87,3 +88,17 @@ type Traffic struct {
 
 // IsIdle says that nothing would be lost if the instance stopped now.
 func (t Traffic) IsIdle() bool { return t.Known && t.Weight == 0 && t.Requests == 0 && t.Streams == 0 }
+
+// Reach answers host:port at which a release is reached: the balancer's, or where there is none that of an instance of
+// it that passes its probe. It is empty where nobody answers.
+func (o Observation) Reach(release int) string {
+	if o.Address != "" {
+		return o.Address
+	}
+	for _, i := range o.Instances {
+		if i.Release == release && i.State == InstanceRunning && i.Health == HealthPassing {
+			return i.Address
+		}
+	}
+	return ""
+}

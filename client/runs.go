@@ -61,6 +61,8 @@ type StartRun struct {
 	Branch   string `json:"branch,omitempty"`   // empty is the default branch
 	Revision string `json:"revision,omitempty"` // empty is the branch's tip
 	Pipeline string `json:"pipeline,omitempty"` // empty is the project's only one
+	// ScriptsOnly ends the run before its first approval or deployment.
+	ScriptsOnly bool `json:"scripts_only,omitempty"`
 }
 
 // Runs answers runs, newest first.

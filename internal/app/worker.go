@@ -48,10 +48,6 @@ func Worker(ctx context.Context, o WorkerOptions) error {
 		return err
 	}
 	defer server.Close()
-	id, err := machine(o.Data)
-	if err != nil {
-		return err
-	}
 	if o.Ready != nil {
 		o.Ready(o.Config.Name)
 	}
@@ -62,7 +58,7 @@ func Worker(ctx context.Context, o WorkerOptions) error {
 			Logger: o.Log.With("room", "worker"), PassEnv: o.Config.PassEnv,
 		})
 	})
-	parts.Go(func() error { return keepEnvironments(ctx, o, server, id) })
+	parts.Go(func() error { return keepEnvironments(ctx, o, server) })
 	return parts.Wait()
 }
 

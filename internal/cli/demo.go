@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/towpath-cd/towpath/internal/demo"
 )
@@ -29,7 +27,7 @@ func newDemoCommand(console *Console) *cobra.Command {
 	command.Flags().BoolVar(&plain, "plain", false, "one line a change, also on a terminal")
 	command.Flags().BoolVar(&o.Keep, "keep", false, "leave everything running, and say where")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		o.Out, o.Live = console.Out, !plain && isTerminal(console.Out)
+		o.Out, o.Live = console.Out, !plain && console.moves()
 		if console.JSON {
 			o.Out, o.Live = io.Discard, false
 		}
@@ -69,9 +67,4 @@ func newDemoStopCommand(console *Console) *cobra.Command {
 			return console.Show(map[string]string{"stopped": args[0]}, fmt.Sprintf("stopped; %s is gone", args[0]))
 		},
 	}
-}
-
-func isTerminal(out io.Writer) bool {
-	file, is := out.(*os.File)
-	return is && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb"
 }

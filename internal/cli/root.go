@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/towpath-cd/towpath/internal/config"
 )
 
 // The exit codes of every verb.
@@ -45,7 +47,9 @@ func Execute(ctx context.Context, args []string, console *Console) int {
 		err = asUsage(err)
 	}
 	console.JSON = console.JSON || asksForJSON(args)
-	console.fail(describe(ctx, err))
+	if console.JSON || !isTold(err) {
+		console.fail(describe(ctx, err))
+	}
 	return exitCode(err)
 }
 
@@ -61,9 +65,39 @@ func newRootCommand(console *Console) *cobra.Command {
 	root.SetOut(console.Out)
 	root.SetErr(console.Err)
 	root.PersistentFlags().BoolVar(&console.JSON, "json", false, "write JSON for programs, and errors as {code, message, hint}")
+	root.PersistentFlags().StringVar(&console.server, "server", "", "the server's address (default TOWPATH_SERVER, the login, http://"+config.DefaultListen+")")
+	root.PersistentFlags().StringVar(&console.token, "token", "", "what to show the server (default TOWPATH_TOKEN, the login, the owner's token)")
 	root.SetHelpCommand(newHelpCommand(root))
 
 	root.AddCommand(
+		newCheckCommand(console),
+		newSchemaCommand(console),
+		newLoginCommand(console),
+		newLogoutCommand(console),
+		newProjectCommand(console),
+		newSecretCommand(console),
+		newRunCommand(console),
+		newRunsCommand(console),
+		newStatusCommand(console),
+		newLogCommand(console),
+		newCancelCommand(console),
+		newApproveCommand(console),
+		newRejectCommand(console),
+		newEnvironmentsCommand(console),
+		newPlanCommand(console),
+		newDeployCommand(console),
+		newRollbackCommand(console),
+		newPromoteCommand(console),
+		newFreezeCommand(console),
+		newThawCommand(console),
+		newUnpinCommand(console),
+		newReleasesCommand(console),
+		newDeploymentsCommand(console),
+		newUserCommand(console),
+		newGroupCommand(console),
+		newTokenCommand(console),
+		newWorkersCommand(console),
+		newAuditCommand(console),
 		newDemoCommand(console),
 		newServerCommand(console),
 		newWorkerCommand(console),

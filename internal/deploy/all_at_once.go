@@ -11,7 +11,7 @@ func allAtOnce() strategy {
 
 // takeDown leaves nothing: after a first deployment that failed there is nothing to go back to.
 func takeDown() strategy {
-	return strategy{reach: []rule{sightOfOthers, empty, drain, endAllStreams, drop, settle}}
+	return strategy{reach: []rule{sightOfOthers, empty, drain, endAllStreams, drop, settle, sight}}
 }
 
 // empty takes the traffic from what will be stopped.

@@ -86,3 +86,16 @@ func words(steps []deploy.Step) []string {
 	}
 	return text
 }
+
+func TestNothingIsConcludedWhileTheBalancerCannotBeRead(t *testing.T) {
+	first := shop().wants(release41).giveUp().facts()
+	later := shop().serves(release41).wants(release42).facts()
+	for _, facts := range []deploy.Facts{first, later} {
+		facts.Observed = deploy.Merge(facts.Observed, towpath.Observation{}, false)
+		plan := deploy.NewPlan(facts)
+		last := plan.Steps[len(plan.Steps)-1].Operation
+		if _, waits := last.(deploy.Await); plan.Reached || !waits {
+			t.Errorf("reached %t, and the plan ends with %q", plan.Reached, last)
+		}
+	}
+}

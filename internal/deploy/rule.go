@@ -61,9 +61,9 @@ func sight(s situation) []Step {
 	return one(Await{Why: "the balancer cannot be read"}, "no traffic is moved blindly")
 }
 
-// sightOfOthers waits like sight, where only what leaves matters.
+// sightOfOthers waits like sight, where only what is to be stopped matters.
 func sightOfOthers(s situation) []Step {
-	if len(s.others) == 0 {
+	if len(filter(s.others, s.isHidden)) == 0 {
 		return nil
 	}
 	return sight(s)
@@ -178,14 +178,14 @@ func settle(s situation) []Step {
 	return one(Await{Until: until, Why: "something may be in flight"}, "nothing is stopped while something may be in flight")
 }
 
-// isBlind says that the balancer could not be read, and something may take traffic without our knowing.
+// isBlind says that something may take traffic without our knowing.
 func (s situation) isBlind() bool {
-	for _, i := range s.Observed.Instances {
-		if !s.traffic(i).Known && (s.isChosen(i) || !s.isSettled(i)) {
-			return true
-		}
-	}
-	return false
+	return s.isBalanced() && s.Observed.Blind || len(filter(s.Observed.Instances, s.isHidden)) > 0
+}
+
+// isHidden says that an instance may take traffic without our knowing.
+func (s situation) isHidden(i towpath.Instance) bool {
+	return !s.traffic(i).Known && (s.isChosen(i) || !s.isSettled(i))
 }
 
 // table is the weight of each member of the balancer.

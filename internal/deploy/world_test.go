@@ -72,7 +72,7 @@ func (w *world) capacity() int {
 
 // observe answers what the drivers would see, and records what a keeper would record of it.
 func (w *world) observe() towpath.Observation {
-	seen := towpath.Observation{At: w.now}
+	seen := towpath.Observation{At: w.now, Blind: w.isBalanced() && w.blind}
 	for _, id := range slices.Sorted(maps.Keys(w.processes)) {
 		seen.Instances = append(seen.Instances, w.look(id))
 	}

@@ -33,6 +33,7 @@ type Wish struct {
 	Revision string // empty is the branch's tip
 	Pipeline string // empty is the project's only one
 	By       string
+	Scripts  bool                  // scripts only: the run ends before its first approval or deployment
 	Record   func(*store.Tx) error // into the audit
 }
 
@@ -54,7 +55,7 @@ func (c *Conductor) StartRun(ctx context.Context, w Wish) ([]towpath.Run, error)
 	if err != nil {
 		return nil, err
 	}
-	return c.settleChange(ctx, recorded, w.Pipeline)
+	return c.settleChange(ctx, recorded, w)
 }
 
 func (c *Conductor) project(ctx context.Context, id string) (p towpath.Project, err error) {
@@ -93,7 +94,7 @@ func (c *Conductor) takeChanges(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	for _, recorded := range pending {
-		if _, err := c.settleChange(ctx, recorded, ""); err != nil && isTemporary(err) {
+		if _, err := c.settleChange(ctx, recorded, Wish{}); err != nil && isTemporary(err) {
 			return false, fmt.Errorf("look at revision %s: %w", recorded.Change.Short(), err)
 		}
 	}
@@ -108,7 +109,7 @@ func isTemporary(err error) bool {
 }
 
 // settleChange gives a change its one visible outcome: runs, or why there are none.
-func (c *Conductor) settleChange(ctx context.Context, recorded store.RecordedChange, only string) ([]towpath.Run, error) {
+func (c *Conductor) settleChange(ctx context.Context, recorded store.RecordedChange, w Wish) ([]towpath.Run, error) {
 	project, err := c.project(ctx, recorded.Change.Project)
 	if err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func (c *Conductor) settleChange(ctx context.Context, recorded store.RecordedCha
 	if err != nil {
 		return nil, c.settleWithout(ctx, recorded, store.ChangeFailed, err)
 	}
-	pipelines, err := pipelinesFor(project, change, files, only)
+	pipelines, err := pipelinesFor(project, change, files, w)
 	if err != nil {
 		return nil, c.settleWithout(ctx, recorded, store.ChangeFailed, err)
 	}
@@ -152,7 +153,7 @@ func (c *Conductor) settleWithout(ctx context.Context, r store.RecordedChange, o
 }
 
 // pipelinesFor reads the pipeline files and leaves out those that the change does not trigger.
-func pipelinesFor(p towpath.Project, change towpath.Change, files map[string][]byte, only string) ([]towpath.Pipeline, error) {
+func pipelinesFor(p towpath.Project, change towpath.Change, files map[string][]byte, w Wish) ([]towpath.Pipeline, error) {
 	if len(files) == 0 {
 		return nil, towpath.Errorf(towpath.CodeInvalid, "%s has no towpath.yaml at %s", p.Name, change.Short()).
 			WithHint("add one at the root of the repository; towpath schema and docs/pipeline-file.md say what it holds")
@@ -165,7 +166,10 @@ func pipelinesFor(p towpath.Project, change towpath.Change, files map[string][]b
 			problems = append(problems, err.Error())
 			continue
 		}
-		if (only == "" || made.Name == only) && trigger.Matches(made.Triggers, p, change) {
+		if w.Scripts {
+			leaveGatesOut(&made)
+		}
+		if (w.Pipeline == "" || made.Name == w.Pipeline) && trigger.Matches(made.Triggers, p, change) {
 			pipelines = append(pipelines, made)
 		}
 	}
@@ -207,6 +211,15 @@ func (a *act) createRun(change towpath.Change, p towpath.Pipeline) (towpath.Run,
 	}
 	a.ring(TopicRuns)
 	return run, a.settle(run, effects)
+}
+
+// leaveGatesOut excludes approvals and deployments, and with them whatever is behind.
+func leaveGatesOut(p *towpath.Pipeline) {
+	for i := range p.Steps {
+		if p.Steps[i].Kind.IsGate() {
+			p.Steps[i].Excluded = "this run is of scripts only"
+		}
+	}
 }
 
 // loadPipeline reads one file for one change. A file with errors is refused whole, with all of them told.

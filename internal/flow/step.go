@@ -168,8 +168,8 @@ func (a *act) placeBefore(run towpath.Run, step towpath.Step) (name, url string,
 		return name, environment.Definition.URL, err
 	}
 	seen, _, err := a.tx.Observation(key)
-	if seen.Address != "" {
-		url = "http://" + seen.Address
+	if address := seen.Reach(environment.Live.Number); address != "" {
+		url = "http://" + address
 	}
 	return name, url, err
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -89,12 +90,7 @@ func (d *decoder) numberForText(n *node, s *shape, where spot, message string) {
 }
 
 func hasPlainText(s *shape) bool {
-	for _, e := range s.either {
-		if e.kind == kindText || e.kind == kindOneOf {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.either, func(e *shape) bool { return e.kind == kindText || e.kind == kindOneOf })
 }
 
 func (d *decoder) text(n *node, s *shape, where spot) *value {

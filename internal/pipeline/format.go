@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -112,15 +113,10 @@ var (
 	architectures = []string{"amd64", "arm64", "386", "arm", "riscv64", "ppc64le", "s390x", "loong64"}
 )
 
-func platformFormat(pattern, what string, extra ...string) *format {
+func platformFormat(pattern, what string) *format {
 	form := matching(what, pattern, "write linux/amd64, darwin/arm64, windows/amd64, …")
 	shape := form.check
 	form.check = func(s string) (string, string) {
-		for _, e := range extra {
-			if s == e {
-				return "", ""
-			}
-		}
 		if wrong, hint := shape(s); wrong != "" {
 			return wrong, hint
 		}
@@ -143,10 +139,8 @@ var otherNames = map[string]string{
 }
 
 func knownWord(what, word string, known []string) (wrong, hint string) {
-	for _, k := range known {
-		if k == word {
-			return "", ""
-		}
+	if slices.Contains(known, word) {
+		return "", ""
 	}
 	wrong = fmt.Sprintf("unknown %s %q", what, clip(word))
 	if other, ok := otherNames[word]; ok {

@@ -1,5 +1,7 @@
 package pipeline
 
+import "slices"
+
 // nodeKind is what YAML makes of a value.
 type nodeKind string
 
@@ -51,12 +53,7 @@ func (n *node) takesEffect() bool {
 	case nodeList:
 		return len(n.items) > 0
 	case nodeMapping:
-		for _, e := range n.entries {
-			if e.value.takesEffect() {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(n.entries, func(e entry) bool { return e.value.takesEffect() })
 	default:
 		return true
 	}

@@ -1,6 +1,9 @@
 package pipeline
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // kind is what a value of the file may be.
 type kind int
@@ -115,12 +118,7 @@ func (s *shape) accepts(k nodeKind) bool {
 	case kindAny:
 		return true
 	case kindEither:
-		for _, e := range s.either {
-			if e.accepts(k) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(s.either, func(e *shape) bool { return e.accepts(k) })
 	default:
 		return k == nodeMapping
 	}

@@ -124,8 +124,7 @@ func compile(text string) (*vm.Program, error) {
 func (w when) holds(c towpath.Change) (bool, error) {
 	result, err := expr.Run(w.program, factsOf(c))
 	if err != nil {
-		var at *file.Error
-		if errors.As(err, &at) {
+		if at, ok := errors.AsType[*file.Error](err); ok {
 			return false, errors.New(at.Message)
 		}
 		return false, fmt.Errorf("decide %s: %w", clip(w.text), err)
@@ -137,8 +136,7 @@ func (w when) holds(c towpath.Change) (bool, error) {
 // expressionError points at the character that the library complains of, where it stands on the line of the key.
 func (b *builder) expressionError(v *value, err error) {
 	at, message, hint := v.at, err.Error(), "it can name branch, revision, author, message, trigger and changed(\"services/**\")"
-	var found *file.Error
-	if errors.As(err, &found) {
+	if found, ok := errors.AsType[*file.Error](err); ok {
 		message = found.Message
 		if quotes := v.at.width - utf8.RuneCountInString(v.text); found.Line == 1 && !strings.Contains(v.text, "\n") && quotes >= 0 && quotes <= 2 {
 			at = place{v.at.line, v.at.column + quotes/2 + found.Column, 1}

@@ -32,14 +32,11 @@ func read(data []byte, r *report) (root *node) {
 	if err == nil {
 		return root
 	}
-	var m *mistake
-	var syntax yaml.Error
-	switch {
-	case errors.As(err, &m):
+	if m, ok := errors.AsType[*mistake](err); ok {
 		r.wrong(m.at, m.message, m.hint)
-	case errors.As(err, &syntax):
+	} else if syntax, ok := errors.AsType[yaml.Error](err); ok {
 		r.wrong(placeOf(syntax.GetToken()), syntax.GetMessage(), "")
-	default:
+	} else {
 		r.wrong(place{1, 1, 1}, err.Error(), "")
 	}
 	return nil

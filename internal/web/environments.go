@@ -101,8 +101,8 @@ func observe(tx *store.Tx, e towpath.Environment, answer *client.Environment) er
 	}
 	seen, _, err := tx.Observation(e.Key)
 	answer.ObservedAt = seen.At
-	if answer.URL == "" && seen.Address != "" {
-		answer.URL = "http://" + seen.Address
+	if address := seen.Reach(e.Live.Number); answer.URL == "" && address != "" {
+		answer.URL = "http://" + address
 	}
 	for _, i := range seen.Instances {
 		answer.Instances = append(answer.Instances, client.Instance{

@@ -84,7 +84,7 @@ func keeperEvent(r client.KeeperReport) (func(time.Time) towpath.EnvironmentEven
 		}, nil
 	case "idle":
 		return func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.TrafficObserved{Epoch: r.Epoch, Idle: r.Idle, At: at}
+			return towpath.TrafficObserved{Epoch: r.Epoch, Idle: r.Idle, LastInstance: r.LastInstance, At: at}
 		}, nil
 	}
 	return nil, towpath.Errorf(towpath.CodeInvalid, "a keeper cannot report %q", r.Event)

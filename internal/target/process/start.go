@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -82,14 +83,14 @@ func (d *Driver) spec(r towpath.Release, id, address string) (supervise.Spec, er
 	}
 	return supervise.Spec{
 		Instance: id, Release: r.Number, Shell: d.definition.Command, Dir: dir, Address: address,
-		Env:  d.environment(r, address),
+		Env:  d.environment(r),
 		Stop: supervise.Stop{Signal: d.definition.Stop.Signal, Within: d.definition.Stop.Within},
 	}, nil
 }
 
 // environment is what an instance finds beside PORT and the rest that its supervisor gives it. The release's own
 // settings win over the environment's of today, and secrets over both.
-func (d *Driver) environment(r towpath.Release, address string) map[string]string {
+func (d *Driver) environment(r towpath.Release) map[string]string {
 	env := make(map[string]string)
 	if own, has := r.Env[d.options.Definition.Name]; has {
 		maps.Copy(env, own)
@@ -97,7 +98,6 @@ func (d *Driver) environment(r towpath.Release, address string) map[string]strin
 		maps.Copy(env, d.options.Definition.Env)
 	}
 	maps.Copy(env, d.options.Secrets)
-	env["ADDRESS"] = address
 	env["TOWPATH_ENVIRONMENT"] = d.options.Environment
 	env["TOWPATH_REVISION"] = r.Revision
 	return env
@@ -111,10 +111,25 @@ func (d *Driver) stop(ctx context.Context, epoch towpath.Epoch, o deploy.Stop) (
 	for _, id := range o.Instances {
 		stops.Go(func() error {
 			_, err := d.supervisor.Stop(ctx, d.home.runOf(id), supervise.Epoch(epoch))
+			if err == nil {
+				d.seeStopped(ctx, id)
+			}
 			return explain(err)
 		})
 	}
 	return deploy.Receipt{}, stops.Wait()
+}
+
+// seeStopped waits until what was answered can be read as well, so that the next observation does not find it running.
+func (d *Driver) seeStopped(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for {
+		e, err := d.entry(id)
+		if err != nil || stateOf(e) == towpath.InstanceStopped || !pause(ctx, lockPace) {
+			return
+		}
+	}
 }
 
 // remove deletes first what ran and then the files, so that what is left by a crash is seen as placed.

@@ -1,0 +1,89 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/towpath-cd/towpath/client"
+	balancer "github.com/towpath-cd/towpath/internal/balancer/proxy"
+	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/executor"
+	"github.com/towpath-cd/towpath/internal/executor/shell"
+	"github.com/towpath-cd/towpath/internal/keeper"
+	target "github.com/towpath-cd/towpath/internal/target/process"
+)
+
+// testGrace is how long a strategy's test may take to end once it is interrupted.
+const testGrace = 10 * time.Second
+
+// testLines is how many of the last lines of a test that failed are told.
+const testLines = 20
+
+// keepEnvironments keeps the environments that the server gives this worker, until ctx ends.
+func keepEnvironments(ctx context.Context, o WorkerOptions, server *client.Client) error {
+	return keeper.Run(ctx, keeper.Options{
+		Client: server, DataDir: o.Data, Open: o.openDrivers, Script: runTest(shell.New()),
+		Logger: o.Log.With("room", "keeper"),
+	})
+}
+
+// openDrivers opens the target and the balancer that a definition names.
+func (o WorkerOptions) openDrivers(s keeper.Site) (keeper.Drivers, error) {
+	var drivers keeper.Drivers
+	processes, err := target.New(target.Options{
+		Environment: s.Environment, Definition: s.Definition, Secrets: s.Secrets, DataDir: o.Data,
+		Supervise: append(o.Command, "supervise"), Files: s.Files, Logger: o.Log.With("room", "target"),
+	})
+	if err != nil {
+		return drivers, fmt.Errorf("open the target of %s: %w", s.Environment, err)
+	}
+	drivers.Target = processes
+	if s.Definition.Balancer.Proxy == nil {
+		return drivers, nil
+	}
+	proxy, err := balancer.New(balancer.Options{
+		Environment: s.Environment, Definition: s.Definition, DataDir: o.Config.Proxy,
+	})
+	if err != nil {
+		return drivers, fmt.Errorf("open the balancer of %s: %w", s.Environment, err)
+	}
+	drivers.Balancer = proxy
+	return drivers, nil
+}
+
+// runTest runs a strategy's test by the shell.
+func runTest(sh shell.Shell) func(context.Context, keeper.Script) error {
+	return func(ctx context.Context, s keeper.Script) error {
+		scratch, err := os.MkdirTemp("", "towpath-test-")
+		if err != nil {
+			return fmt.Errorf("make a folder for the test: %w", err)
+		}
+		defer os.RemoveAll(scratch)
+		var output bytes.Buffer
+		result, err := sh.Run(ctx, executor.Script{
+			Text: s.Text, Dir: s.Dir, Scratch: scratch, Env: environ(s.Env, scratch), Output: &output, Grace: testGrace,
+		})
+		if err != nil || result.Passed() {
+			return err
+		}
+		lines := strings.Split(strings.TrimSpace(output.String()), "\n")
+		return &deploy.Permanent{
+			Err: fmt.Errorf("the test against the idle side %s", result.Reason),
+			Log: lines[max(0, len(lines)-testLines):],
+		}
+	}
+}
+
+// environ is all that a test sees: what the keeper gives it, and where programs are.
+func environ(given map[string]string, home string) []string {
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + filepath.Clean(home)}
+	for name, value := range given {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
