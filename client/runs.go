@@ -137,7 +137,7 @@ func follow[T any](ctx context.Context, c *Client, path string, see func(T) erro
 	}
 	defer drain(response.Body)
 	lines := bufio.NewScanner(response.Body)
-	lines.Buffer(nil, 16<<20)
+	defer response.Body.Close() // nothing is left to read of a stream that goes on
 	for lines.Scan() {
 		data, ok := strings.CutPrefix(lines.Text(), "data: ")
 		if !ok {
