@@ -153,6 +153,27 @@ func TestALogGoesOnWhereTheConnectionBroke(t *testing.T) {
 	}
 }
 
+func TestTheLogThatNobodyNamesIsThatOfTheStepThatRunsOrElseFailed(t *testing.T) {
+	running := with(shopWaiting(), "unit", client.Step{State: "running", Attempt: 1})
+	for want, run := range map[string]client.Run{"unit": running, "shop": with(shopWaiting(), "unit", client.Step{State: "pending"})} {
+		if got, err := stepToRead(run); got != want || err != nil {
+			t.Errorf("got %q (%v), want %q", got, err, want)
+		}
+	}
+	w := newWorld(t)
+	w.answers("GET /api/v1/pipelines/shop/runs/127", shopFailed())
+	w.mux.HandleFunc("GET /api/v1/pipelines/shop/runs/127/steps/unit/log", func(answer http.ResponseWriter, _ *http.Request) {
+		io.WriteString(answer, "2 tests failed\n")
+	})
+	if got := w.call("log", "shop#127"); got != (answer{ExitDone, "2 tests failed\n", "the log of unit in shop#127:\n"}) {
+		t.Errorf("got %+v", got)
+	}
+	w.answers("GET /api/v1/pipelines/shop/runs/128", shopRun())
+	if got := w.call("log", "shop#128"); got != (answer{ExitFailed, "", "no step of shop#128 has printed anything yet\nhint: towpath status shop#128 says why\n"}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestALogForProgramsIsOneDocumentOrPiecesOfText(t *testing.T) {
 	w := newWorld(t)
 	logged(t, w)

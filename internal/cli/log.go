@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 )
 
@@ -16,21 +18,29 @@ import (
 func newLogCommand(console *Console) *cobra.Command {
 	var query client.LogQuery
 	command := &cobra.Command{
-		Use:   "log STEP [RUN]",
+		Use:   "log [STEP] [RUN]",
 		Short: "Print the log of a step",
-		Long: "Prints what a step's script printed, as it printed it. " + runHelp + "\nWithout RUN it is the latest one. " +
-			"With --follow it goes on until the step has ended, also over a broken connection.",
-		Example: "  towpath log unit\n  towpath log unit shop#128 --attempt 1\n  towpath log \"build shop\" --follow",
-		Args:    cobra.RangeArgs(1, 2),
+		Long: "Prints what a step's script printed, as it printed it. Without STEP it is the step that runs, or else the one that\n" +
+			"failed, or else the last one. With --follow it goes on until the step has ended, also over a broken connection.\n" +
+			runHelp + " Without RUN it is the latest one.",
+		Example: "  towpath log --follow\n  towpath log unit\n  towpath log unit shop#128 --attempt 1",
+		Args:    cobra.MaximumNArgs(2),
 	}
 	command.Flags().BoolVarP(&query.Follow, "follow", "f", false, "go on until the step has ended")
 	command.Flags().IntVar(&query.Attempt, "attempt", 0, "an earlier attempt (default the last one)")
 	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) error {
-		run, err := findRun(ctx, server, first(args[1:]))
+		step, name := splitLogArguments(args)
+		run, err := findRun(ctx, server, name)
 		if err != nil {
 			return err
 		}
-		query.Step, query.Pipeline, query.Run = args[0], run.Pipeline, run.Number
+		if step == "" {
+			if step, err = stepToRead(run); err != nil {
+				return err
+			}
+			console.note("the log of %s in %s:", step, runName(run))
+		}
+		query.Step, query.Pipeline, query.Run = step, run.Pipeline, run.Number
 		l := logCopy{console: console, server: server, query: query}
 		if console.JSON && !query.Follow {
 			return l.document(ctx)
@@ -38,6 +48,45 @@ func newLogCommand(console *Console) *cobra.Command {
 		return l.follow(ctx)
 	})
 	return command
+}
+
+// splitLogArguments tells a step from a run, whose number no step's name holds.
+func splitLogArguments(args []string) (step, run string) {
+	switch {
+	case len(args) == 2:
+		return args[0], args[1]
+	case len(args) == 1 && strings.Contains(args[0], "#"):
+		return "", args[0]
+	}
+	return first(args), ""
+}
+
+// stepToRead is the step that a person wants to look at who names none.
+func stepToRead(run client.Run) (string, error) {
+	found, rank := "", 0
+	for _, s := range run.Steps {
+		if n := worth(s); n > 0 && n >= rank {
+			found, rank = s.Name, n
+		}
+	}
+	if found == "" {
+		return "", towpath.Errorf(towpath.CodeNotFound, "no step of %s has printed anything yet", runName(run)).
+			WithHint("towpath status %s says why", runName(run))
+	}
+	return found, nil
+}
+
+// worth ranks the steps that have a log: 0 is none.
+func worth(s client.Step) int {
+	switch {
+	case s.Attempt == 0:
+		return 0
+	case s.State == "running":
+		return 3
+	case s.State == "failed":
+		return 2
+	}
+	return 1
 }
 
 // logPiece is a part of a log for programs.
