@@ -153,6 +153,24 @@ func TestALogGoesOnWhereTheConnectionBroke(t *testing.T) {
 	}
 }
 
+func TestAStepThatRunsAgainIsFollowedFromTheStartOfItsNewAttempt(t *testing.T) {
+	w := newWorld(t)
+	var attempt atomic.Int64
+	attempt.Store(1)
+	w.mux.HandleFunc("GET /api/v1/pipelines/shop/runs/128", func(answer http.ResponseWriter, _ *http.Request) {
+		state := map[int64]string{1: "running", 2: "running", 3: "passed"}[attempt.Load()]
+		json.NewEncoder(answer).Encode(with(shopRun(), "unit", client.Step{State: state, Attempt: int(min(2, attempt.Load()))}))
+	})
+	w.mux.HandleFunc("GET /api/v1/pipelines/shop/runs/128/steps/unit/log", func(answer http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(answer, "attempt %s from %s\n", r.URL.Query().Get("attempt"), r.URL.Query().Get("offset"))
+		attempt.Add(1) // its worker is lost; then the second attempt passes
+	})
+	got := w.call("log", "unit", "shop#128", "--follow")
+	if want := "attempt 1 from 0\nattempt 2 from 0\n"; got != (answer{ExitDone, want, "attempt 2:\n"}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestTheLogThatNobodyNamesIsThatOfTheStepThatRunsOrElseFailed(t *testing.T) {
 	running := with(shopWaiting(), "unit", client.Step{State: "running", Attempt: 1})
 	for want, run := range map[string]client.Run{"unit": running, "shop": with(shopWaiting(), "unit", client.Step{State: "pending"})} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -41,7 +42,7 @@ func newLogCommand(console *Console) *cobra.Command {
 			console.note("the log of %s in %s:", step, runName(run))
 		}
 		query.Step, query.Pipeline, query.Run = step, run.Pipeline, run.Number
-		l := logCopy{console: console, server: server, query: query}
+		l := logCopy{console: console, server: server, query: query, named: query.Attempt > 0}
 		if console.JSON && !query.Follow {
 			return l.document(ctx)
 		}
@@ -103,6 +104,8 @@ type logCopy struct {
 	console *Console
 	server  *client.Client
 	query   client.LogQuery // its offset is what was copied
+	named   bool            // the attempt is the one that a person named
+	moved   bool            // a newer attempt has begun, whose log is to be copied from its start
 }
 
 func (l *logCopy) piece(text []byte) logPiece {
@@ -131,6 +134,9 @@ func (l *logCopy) follow(ctx context.Context) error {
 		if done {
 			return err
 		}
+		if l.moved {
+			continue
+		}
 		if err := retry.again(ctx, err); err != nil {
 			return fmt.Errorf("follow the log: %w", err)
 		}
@@ -142,6 +148,10 @@ var errWriting = errors.New("the log cannot be written")
 
 // once copies over one connection. It is done when nothing is left to copy, or nobody is there to read it.
 func (l *logCopy) once(ctx context.Context, retry *retry) (done bool, err error) {
+	if _, err := l.look(ctx); err != nil {
+		return false, err
+	}
+	l.moved = false
 	body, err := l.server.Log(ctx, l.query)
 	if err != nil {
 		return false, err
@@ -157,7 +167,31 @@ func (l *logCopy) once(ctx context.Context, retry *retry) (done bool, err error)
 	case !l.query.Follow:
 		return true, nil
 	}
-	return l.hasEnded(ctx)
+	return l.look(ctx)
+}
+
+// look finds out whether a step has ended, which tells the end of its log from that of a connection, and which attempt
+// is the current one: an offset is worth nothing in another attempt's log.
+func (l *logCopy) look(ctx context.Context) (ended bool, err error) {
+	run, err := l.server.Run(ctx, l.query.Pipeline, l.query.Run)
+	if err != nil {
+		return false, err
+	}
+	at := slices.IndexFunc(run.Steps, func(s client.Step) bool { return s.Name == l.query.Step })
+	if at < 0 {
+		return true, nil // the server says so better
+	}
+	step := run.Steps[at]
+	ended = step.State == "passed" || step.State == "failed" || step.State == "skipped" || step.State == "canceled"
+	if l.named {
+		return ended || step.Attempt > l.query.Attempt, nil
+	}
+	if l.moved = step.Attempt > max(1, l.query.Attempt) && (l.query.Attempt > 0 || l.query.Offset > 0); l.moved {
+		l.console.note("attempt %d:", step.Attempt)
+		l.query.Offset = 0
+	}
+	l.query.Attempt = step.Attempt
+	return ended && !l.moved, nil
 }
 
 // copy writes whole characters only, so that a piece for programs is a text.
@@ -211,19 +245,4 @@ func (l *logCopy) write(text []byte) (err error) {
 	}
 	l.query.Offset += int64(len(text))
 	return err
-}
-
-// hasEnded tells the end of a log from that of a connection, which look the same.
-func (l *logCopy) hasEnded(ctx context.Context) (bool, error) {
-	run, err := l.server.Run(ctx, l.query.Pipeline, l.query.Run)
-	if err != nil {
-		return false, err
-	}
-	for _, s := range run.Steps {
-		if s.Name == l.query.Step {
-			over := s.State == "passed" || s.State == "failed" || s.State == "skipped" || s.State == "canceled"
-			return over || l.query.Attempt > 0 && s.Attempt > l.query.Attempt, nil
-		}
-	}
-	return true, nil
 }
