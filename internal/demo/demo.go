@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -90,13 +91,17 @@ func (d *demo) failure(n int, title string, err error) error {
 	d.screen.failed(err.Error())
 	told := towpath.Errorf(towpath.CodeInternal, "part %d failed (%s): %s", n, title, err)
 	told.Err = err
+	var hints []string
 	if known, is := errors.AsType[*towpath.Error](err); is {
-		told.Code, told.Hint = known.Code, known.Hint
+		told.Code = known.Code
+		if known.Hint != "" {
+			hints = append(hints, known.Hint)
+		}
 	}
-	if d.stage != nil && told.Hint == "" {
-		told = told.WithHint("the logs of all processes are in %s", d.stage.path("logs"))
+	if d.stage != nil {
+		hints = append(hints, "the logs of all processes are in "+d.stage.path("logs"))
 	}
-	return told
+	return told.WithHint("%s", strings.Join(hints, "; "))
 }
 
 // endLoad takes in what was sent.
