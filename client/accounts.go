@@ -79,6 +79,11 @@ func (c *Client) PutAccount(ctx context.Context, a Account) (Account, error) {
 	return put[Account](ctx, c, "/api/v1/accounts/"+escape(a.Name), a)
 }
 
+// NewLink makes a new one-time link for an account. The ones before it are worth nothing any more.
+func (c *Client) NewLink(ctx context.Context, name string) (Account, error) {
+	return post[Account](ctx, c, "/api/v1/accounts/"+escape(name, "link"), nil)
+}
+
 // RemoveAccount ends an account, its sessions and its tokens.
 func (c *Client) RemoveAccount(ctx context.Context, name string) error {
 	return remove(ctx, c, "/api/v1/accounts/"+escape(name))
@@ -117,6 +122,12 @@ func (c *Client) RemoveToken(ctx context.Context, name string) error {
 // SignIn exchanges a one-time code, from a link, for a token of the account.
 func (c *Client) SignIn(ctx context.Context, code, tokenName string) (Token, error) {
 	return post[Token](ctx, c, "/api/v1/login", map[string]string{"code": code, "token_name": tokenName})
+}
+
+// SignOut makes the token worthless that this client shows.
+func (c *Client) SignOut(ctx context.Context) error {
+	_, err := post[struct{}](ctx, c, "/api/v1/logout", nil)
+	return err
 }
 
 // Workers answers every worker.

@@ -31,6 +31,22 @@ func (e *usageError) Error() string { return e.message }
 // usage says what is not understood, and what would be right.
 func usage(message, hint string) error { return &usageError{message: message, hint: hint} }
 
+// errDeclined ends a verb that a person was asked about and did not want.
+var errDeclined = errors.New("nothing was done")
+
+// toldError ends a verb with ExitFailed that has told people already what went wrong; programs still get an object.
+type toldError struct{ error }
+
+func (e toldError) Unwrap() error { return e.error }
+
+// told says that people need not be told of an error again.
+func told(err error) error { return toldError{err} }
+
+func isTold(err error) bool {
+	_, is := errors.AsType[toldError](err)
+	return is
+}
+
 // asUsage turns the flag parser's own errors into one of ours.
 func asUsage(err error) error {
 	if isUsage(err) {

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+// environmentState is the state of an environment, as marks know it.
+func environmentState(e client.Environment) string {
+	switch {
+	case e.Halted != "":
+		return "halted"
+	case e.Deployment != nil:
+		return e.Deployment.State
+	case e.Live != nil:
+		return "live"
+	}
+	return ""
+}
+
+// environmentDetail says what moves or holds an environment.
+func environmentDetail(e client.Environment, now time.Time) string {
+	var move, pin, freeze, halt, unattended string
+	if d := e.Deployment; d != nil {
+		move = deploymentMove(*d, e)
+	}
+	if len(e.Queue) > 0 {
+		move = joined("; ", move, counted(len(e.Queue), "deployment")+" waiting")
+	}
+	if e.Halted != "" {
+		halt = "halted: " + e.Halted
+	}
+	if e.Pin != "" {
+		pin = "pinned " + e.Pin
+	}
+	if e.Freeze != "" {
+		freeze = "frozen " + e.Freeze
+	}
+	if !e.Unattended.IsZero() {
+		unattended = "unattended since " + clock(e.Unattended, now)
+	}
+	return joined("; ", move, halt, pin, freeze, unattended)
+}
+
+// deploymentMove says what a deployment does now.
+func deploymentMove(d client.Deployment, e client.Environment) string {
+	if d.State == "returning" {
+		back := "nothing"
+		if e.Goal != nil {
+			back = fmt.Sprintf("release %d", e.Goal.Number)
+		}
+		return joined(": ", "going back to "+back, joined(", ", d.Outcome, e.Doing))
+	}
+	return joined(": ", fmt.Sprintf("%s release %d", d.State, d.Release), e.Doing)
+}
+
+// releaseText is a release in a row of a table.
+func releaseText(r *client.Release) string {
+	if r == nil || r.Number == 0 {
+		return "nothing"
+	}
+	text := fmt.Sprintf("release %d", r.Number)
+	if r.Revision != "" {
+		text += " (" + short(r.Revision) + ")"
+	}
+	return text
+}
+
+func (c *Console) environmentTable(environments []client.Environment) *table {
+	i, now := c.ink(), c.now()
+	t := newTable(i, "", "environment", "live", "since", "url", "")
+	for _, e := range environments {
+		t.add(i.mark(environmentState(e)), e.Key, releaseText(e.Live), ago(e.LiveAt, now), e.URL, environmentDetail(e, now))
+	}
+	return t
+}
+
+// instanceTable is what was seen of an environment's instances.
+func (c *Console) instanceTable(e client.Environment) *table {
+	t := newTable(c.ink(), "instance", "release", "state", "health", "address", "share", "requests", "streams", "")
+	for _, n := range e.Instances {
+		t.add(n.ID, fmt.Sprint(n.Release), n.State, n.Health, n.Address, fmt.Sprintf("%d%%", n.Weight),
+			grouped(n.Requests), grouped(n.Streams), n.Problem)
+	}
+	return t
+}

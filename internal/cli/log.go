@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+// newLogCommand is "towpath log".
+func newLogCommand(console *Console) *cobra.Command {
+	var query client.LogQuery
+	command := &cobra.Command{
+		Use:   "log STEP [RUN]",
+		Short: "Print the log of a step",
+		Long: "Prints what a step's script printed, as it printed it. " + runHelp + "\nWithout RUN it is the latest one. " +
+			"With --follow it goes on until the step has ended, also over a broken connection.",
+		Example: "  towpath log unit\n  towpath log unit shop#128 --attempt 1\n  towpath log \"build shop\" --follow",
+		Args:    cobra.RangeArgs(1, 2),
+	}
+	command.Flags().BoolVarP(&query.Follow, "follow", "f", false, "go on until the step has ended")
+	command.Flags().IntVar(&query.Attempt, "attempt", 0, "an earlier attempt (default the last one)")
+	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) error {
+		run, err := findRun(ctx, server, first(args[1:]))
+		if err != nil {
+			return err
+		}
+		query.Step, query.Pipeline, query.Run = args[0], run.Pipeline, run.Number
+		l := logCopy{console: console, server: server, query: query}
+		if console.JSON && !query.Follow {
+			return l.document(ctx)
+		}
+		return l.follow(ctx)
+	})
+	return command
+}
+
+// logPiece is a part of a log for programs.
+type logPiece struct {
+	Pipeline string `json:"pipeline"`
+	Run      int    `json:"run"` // number
+	Step     string `json:"step"`
+	Offset   int64  `json:"offset"` // of the text's first byte
+	Text     string `json:"text"`
+}
+
+// logCopy copies a log to Out.
+type logCopy struct {
+	console *Console
+	server  *client.Client
+	query   client.LogQuery // its offset is what was copied
+}
+
+func (l *logCopy) piece(text []byte) logPiece {
+	return logPiece{Pipeline: l.query.Pipeline, Run: l.query.Run, Step: l.query.Step, Offset: l.query.Offset, Text: string(text)}
+}
+
+// document answers the whole log at once.
+func (l *logCopy) document(ctx context.Context) error {
+	body, err := l.server.Log(ctx, l.query)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	return writeJSON(l.console.Out, l.piece(text))
+}
+
+// follow copies until there is no more, or, when following, until the step has ended.
+func (l *logCopy) follow(ctx context.Context) error {
+	retry := l.console.newRetry()
+	for {
+		done, err := l.once(ctx, retry)
+		if done {
+			return err
+		}
+		if err := retry.again(ctx, err); err != nil {
+			return fmt.Errorf("follow the log: %w", err)
+		}
+	}
+}
+
+// errWriting says that Out does not take any more.
+var errWriting = errors.New("the log cannot be written")
+
+// once copies over one connection. It is done when nothing is left to copy, or nobody is there to read it.
+func (l *logCopy) once(ctx context.Context, retry *retry) (done bool, err error) {
+	body, err := l.server.Log(ctx, l.query)
+	if err != nil {
+		return false, err
+	}
+	defer body.Close()
+	retry.answered = true
+	err = l.copy(body, retry)
+	switch {
+	case errors.Is(err, errWriting):
+		return true, err
+	case err != nil:
+		return false, &client.Error{Code: "unavailable", Message: "the log was cut off: " + err.Error(), Err: err}
+	case !l.query.Follow:
+		return true, nil
+	}
+	return l.hasEnded(ctx)
+}
+
+// copy writes whole characters only, so that a piece for programs is a text.
+func (l *logCopy) copy(body io.Reader, retry *retry) error {
+	piece, held := make([]byte, 32<<10), 0
+	for {
+		n, err := body.Read(piece[held:])
+		if n > 0 {
+			retry.succeeded()
+		}
+		there := piece[:held+n]
+		whole := len(there)
+		if err != io.EOF { // what is left out now comes again, from the offset of what was written
+			whole = wholeCharacters(there)
+		}
+		if err := l.write(there[:whole]); err != nil {
+			return fmt.Errorf("%w: %w", errWriting, err)
+		}
+		held = copy(piece, there[whole:])
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// wholeCharacters is how much of a text is left when a character that is cut off at its end is not counted.
+func wholeCharacters(text []byte) int {
+	for cut := 1; cut < utf8.UTFMax && cut <= len(text); cut++ {
+		from := len(text) - cut
+		if utf8.RuneStart(text[from]) {
+			if !utf8.FullRune(text[from:]) {
+				return from
+			}
+			break
+		}
+	}
+	return len(text)
+}
+
+func (l *logCopy) write(text []byte) (err error) {
+	if len(text) == 0 {
+		return nil
+	}
+	if l.console.JSON {
+		err = writeJSON(l.console.Out, l.piece(text))
+	} else {
+		_, err = l.console.Out.Write(text)
+	}
+	l.query.Offset += int64(len(text))
+	return err
+}
+
+// hasEnded tells the end of a log from that of a connection, which look the same.
+func (l *logCopy) hasEnded(ctx context.Context) (bool, error) {
+	run, err := l.server.Run(ctx, l.query.Pipeline, l.query.Run)
+	if err != nil {
+		return false, err
+	}
+	for _, s := range run.Steps {
+		if s.Name == l.query.Step {
+			over := s.State == "passed" || s.State == "failed" || s.State == "skipped" || s.State == "canceled"
+			return over || l.query.Attempt > 0 && s.Attempt > l.query.Attempt, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+// hasEnded says that nothing more will happen to a run.
+func hasEnded(r client.Run) bool { return r.State != "running" }
+
+// runName is how people and verbs name a run.
+func runName(r client.Run) string { return fmt.Sprintf("%s#%d", r.Pipeline, r.Number) }
+
+// runTitle says which change a run is of.
+func runTitle(r client.Run) string {
+	return fmt.Sprintf("%s #%d   %s", r.Pipeline, r.Number, changeOf(r))
+}
+
+func changeOf(r client.Run) string {
+	text := joined(" ", r.Branch, short(r.Revision))
+	if r.Title != "" {
+		text += fmt.Sprintf(" \"%s\"", r.Title)
+	}
+	if r.Author != "" {
+		text += "  by " + r.Author
+	}
+	return text
+}
+
+// runLines are the steps of a run.
+func runLines(r client.Run) []line {
+	lines := make([]line, len(r.Steps))
+	for i, s := range r.Steps {
+		lines[i] = line{
+			state: s.State, name: s.Kind + " " + s.Name, detail: stepDetail(s), quiet: s.State == "pending",
+			began: s.StartedAt, ended: s.FinishedAt,
+		}
+		if s.State == "skipped" || s.State == "canceled" {
+			lines[i].began, lines[i].ended = time.Time{}, time.Time{}
+		}
+	}
+	return lines
+}
+
+// askedFor knows who is asked about steps that wait for people, which a run does not tell.
+type askedFor struct {
+	server *client.Client
+	wants  map[string]string // by step
+}
+
+// lines are the steps of a run, with who is asked. What cannot be found out is left out: the step says that it waits.
+func (a *askedFor) lines(ctx context.Context, r client.Run, now time.Time) []line {
+	lines := runLines(r)
+	for i, s := range r.Steps {
+		if s.Kind != "approve" || s.State != "waiting" || s.Reason != "" {
+			continue
+		}
+		if _, known := a.wants[s.Name]; !known {
+			approval, err := a.server.Approval(ctx, r.Pipeline, r.Number, s.Name)
+			if err != nil {
+				continue
+			}
+			if a.wants == nil {
+				a.wants = map[string]string{}
+			}
+			a.wants[s.Name] = joined(", ", "waiting for "+approvalWants(approval), "expires "+in(approval.ExpiresAt, now))
+		}
+		lines[i].detail, lines[i].began = a.wants[s.Name], time.Time{}
+	}
+	return lines
+}
+
+// stepDetail says where a step is, or why it is not anywhere.
+func stepDetail(s client.Step) string {
+	release := ""
+	if s.Release > 0 {
+		release = fmt.Sprintf("release %d", s.Release)
+	}
+	switch s.State {
+	case "pending":
+		return ""
+	case "queued", "waiting", "skipped", "canceled":
+		return joined(", ", release, reasoned(s.State, s.Reason))
+	case "failed":
+		return joined(", ", release, s.Worker, failureOf(s))
+	}
+	attempt := ""
+	if s.Attempt > 1 {
+		attempt = fmt.Sprintf("attempt %d", s.Attempt)
+	}
+	return joined(", ", release, s.Worker, attempt, s.Reason)
+}
+
+func failureOf(s client.Step) string {
+	if s.Reason == "" && s.ExitCode != 0 {
+		return fmt.Sprintf("exit code %d", s.ExitCode)
+	}
+	return s.Reason
+}
+
+// reasoned puts a state before its reason, unless the reason says it itself.
+func reasoned(state, reason string) string {
+	switch {
+	case reason == "":
+		return state
+	case strings.HasPrefix(reason, state):
+		return reason
+	}
+	return state + ": " + reason
+}
+
+// runEnd says how a run ended.
+func runEnd(r client.Run, i ink) string {
+	text := fmt.Sprintf("%s %s #%d %s in %s", i.mark(r.State), r.Pipeline, r.Number, r.State, lasted(r.FinishedAt.Sub(r.CreatedAt)))
+	return joined(": ", text, r.Reason)
+}
+
+// logHint says where to read why steps failed.
+func logHint(r client.Run) string {
+	var hints []string
+	for _, s := range r.Steps {
+		if s.State == "failed" && s.Attempt > 0 {
+			hints = append(hints, fmt.Sprintf("hint: towpath log %s %s", word(s.Name), runName(r)))
+		}
+	}
+	return strings.Join(hints, "\n")
+}
+
+// word is a name as a shell takes it.
+func word(name string) string {
+	if strings.Contains(name, " ") {
+		return fmt.Sprintf("%q", name)
+	}
+	return name
+}
+
+// runText is all of a run at one moment.
+func (c *Console) runText(title string, lines []line) string {
+	p := &progress{console: c, ink: c.ink(), lines: lines}
+	texts, widths := []string{title}, p.widths()
+	for _, l := range lines {
+		texts = append(texts, p.text(l, widths))
+	}
+	return strings.Join(texts, "\n")
+}

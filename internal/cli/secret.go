@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+// newSecretCommand is "towpath secret".
+func newSecretCommand(console *Console) *cobra.Command {
+	group := &cobra.Command{Use: "secret", Short: "Manage what scripts and environments are given and nobody reads"}
+	group.AddCommand(newSecretPutCommand(console), newSecretListCommand(console), newSecretRemoveCommand(console))
+	return group
+}
+
+func newSecretPutCommand(console *Console) *cobra.Command {
+	var secret client.Secret
+	command := &cobra.Command{
+		Use:   "put PROJECT NAME",
+		Short: "Write a secret, new or again",
+		Long: "Reads the value from standard input, or asks for it without showing it; one line's end at its end does not belong\n" +
+			"to it. Steps of protected branches get it, unless --environment or --branch say otherwise. It is never read back.",
+		Example: "  towpath secret put shop SMTP_PASSWORD < password.txt\n  towpath secret put shop DATABASE_URL --environment production",
+		Args:    cobra.ExactArgs(2),
+	}
+	command.Flags().StringSliceVar(&secret.Environments, "environment", nil, "environment whose instances get it")
+	command.Flags().StringSliceVar(&secret.Branches, "branch", nil, "branches whose steps get it, * and ** stand for any name (default protected ones)")
+	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) (err error) {
+		secret.Name = args[1]
+		if secret.Value, err = console.readSecret(secret.Name); err != nil {
+			return fmt.Errorf("read the value: %w", err)
+		}
+		if secret.Value == "" {
+			return usage("the value is empty", "give it on standard input")
+		}
+		if err := server.PutSecret(ctx, args[0], secret); err != nil {
+			return err
+		}
+		secret.Value = ""
+		return console.Show(secret, fmt.Sprintf("%s of %s is written", secret.Name, args[0]))
+	})
+	return command
+}
+
+func newSecretListCommand(console *Console) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list [PROJECT]",
+		Short:   "List the names of a project's secrets, and who is given them",
+		Example: "  towpath secret list shop",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: console.remote(func(ctx context.Context, server *client.Client, args []string) error {
+			project, err := findProject(ctx, server, args)
+			if err != nil {
+				return err
+			}
+			secrets, err := server.Secrets(ctx, project)
+			if err != nil {
+				return err
+			}
+			t := newTable(console.ink(), "secret", "environments", "branches", "written")
+			for _, s := range secrets {
+				t.add(s.Name, fallback(strings.Join(s.Environments, ", "), "steps only"),
+					fallback(strings.Join(s.Branches, ", "), "protected"), ago(s.UpdatedAt, console.now()))
+			}
+			return console.Show(listed(secrets), t.or("no secrets"))
+		}),
+	}
+}
+
+func newSecretRemoveCommand(console *Console) *cobra.Command {
+	return &cobra.Command{
+		Use:     "remove PROJECT NAME",
+		Short:   "Forget a secret",
+		Example: "  towpath secret remove shop SMTP_PASSWORD",
+		Args:    cobra.ExactArgs(2),
+		RunE: console.remote(func(ctx context.Context, server *client.Client, args []string) error {
+			if err := server.RemoveSecret(ctx, args[0], args[1]); err != nil {
+				return err
+			}
+			return console.Show(removed{args[1]}, args[1]+" of "+args[0]+" is removed")
+		}),
+	}
+}

@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"golang.org/x/term"
+)
+
+// colour is the one kind of control sequence that texts of ours hold.
+var colour = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+
+// safe makes a text harmless for a terminal: commit titles and reasons come from anywhere, and a terminal obeys what
+// they hold. Line ends, tabs and colours stay; other characters that cannot be seen become a dot.
+func safe(text string) string {
+	var b strings.Builder
+	for {
+		at := colour.FindStringIndex(text)
+		if at == nil {
+			return b.String() + visible(text)
+		}
+		b.WriteString(visible(text[:at[0]]) + text[at[0]:at[1]])
+		text = text[at[1]:]
+	}
+}
+
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return '·'
+	}, text)
+}
+
+// oneLine is a harmless text on one line, as a cell of a table is.
+func oneLine(text string) string {
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(safe(text))
+}
+
+// terminalOf answers the file that a stream is, where that is a terminal.
+func terminalOf(stream any) (*os.File, bool) {
+	file, ok := stream.(*os.File)
+	return file, ok && term.IsTerminal(int(file.Fd()))
+}
+
+// asks says that a person sits there who can be asked.
+func (c *Console) asks() bool {
+	_, reads := terminalOf(c.In)
+	_, writes := terminalOf(c.Err)
+	return reads && writes && !c.JSON
+}
+
+// moves says that what was written may be written over: Out is a terminal that knows how.
+func (c *Console) moves() bool {
+	_, is := terminalOf(c.Out)
+	return is && !c.JSON && os.Getenv("TERM") != "dumb"
+}
+
+// confirm asks a person a question whose answer is no unless they type y or yes. Where nobody can be asked, yes has to
+// be said by --yes.
+func (c *Console) confirm(question string, yes bool) error {
+	if yes {
+		return nil
+	}
+	if !c.asks() {
+		return usage("nobody is here to ask: "+question, "--yes says yes beforehand")
+	}
+	io.WriteString(c.Err, question+" [y/N] ")
+	answer, err := readLine(c.In)
+	if err != nil {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errDeclined
+}
+
+// maxSecret is the size of the largest secret that is read, in bytes; the server takes a little less.
+const maxSecret = 1 << 20
+
+// readSecret reads a value without showing it: typed by a person who is asked for it, or else all of the input. One
+// line's end at its end does not belong to it.
+func (c *Console) readSecret(what string) (string, error) {
+	file, ok := terminalOf(c.In)
+	if !ok {
+		all, err := io.ReadAll(io.LimitReader(c.In, maxSecret))
+		return strings.TrimSuffix(strings.TrimSuffix(string(all), "\n"), "\r"), err
+	}
+	io.WriteString(c.Err, what+": ")
+	typed, err := term.ReadPassword(int(file.Fd()))
+	io.WriteString(c.Err, "\n")
+	return string(typed), err
+}
+
+// readLine reads up to a line's end, and no byte more: what follows is for the next question.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	for one := make([]byte, 1); ; {
+		n, err := r.Read(one)
+		if n == 1 && one[0] == '\n' {
+			return string(line), nil
+		}
+		line = append(line, one[:n]...)
+		if err == io.EOF {
+			return string(line), nil
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+}
