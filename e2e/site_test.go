@@ -205,3 +205,23 @@ func (s *site) must(err error) {
 		s.Fatal(err)
 	}
 }
+
+// refuses checks that something is refused with a code and a sentence.
+func (s *site) refuses(what func() error, code string) {
+	s.Helper()
+	var said *client.Error
+	if err := what(); !errors.As(err, &said) || said.Code != code || said.Message == "" {
+		s.Errorf("answered %#v, not %s", err, code)
+	}
+}
+
+// holds makes a file for whose end scripts wait, and letsGo removes it.
+func (s *site) holds(name string) {
+	s.Helper()
+	s.must(os.WriteFile(filepath.Join(s.root, name), nil, 0o600))
+}
+
+func (s *site) letsGo(name string) {
+	s.Helper()
+	s.must(os.Remove(filepath.Join(s.root, name)))
+}
