@@ -24,10 +24,12 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "AppData"} {
+	for _, name := range []string{"HOME", "USERPROFILE", "XDG_CONFIG_HOME", "AppData"} {
 		os.Setenv(name, home)
 	}
-	for _, name := range []string{"TOWPATH_SERVER", "TOWPATH_TOKEN", "TOWPATH_DATA", "CLICOLOR_FORCE"} {
+	for _, name := range []string{
+		"TOWPATH_SERVER", "TOWPATH_TOKEN", "TOWPATH_WORKER_TOKEN", "TOWPATH_DATA", "XDG_DATA_HOME", "CLICOLOR_FORCE", "NO_COLOR",
+	} {
 		os.Unsetenv(name)
 	}
 	code := m.Run()
@@ -152,7 +154,7 @@ func (w *world) placeless(text string) string {
 func home(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
-	for _, name := range []string{"HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "AppData"} {
+	for _, name := range []string{"HOME", "USERPROFILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "AppData"} {
 		t.Setenv(name, folder)
 	}
 	return folder
