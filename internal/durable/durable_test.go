@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -39,3 +40,32 @@ func TestALockBelongsToOneHolderAtATime(t *testing.T) {
 	}
 	_ = unlock()
 }
+
+func TestWhoWaitsForALockGetsItOnceItIsFree(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	impatient, cancel := context.WithCancelCause(t.Context())
+	cancel(errImpatient)
+	if _, err := AwaitLock(impatient, path); !errors.Is(err, ErrHeld) || !errors.Is(err, errImpatient) {
+		t.Fatalf("waiting in vain answered %v, want ErrHeld and the cause", err)
+	}
+	taken := make(chan error)
+	go func() {
+		next, err := AwaitLock(t.Context(), path)
+		if err == nil {
+			err = next()
+		}
+		taken <- err
+	}()
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-taken; err != nil {
+		t.Fatal(err)
+	}
+}
+
+var errImpatient = errors.New("impatient")
