@@ -264,10 +264,10 @@ func (e KeeperLeased) refusedBy(env Environment) error {
 }
 
 // apply raises the epoch for every new holder: one above the highest that was recorded or observed, so that a server
-// restored from a backup does not lock itself out.
+// restored from a backup does not lock itself out. The same number of somebody else is as good as a higher one.
 func (e KeeperLeased) apply(t *environmentTransition) {
 	env := &t.environment
-	if env.Epoch.Holder != e.Holder || env.Epoch.Number < e.Observed.Number {
+	if env.Epoch.Holder != e.Holder || env.Epoch.Before(e.Observed) {
 		env.Epoch = Epoch{Number: max(env.Epoch.Number, e.Observed.Number) + 1, Holder: e.Holder}
 	}
 	env.Keeper = KeeperLease{Worker: e.Worker, Expires: e.Expires}

@@ -61,6 +61,10 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		return inUse(c.Listen, err)
 	}
 	closers.add(ignoreClosed(listener.Close))
+	c.Listen = listener.Addr().String() // the port is chosen where the settings leave it open
+	if err := c.Finish(); err != nil {
+		return err
+	}
 
 	db, err := store.Open(ctx, store.Options{Path: filepath.Join(c.Data, "towpath.db"), Log: o.Log})
 	if err != nil {

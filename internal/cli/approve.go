@@ -108,7 +108,9 @@ func onlyApproval(waiting []client.Approval) (client.Approval, error) {
 	return client.Approval{}, usage("which one?", "one of "+strings.Join(choices, ", "))
 }
 
-func approvalName(a client.Approval) string { return fmt.Sprintf("%s #%d %s", a.Pipeline, a.Run, a.Step) }
+func approvalName(a client.Approval) string {
+	return fmt.Sprintf("%s #%d %s", a.Pipeline, a.Run, a.Step)
+}
 
 // approvalText is what a person decides on.
 func (c *Console) approvalText(a client.Approval) string {

@@ -51,7 +51,9 @@ func (r *retry) again(ctx context.Context, err error) error {
 	}
 	if r.wait == 0 {
 		r.wait, r.since = r.patience.first, time.Now()
-		r.console.note("the connection broke; trying again")
+		if err != nil {
+			r.console.note("the connection broke; trying again")
+		}
 	} else if time.Since(r.since) > r.patience.most {
 		if err == nil {
 			err = errors.New("the server ends every stream at once")

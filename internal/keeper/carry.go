@@ -64,16 +64,16 @@ func (p *performer) carry(ctx context.Context, f deploy.Facts, step deploy.Step)
 		return unheard{err}
 	}
 	p.logger.Info("operation begun", "operation", step.Operation.String(), "reason", step.Reason)
-	p.journal.write(entry{Event: "begun", Step: words(step), Epoch: f.Environment.Epoch})
+	p.journal.write(entry{Event: eventBegun, Step: words(step), Epoch: f.Environment.Epoch})
 	silence := p.announce(operating, f, step)
 	receipt, err := p.do(operating, f, step.Operation)
 	silence()
 	if cause := context.Cause(operating); err != nil && isCut(cause) {
 		err = cause
 	}
-	ended := entry{Event: "done", Step: words(step), Epoch: f.Environment.Epoch, Detail: receipt.Detail}
+	ended := entry{Event: eventDone, Step: words(step), Epoch: f.Environment.Epoch, Detail: receipt.Detail}
 	if err != nil {
-		ended.Event, ended.Detail = "failed", err.Error()
+		ended.Event, ended.Detail = eventFailed, err.Error()
 	}
 	p.journal.write(ended)
 	p.logger.Info("operation ended", "operation", step.Operation.String(), "how", ended.Event, "detail", ended.Detail)

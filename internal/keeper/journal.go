@@ -14,17 +14,24 @@ import (
 // maxJournal is the size at which a journal is put aside, in bytes; the one before it is dropped then.
 const maxJournal = 4 << 20
 
+// The events of a journal.
+const (
+	eventBegun  = "begun"
+	eventDone   = "done"
+	eventFailed = "failed"
+)
+
 // entry is one line of a journal.
 type entry struct {
 	At     time.Time     `json:"at"`
-	Event  string        `json:"event"` // begun, done or failed
-	Step   string        `json:"step"`  // operation and reason, in words
+	Event  string        `json:"event"`
+	Step   string        `json:"step"` // operation and reason, in words
 	Epoch  towpath.Epoch `json:"epoch"`
 	Detail string        `json:"detail,omitempty"`
 }
 
 // journal tells people what was done. Plans are made from what is, so that nothing waits for the disk here: a line is
-// written at once, which outlives a kill, and synced beside what it tells of.
+// written at once, which outlives a kill, and synced once what it tells of has ended.
 type journal struct {
 	folder string
 	file   *os.File
@@ -37,6 +44,9 @@ func (j *journal) write(e entry) {
 	e.At = time.Now()
 	if err := j.append(e); err != nil {
 		j.fault = errors.Join(j.fault, err)
+		return
+	}
+	if e.Event == eventBegun {
 		return
 	}
 	file := j.file

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/towpath-cd/towpath/client"
 	balancer "github.com/towpath-cd/towpath/internal/balancer/proxy"
@@ -41,6 +42,8 @@ func TestMain(m *testing.M) {
 		exit(supervise.Run(ctx, supervise.Options{Dir: os.Args[2], Logger: toStandardError()}))
 	case "keep":
 		exit(playKeeper(ctx, os.Args[2]))
+	case "ask":
+		exit(ask(os.Args[2]))
 	case "app":
 		exit(playApp(ctx))
 	}
@@ -113,12 +116,17 @@ func playApp(ctx context.Context) error {
 	fmt.Printf("serving %q with %s\n", says, os.Getenv("GREETING"))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
-		if strings.HasPrefix(says, "sick") {
+		_, err := os.Stat("sickness")
+		if strings.HasPrefix(says, "sick") || err == nil {
 			http.Error(w, "I am "+says, http.StatusServiceUnavailable)
 		}
 	})
 	mux.HandleFunc("/release", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("TOWPATH_RELEASE")) })
 	mux.HandleFunc("/secret", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("PASSWORD")) })
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
+		<-time.After(time.Second)
+		fmt.Fprintf(w, "%s, slowly", says)
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		fmt.Fprintf(w, "%s from %d", says, os.Getpid())
@@ -129,4 +137,15 @@ func playApp(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// ask prints what an address answers.
+func ask(url string) error {
+	response, err := http.Get(url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(os.Stdout, response.Body)
+	return err
 }

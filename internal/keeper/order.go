@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/durable"
 	"github.com/towpath-cd/towpath/internal/secret"
 )
 
@@ -25,7 +27,43 @@ type storedOrder struct {
 type orderStore struct {
 	folder string
 	keys   secret.Keys
-	saved  string // what the file holds of the order's identity
+	saved  identity            // of what the file holds
+	later  *client.KeeperOrder // is to be written once there is time; nil where the file holds it all
+}
+
+// identity tells orders apart. What can be done from the disk depends on its means alone.
+type identity struct{ means, whole string }
+
+func identityOf(o client.KeeperOrder) identity {
+	numbers := make([]int, 0, len(o.Releases))
+	for _, r := range o.Releases {
+		numbers = append(numbers, r.Number)
+	}
+	slices.Sort(numbers)
+	means := fmt.Sprint(o.Environment.DefinitionVersion, numbers, o.Secrets)
+	return identity{means: means, whole: fmt.Sprint(means, o.Environment.Epoch, o.Environment.Serial)}
+}
+
+// save writes an order that is not the one that is there. Where the file has its definition, its releases and its
+// secrets already, that can wait: a shift between two releases that stand ready does not pay for the disk.
+func (s *orderStore) save(o client.KeeperOrder) error {
+	switch given := identityOf(o); {
+	case given == s.saved:
+		s.later = nil
+	case given.means == s.saved.means:
+		s.later = &o
+	default:
+		return s.write(o)
+	}
+	return nil
+}
+
+// flush writes what could wait.
+func (s *orderStore) flush() error {
+	if s.later == nil {
+		return nil
+	}
+	return s.write(*s.later)
 }
 
 // folderOf is the folder of an environment's order and journal.
@@ -33,12 +71,7 @@ func (k *Keeper) folderOf(environment string) string {
 	return filepath.Join(k.folder, strings.NewReplacer("/", "+", `\`, "+", ":", "+").Replace(environment))
 }
 
-// save writes an order that is not the one that is there.
-func (s *orderStore) save(o client.KeeperOrder) error {
-	identity := fmt.Sprint(o.Environment.Epoch, o.Environment.Serial, o.Environment.DefinitionVersion, o.Secrets)
-	if identity == s.saved {
-		return nil
-	}
+func (s *orderStore) write(o client.KeeperOrder) error {
 	stored := storedOrder{Environment: o.Environment, Releases: o.Releases}
 	if len(o.Secrets) > 0 {
 		plain, err := json.Marshal(o.Secrets)
@@ -51,27 +84,11 @@ func (s *orderStore) save(o client.KeeperOrder) error {
 	}
 	content, err := json.MarshalIndent(stored, "", "  ")
 	if err == nil {
-		err = replace(filepath.Join(s.folder, "order"), content)
+		err = errors.Join(os.MkdirAll(s.folder, 0o700), durable.WriteFile(filepath.Join(s.folder, "order"), content))
 	}
 	if err != nil {
 		return fmt.Errorf("write the order: %w", err)
 	}
-	s.saved = identity
+	s.saved, s.later = identityOf(o), nil
 	return nil
-}
-
-// replace writes a file whole, and returns when that would survive a power cut.
-func replace(path string, content []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
 }

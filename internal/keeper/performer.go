@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +16,8 @@ import (
 const (
 	// busyPace is how often an environment is observed while a deployment is under way.
 	busyPace = 2 * time.Second
+	// ailingPace is how often it is observed while something is wrong with an instance.
+	ailingPace = time.Second
 	// idlePace is how often it is observed otherwise.
 	idlePace = 5 * time.Second
 	// leaveGrace is how long the operation in hand may take when the keeper ends.
@@ -116,6 +118,7 @@ func (p *performer) round(ctx context.Context) time.Duration {
 	if err != nil {
 		return busyPace
 	}
+	defer p.flush()
 	facts, err := p.look(ctx, order)
 	if err != nil {
 		return p.fail(ctx, facts, deploy.Step{Operation: observation{}}, err)
@@ -123,6 +126,9 @@ func (p *performer) round(ctx context.Context) time.Duration {
 	if order.Environment.Epoch.Before(facts.Observed.Epoch) {
 		p.refused(facts.Observed.Epoch)
 		return busyPace
+	}
+	if isAnother(p.current().Environment, facts.Environment) {
+		return 0
 	}
 	plan := deploy.NewPlan(facts)
 	steps := plan.UpToBarrier()
@@ -143,6 +149,17 @@ func (p *performer) round(ctx context.Context) time.Duration {
 	return 0
 }
 
+// flush writes the order once there is time, which is not while a newer one waits. What needs it on disk has seen it
+// there before (look).
+func (p *performer) flush() {
+	if p.store.later != nil && isAnother(p.store.later.Environment, p.current().Environment) {
+		return
+	}
+	if err := p.store.flush(); err != nil {
+		p.logger.Warn("order not written", "error", err)
+	}
+}
+
 func first(steps []deploy.Step) deploy.Operation {
 	if len(steps) == 0 {
 		return nil
@@ -159,7 +176,11 @@ func (p *performer) afterTelling(err error) time.Duration {
 }
 
 func (p *performer) pace(f deploy.Facts) time.Duration {
-	if f.Environment.Deployment != nil {
+	isAiling := func(i towpath.Instance) bool { return i.Problem != "" }
+	switch {
+	case slices.ContainsFunc(f.Observed.Instances, isAiling):
+		return ailingPace
+	case f.Environment.Deployment != nil:
 		return busyPace
 	}
 	return idlePace
@@ -187,7 +208,7 @@ func (p *performer) keeping() client.Keeping {
 	defer p.mutex.Unlock()
 	serial := p.order.Environment.Serial
 	if p.isStale {
-		serial = -1
+		serial = unknownSerial
 	}
 	return client.Keeping{Environment: p.key, Serial: serial, Observed: p.observed}
 }
@@ -215,7 +236,7 @@ func (p *performer) accept(o client.KeeperOrder, isAnswer bool) bool {
 
 // isAnother says that what is under way has to be planned again at once.
 func isAnother(a, b towpath.Environment) bool {
-	return a.Goal != b.Goal || a.Epoch != b.Epoch || !reflect.DeepEqual(underWay(a), underWay(b))
+	return a.Goal != b.Goal || a.Epoch != b.Epoch || underWay(a) != underWay(b)
 }
 
 // underWay is the deployment as far as operations depend on it.

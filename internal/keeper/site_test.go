@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,7 +71,8 @@ func newSite(t testing.TB, d towpath.EnvironmentDefinition) *site {
 
 func (s *site) startProxy() {
 	s.t.Helper()
-	command := exec.Command(os.Args[0], "proxy", s.ProxyDir)
+	folder := s.ProxyDir
+	command := exec.Command(os.Args[0], "proxy", folder)
 	command.Stderr = s.t.Output()
 	output, err := command.StdoutPipe()
 	if err == nil {
@@ -82,7 +84,7 @@ func (s *site) startProxy() {
 	s.t.Cleanup(func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
-		_ = proxy.StopHolder(context.Background(), s.ProxyDir)
+		_ = proxy.StopHolder(context.Background(), folder)
 	})
 	var state control.State
 	if err := json.NewDecoder(bufio.NewReader(output)).Decode(&state); err != nil {
@@ -139,6 +141,41 @@ func (s *site) says() string {
 	body, _ := io.ReadAll(response.Body)
 	says, _, _ := strings.Cut(string(body), " from")
 	return says
+}
+
+// goes deploys a release that is good.
+func (s *site) goes(r towpath.Release) {
+	s.t.Helper()
+	s.ends(s.deploy(r), towpath.DeploymentLive)
+	if said := s.says(); said != r.Title {
+		s.t.Fatalf("release %d is live, and the proxy's answer is %q", r.Number, said)
+	}
+}
+
+// serving is the supervisor's word on the one instance of a release.
+func (s *site) serving(r towpath.Release) supervise.Entry {
+	s.t.Helper()
+	entries, err := supervise.List(filepath.Join(s.root(), "run"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Spec.Release == r.Number {
+			return e
+		}
+	}
+	s.t.Fatalf("nothing runs release %d", r.Number)
+	return supervise.Entry{}
+}
+
+// hears waits until the keeper says that it is doing something.
+func (s *site) hears(doing string) {
+	s.t.Helper()
+	until(s.t, "the keeper says "+doing, func() bool {
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		return slices.ContainsFunc(s.doings, func(said string) bool { return strings.Contains(said, doing) })
+	})
 }
 
 // standing names what stands on the machine: files and supervisors' folders.
@@ -240,7 +277,7 @@ func runScript(ctx context.Context, s keeper.Script) error {
 // until polls what other processes do, with a deadline.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(40 * time.Second)
+	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
 	"runtime/debug"
 	"strings"
@@ -37,6 +38,14 @@ type call[I any] struct {
 	Body I
 }
 
+// escaped answers values of the path, as a path again.
+func (c call[I]) escaped(names ...string) string {
+	for i, name := range names {
+		names[i] = url.PathEscape(c.PathValue(name))
+	}
+	return strings.Join(names, "/")
+}
+
 // none is the body of a call without one, and the answer of one that has none.
 type none struct{}
 
@@ -66,14 +75,26 @@ func typeOf[T any]() reflect.Type {
 	return nil
 }
 
-// readJSON reads a body with exactly the fields that the call has. A body that is empty leaves the zero value.
+// readJSON reads a body with exactly the fields that the call has, to its end: only then does net/http notice a caller
+// who goes away while we wait. A body that is empty leaves the zero value.
 func readJSON(r *http.Request, into any) error {
+	body := http.MaxBytesReader(nil, r.Body, maxJSON)
 	if _, isNone := into.(*none); isNone {
-		return nil
+		_, err := io.Copy(io.Discard, body)
+		return misread(err)
 	}
-	decoder := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxJSON))
+	decoder := json.NewDecoder(body)
 	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
+	if err := decoder.Decode(into); err != nil {
+		return misread(err)
+	}
+	if err := decoder.Decode(&none{}); !errors.Is(err, io.EOF) {
+		return misread(errors.New("more follows behind the first document"))
+	}
+	return nil
+}
+
+func misread(err error) error {
 	if err == nil || errors.Is(err, io.EOF) {
 		return nil
 	}
@@ -109,7 +130,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 // refuse answers who was not admitted. A person without a session is shown where to sign in.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if wantsPage(r) && r.Method == http.MethodGet && towpath.CodeOf(err) == towpath.CodeUnauthorized {
-		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		return
 	}
 	s.fail(w, r, err)

@@ -184,7 +184,8 @@ func nounsOf(step string, artifacts []client.Artifact) []towpath.Artifact {
 func (s *Server) startRun(c call[client.StartRun]) (client.Run, error) {
 	runs, err := s.Flow.StartRun(c.Context(), flow.Wish{
 		Project: c.Project.ID, Branch: c.Body.Branch, Revision: c.Body.Revision, Pipeline: c.Body.Pipeline, By: c.Name,
-		Record: s.record(c.Caller, "run.start", c.Project.Name, c.Body.Branch+c.Body.Revision),
+		Scripts: c.Body.ScriptsOnly,
+		Record:  s.record(c.Caller, "run.start", c.Project.Name, c.Body.Branch+c.Body.Revision),
 	})
 	if err != nil {
 		return client.Run{}, err

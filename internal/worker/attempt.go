@@ -66,23 +66,19 @@ func (w *worker) perform(l *client.StepLease) {
 	log.Info("step ended", "state", report.State, "reason", report.Reason, "took", time.Since(began))
 }
 
-// begin writes down that the step runs here, with the name of the group of its processes, and opens its log.
+// begin writes down that the step runs here, and finds it a place.
 func (w *worker) begin(l *client.StepLease) (*attempt, error) {
-	group, err := process.ReserveGroup()
+	b, err := w.takeBerth()
 	if err != nil {
-		return nil, fmt.Errorf("reserve a process group: %w", err)
+		return nil, err
 	}
-	r, err := newRecord(w.dirs.leases, l.LeaseRef, group)
-	if err != nil {
-		return nil, errors.Join(err, process.KillGroup(group))
-	}
-	spool, err := r.spool()
-	if err != nil {
-		return nil, errors.Join(err, r.remove(), process.KillGroup(group))
+	if err := b.record.keepLease(l.LeaseRef); err != nil {
+		w.giveBack(b)
+		return nil, err
 	}
 	place, left := w.places.take(l)
 	return &attempt{
-		worker: w, lease: l, place: place, left: left, record: r, output: newOutput(spool, l.Secrets),
+		worker: w, lease: l, place: place, left: left, record: b.record, output: newOutput(b.spool, l.Secrets),
 	}, nil
 }
 
@@ -186,13 +182,13 @@ func (a *attempt) script(ctx context.Context) (executor.Result, error) {
 		Text: a.lease.Script, Shell: a.lease.Shell, Dir: a.room.workspace, Scratch: a.room.scratch,
 		Env: a.variables(a.lease, a.room, home), Output: a.output,
 		Timeout: seconds(a.lease.Timeout), Grace: a.Grace,
-		Group: a.record.Group, Started: a.startedIn,
+		Group: a.record.group, Started: a.startedIn,
 	})
 }
 
 // startedIn writes the group down again where the kernel did not take the reserved one.
 func (a *attempt) startedIn(group string) {
-	if group == a.record.Group {
+	if group == a.record.group {
 		return
 	}
 	if err := a.record.keepGroup(group); err != nil {
@@ -202,8 +198,8 @@ func (a *attempt) startedIn(group string) {
 
 // unreserve gives back the group of a script that did not start.
 func (a *attempt) unreserve() {
-	if err := process.KillGroup(a.record.Group); err != nil {
-		a.log.Error("cannot give a process group back", "group", a.record.Group, "error", err)
+	if err := process.KillGroup(a.record.group); err != nil {
+		a.log.Error("cannot give a process group back", "group", a.record.group, "error", err)
 	}
 }
 

@@ -38,7 +38,7 @@ func (d *delivery) end() {
 // settle removes the record of a step whose log and report are accepted, or refused for good. Else the record waits
 // for the next worker.
 func (w *worker) settle(ctx context.Context, r *record, o *output, delivered error) {
-	log := w.log.With("run", r.Lease.Run, "step", r.Lease.Step, "attempt", r.Lease.Attempt)
+	log := w.log.With("run", r.lease.Run, "step", r.lease.Step, "attempt", r.lease.Attempt)
 	closed := o.spool.Close()
 	switch {
 	case delivered == nil:
@@ -58,7 +58,7 @@ func (w *worker) settle(ctx context.Context, r *record, o *output, delivered err
 // deliver brings a step's log to the server while it grows, and then its report, which comes on reports by then. The
 // error is why not both were accepted.
 func (w *worker) deliver(ctx context.Context, r *record, o *output, reports <-chan client.StepReport) error {
-	s := &sending{worker: w, lease: r.Lease, output: o, offset: o.spool.Acknowledged()}
+	s := &sending{worker: w, lease: r.lease, output: o, offset: o.spool.Acknowledged()}
 	if err := s.send(ctx); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (w *worker) deliver(ctx context.Context, r *record, o *output, reports <-ch
 	pause := callBackoff()
 	for try := 0; ; try++ {
 		report.LogSize = o.spool.Size()
-		err := w.finish(ctx, r.Lease, report)
+		err := w.finish(ctx, r.lease, report)
 		if codeOf(err) != "conflict" || try == conflictTries {
 			return err
 		}

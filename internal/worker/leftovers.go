@@ -28,19 +28,21 @@ func (w *worker) clearLeftovers() error {
 
 func (w *worker) clearLease(dir string) {
 	r, err := readRecord(dir)
-	if err != nil { // killed before it was written, so nothing was started
-		w.log.Warn("a former worker's lease cannot be read", "folder", dir, "error", err)
+	if err != nil {
+		w.log.Warn("a former worker's step is dropped", "folder", dir, "error", err)
+	}
+	if r != nil {
+		if err := process.KillGroup(r.group); err != nil {
+			w.log.Error("a former worker's step cannot be ended", "step", r.lease.Step, "group", r.group, "error", err)
+		}
+	}
+	if err != nil || r.lease == (client.LeaseRef{}) { // nothing was started
 		_ = os.RemoveAll(dir)
 		return
 	}
-	if r.Group != "" {
-		if err := process.KillGroup(r.Group); err != nil {
-			w.log.Error("a former worker's step cannot be ended", "step", r.Lease.Step, "group", r.Group, "error", err)
-		}
-	}
 	spool, err := r.spool()
 	if err != nil {
-		w.log.Error("a former worker's log cannot be read", "step", r.Lease.Step, "error", err)
+		w.log.Error("a former worker's log cannot be read", "step", r.lease.Step, "error", err)
 		_ = r.remove()
 		return
 	}
@@ -57,7 +59,7 @@ func (w *worker) resume(r *record, o *output) {
 	o.end(last)
 	reports := make(chan client.StepReport, 1)
 	reports <- report
-	w.log.Info("delivering a former worker's step", "run", r.Lease.Run, "step", r.Lease.Step, "state", report.State)
+	w.log.Info("delivering a former worker's step", "run", r.lease.Run, "step", r.lease.Step, "state", report.State)
 	w.steps.Go(func() {
 		d := w.beginDelivery()
 		defer d.end()

@@ -13,28 +13,29 @@ import (
 )
 
 const (
-	recordFile = "lease.json"
+	groupFile  = "group"
+	leaseFile  = "lease.json"
 	reportFile = "report.json"
 	spoolDir   = "log"
 )
 
-// record is what the disk knows of a step until it is delivered. It holds no secret. It survives the worker; a
-// machine that fails takes the step with it, so nothing waits for the disk's durability.
+// record is what the disk knows of a step until it is delivered, beside its spool. It holds no secret. It survives the
+// worker; a machine that fails takes the step with it, so nothing waits for the disk's durability.
 type record struct {
 	dir   string
-	Lease client.LeaseRef `json:"lease"`
-	Group string          `json:"group,omitempty"` // of the script's processes
+	group string          // of the script's processes
+	lease client.LeaseRef // none yet: zero
 }
 
-// newRecord is there before anything is started in the group.
-func newRecord(leases string, lease client.LeaseRef, group string) (*record, error) {
+// newRecord is there before anything is started in the group, and before there is a lease.
+func newRecord(leases, group string) (*record, error) {
 	dir, err := os.MkdirTemp(leases, "")
 	if err != nil {
-		return nil, fmt.Errorf("write a lease down: %w", err)
+		return nil, fmt.Errorf("write a process group down: %w", err)
 	}
-	r := &record{dir: dir, Lease: lease, Group: group}
-	if err := r.write(recordFile, r); err != nil {
-		return nil, errors.Join(err, r.remove())
+	r := &record{dir: dir, group: group}
+	if err := os.WriteFile(r.path(groupFile), []byte(group), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("write a process group down: %w", err), r.remove())
 	}
 	return r, nil
 }
@@ -42,48 +43,63 @@ func newRecord(leases string, lease client.LeaseRef, group string) (*record, err
 // readRecord reads what a former worker left.
 func readRecord(dir string) (*record, error) {
 	r := &record{dir: dir}
-	content, err := os.ReadFile(filepath.Join(dir, recordFile))
-	if err == nil {
-		err = json.Unmarshal(content, r)
-	}
+	group, err := os.ReadFile(r.path(groupFile))
 	if err != nil {
-		return nil, fmt.Errorf("read a former worker's lease: %w", err)
+		return nil, fmt.Errorf("read a former worker's record: %w", err)
+	}
+	r.group = string(group)
+	if err := r.read(leaseFile, &r.lease); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return r, fmt.Errorf("read a former worker's lease: %w", err)
 	}
 	return r, nil
 }
 
-func (r *record) keepGroup(group string) error {
-	r.Group = group
-	return r.write(recordFile, r)
+func (r *record) path(name string) string { return filepath.Join(r.dir, name) }
+
+func (r *record) keepLease(lease client.LeaseRef) error {
+	r.lease = lease
+	return r.write(leaseFile, lease)
 }
 
+// keepGroup names another group. A worker that is killed meanwhile leaves the old name or the new one.
+func (r *record) keepGroup(group string) error {
+	r.group = group
+	if err := os.WriteFile(r.path(groupFile+".new"), []byte(group), 0o600); err != nil {
+		return fmt.Errorf("write a process group down: %w", err)
+	}
+	return os.Rename(r.path(groupFile+".new"), r.path(groupFile))
+}
+
+// keepReport is for the next worker, to whom half a report is none.
 func (r *record) keepReport(report client.StepReport) error { return r.write(reportFile, report) }
 
 // report answers the report that was written down; false when there is none.
 func (r *record) report() (client.StepReport, bool) {
 	var report client.StepReport
-	content, err := os.ReadFile(filepath.Join(r.dir, reportFile))
-	return report, err == nil && json.Unmarshal(content, &report) == nil
+	return report, r.read(reportFile, &report) == nil
 }
 
 func (r *record) spool() (*steplog.Spool, error) {
-	return steplog.OpenSpool(filepath.Join(r.dir, spoolDir), time.Now)
+	return steplog.OpenSpool(r.path(spoolDir), time.Now)
 }
 
-// write replaces a file whole: a worker may be killed at any moment.
 func (r *record) write(name string, content any) error {
 	encoded, err := json.Marshal(content)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	path := filepath.Join(r.dir, name)
-	if err := os.WriteFile(path+".new", encoded, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := os.WriteFile(r.path(name), encoded, 0o600); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
+}
+
+func (r *record) read(name string, into any) error {
+	content, err := os.ReadFile(r.path(name))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(content, into)
 }
 
 func (r *record) remove() error { return os.RemoveAll(r.dir) }

@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,12 +31,45 @@ func roomIn(dir, pipeline string) room {
 	}
 }
 
-// open makes all but the workspace.
+// open makes all but the workspace, or finds it as reset left it.
 func (r room) open() error {
 	if err := errors.Join(os.MkdirAll(r.temporary, 0o700), os.WriteFile(r.outputs, nil, 0o600)); err != nil {
 		return fmt.Errorf("make a workspace: %w", err)
 	}
 	return nil
+}
+
+// reset hands to remove whatever a step left beside its workspace. Two folders and the files that the next step
+// overwrites stay: making them costs more than looking at them.
+func (r room) reset(remove func(path string) error) error {
+	for dir, isKept := range map[string]func(fs.DirEntry) bool{
+		r.scratch:   func(e fs.DirEntry) bool { return r.isTemporary(e) || r.isOverwritten(e) },
+		r.temporary: func(fs.DirEntry) bool { return false },
+	} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return fmt.Errorf("look at a workspace again: %w", err)
+		}
+		for _, entry := range entries {
+			if isKept(entry) {
+				continue
+			}
+			if err := remove(filepath.Join(dir, entry.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r room) isTemporary(e fs.DirEntry) bool {
+	info, err := e.Info()
+	return err == nil && info.Mode() == fs.ModeDir|0o700 && e.Name() == filepath.Base(r.temporary)
+}
+
+// isOverwritten is never true of a link, through which something else would be overwritten.
+func (r room) isOverwritten(e fs.DirEntry) bool {
+	return e.Type().IsRegular() && (e.Name() == filepath.Base(r.outputs) || e.Name() == "script")
 }
 
 // folderName is a pipeline's name as the last part of a path.

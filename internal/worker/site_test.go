@@ -160,13 +160,12 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// awaitFile waits until every folder in dir holds a file of that name.
-func awaitFile(t *testing.T, dir, name string) {
+// awaitReports waits until the ends of n steps are written down in dir.
+func awaitReports(t *testing.T, dir string, n int) {
 	t.Helper()
-	eventually(t, name+" in "+dir, func() bool {
-		folders, _ := os.ReadDir(dir)
-		found, _ := filepath.Glob(filepath.Join(dir, "*", name))
-		return len(found) > 0 && len(found) == len(folders)
+	eventually(t, "written reports", func() bool {
+		found, _ := filepath.Glob(filepath.Join(dir, "leases", "*", "report.json"))
+		return len(found) == n
 	})
 }
 

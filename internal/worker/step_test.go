@@ -117,7 +117,7 @@ func TestAServerThatIsAwayForAWhileLosesNothing(t *testing.T) {
 	s.awaitLog(ref, "line 1000\n")
 	s.goAway()
 	release(t, gate)
-	awaitFile(t, filepath.Join(s.data, "leases"), "report.json")
+	awaitReports(t, s.data, 1)
 	s.comeBack()
 	if report := s.awaitReport(ref); report.State != "failed" || report.ExitCode != 3 {
 		t.Errorf("%+v", report)

@@ -33,6 +33,7 @@ type worker struct {
 	cache   cache
 	slots   chan struct{} // one token a free slot
 	places  *places
+	berths  chan *berth // made ahead; at most one
 
 	running context.Context // ends when scripts are to be interrupted
 
@@ -60,9 +61,11 @@ func Run(ctx context.Context, options Options) error {
 	if err := w.clearLeftovers(); err != nil {
 		return err
 	}
+	w.janitor.Go(w.prepareBerth)
 	w.log.Info("worker takes steps", "slots", w.Slots, "server", w.Client.Address())
 	err = w.poll(ctx)
 	w.steps.Wait()
+	w.clearBerths()
 	return errors.Join(err, each(w.dirs.work, w.discard))
 }
 
@@ -79,7 +82,7 @@ func newWorker(options Options) (*worker, error) {
 	return &worker{
 		Options: o, log: o.Logger, dirs: dirs, shell: shell.New(), mirrors: m,
 		cache: cache{dir: dirs.artifacts, most: o.CacheSize},
-		slots: freeSlots(o.Slots), places: newPlaces(o.Slots),
+		slots: freeSlots(o.Slots), places: newPlaces(o.Slots), berths: make(chan *berth, 1),
 	}, nil
 }
 

@@ -70,7 +70,7 @@ func (a *attempt) tidy() {
 	b := bag{worker: a.worker}
 	defer b.takeAway()
 	if a.pristine != nil {
-		err := errors.Join(a.pristine.Restore(b.add), b.add(a.room.scratch))
+		err := errors.Join(a.pristine.Restore(b.add), a.room.reset(b.add))
 		if err == nil {
 			a.places.give(a.place, workspace{of: ownerOf(a.lease), pristine: a.pristine})
 			return

@@ -13,35 +13,25 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/durable"
 	"github.com/towpath-cd/towpath/internal/supervise"
 )
 
 // lockPace is how often a lock that another process holds is tried again.
 const lockPace = 5 * time.Millisecond
 
-// errLocked means that another process holds the environment's lock.
-var errLocked = errors.New("another process holds the lock")
-
 // fence keeps the highest epoch that gave an order in an environment.
 type fence struct{ home home }
 
 // hold takes the environment's lock, which ends with this process.
-func (f fence) hold(ctx context.Context) (*os.File, error) {
-	path := filepath.Join(f.home.root, "lock")
+func (f fence) hold(ctx context.Context) (unlock func() error, err error) {
 	for {
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if err = lockExclusively(file); err == nil {
-			return file, nil
-		}
-		file.Close()
-		if !errors.Is(err, errLocked) {
-			return nil, err
+		unlock, err := durable.Lock(filepath.Join(f.home.root, "lock"))
+		if !errors.Is(err, durable.ErrHeld) {
+			return unlock, err
 		}
 		if !pause(ctx, lockPace) {
-			return nil, fmt.Errorf("wait for %s: %w: %w", path, errLocked, context.Cause(ctx))
+			return nil, fmt.Errorf("%w: %w", err, context.Cause(ctx))
 		}
 	}
 }
@@ -64,11 +54,11 @@ func (f fence) seen() (towpath.Epoch, error) {
 
 // under runs do while the lock is held, unless a later epoch was seen. The epoch is on disk before do runs.
 func (f fence) under(ctx context.Context, epoch towpath.Epoch, claim, do func() error) error {
-	lock, err := f.hold(ctx)
+	unlock, err := f.hold(ctx)
 	if err != nil {
 		return &deploy.Retryable{Err: err}
 	}
-	defer lock.Close()
+	defer func() { _ = unlock() }() // a file that cannot be closed is not locked either
 	last, err := f.seen()
 	if err != nil {
 		return &deploy.Permanent{Err: err}
@@ -89,23 +79,10 @@ func (f fence) under(ctx context.Context, epoch towpath.Epoch, claim, do func() 
 
 func (f fence) write(epoch towpath.Epoch) error {
 	content, err := json.Marshal(epoch)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(f.home.root, "epoch.json")
-	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	err = errors.Join(err, file.Sync(), file.Close())
 	if err == nil {
-		err = os.Rename(path+".new", path)
+		err = durable.WriteFile(filepath.Join(f.home.root, "epoch.json"), content)
 	}
-	if err != nil {
-		return fmt.Errorf("write the epoch: %w", err)
-	}
-	return nil
+	return err
 }
 
 // admit sees that no later keeper has given an order. The first order of a keeper raises the epoch of every instance,

@@ -2,20 +2,7 @@
 
 package process
 
-import (
-	"errors"
-	"os"
-
-	"golang.org/x/sys/unix"
-)
-
-func lockExclusively(file *os.File) error {
-	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return errLocked
-	}
-	return err
-}
+import "golang.org/x/sys/unix"
 
 // freeBytes answers how much a user may still write below the folder.
 func freeBytes(folder string) (uint64, error) {

@@ -1,20 +1,6 @@
 package process
 
-import (
-	"errors"
-	"os"
-
-	"golang.org/x/sys/windows"
-)
-
-func lockExclusively(file *os.File) error {
-	flags := uint32(windows.LOCKFILE_EXCLUSIVE_LOCK | windows.LOCKFILE_FAIL_IMMEDIATELY)
-	err := windows.LockFileEx(windows.Handle(file.Fd()), flags, 0, 1, 0, &windows.Overlapped{})
-	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) {
-		return errLocked
-	}
-	return err
-}
+import "golang.org/x/sys/windows"
 
 // freeBytes answers how much a user may still write below the folder.
 func freeBytes(folder string) (uint64, error) {

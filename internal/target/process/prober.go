@@ -26,7 +26,7 @@ const (
 // verdict is what the probes of an instance say.
 type verdict struct {
 	health  towpath.Health
-	problem string    // last answer that was no pass
+	problem string    // the last answer, where it was no pass: also of one that still counts as passing
 	since   time.Time // since when it has not been passing
 }
 
@@ -168,13 +168,14 @@ func (p *prober) note(failure error, isCertain bool) {
 	}
 	p.passes = 0
 	wasPassing := p.said.health == towpath.HealthPassing
+	p.said.problem = failure.Error()
 	if wasPassing && p.failures < falls && !isCertain {
 		return
 	}
 	if wasPassing {
 		p.said.since = now
 	}
-	p.said.health, p.said.problem = towpath.HealthFailing, failure.Error()
+	p.said.health = towpath.HealthFailing
 }
 
 func (p *prober) pass(now time.Time, counts bool) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -59,11 +60,7 @@ func (d *Driver) specs(r towpath.Release, instances []string) ([]supervise.Spec,
 			specs = append(specs, entries[known].Spec)
 			continue
 		}
-		spec, err := d.spec(r, id, addresses[n])
-		if err != nil {
-			return nil, err
-		}
-		specs = append(specs, spec)
+		specs = append(specs, d.spec(r, id, addresses[n]))
 	}
 	return specs, nil
 }
@@ -75,16 +72,12 @@ func (d *Driver) addresses(count int) ([]string, error) {
 	return slices.Repeat([]string{d.fixedAddress()}, count), nil
 }
 
-func (d *Driver) spec(r towpath.Release, id, address string) (supervise.Spec, error) {
-	dir, err := filepath.Abs(d.home.filesOf(id))
-	if err != nil {
-		return supervise.Spec{}, err
-	}
+func (d *Driver) spec(r towpath.Release, id, address string) supervise.Spec {
 	return supervise.Spec{
-		Instance: id, Release: r.Number, Shell: d.definition.Command, Dir: dir, Address: address,
+		Instance: id, Release: r.Number, Shell: d.definition.Command, Dir: d.home.filesOf(id), Address: address,
 		Env:  d.environment(r),
 		Stop: supervise.Stop{Signal: d.definition.Stop.Signal, Within: d.definition.Stop.Within},
-	}, nil
+	}
 }
 
 // environment is what an instance finds beside PORT and the rest that its supervisor gives it. The release's own
@@ -110,10 +103,25 @@ func (d *Driver) stop(ctx context.Context, epoch towpath.Epoch, o deploy.Stop) (
 	for _, id := range o.Instances {
 		stops.Go(func() error {
 			_, err := d.supervisor.Stop(ctx, d.home.runOf(id), supervise.Epoch(epoch))
+			if err == nil {
+				d.seeStopped(ctx, id)
+			}
 			return explain(err)
 		})
 	}
 	return deploy.Receipt{}, stops.Wait()
+}
+
+// seeStopped waits until what was answered can be read as well, so that the next observation does not find it running.
+func (d *Driver) seeStopped(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for {
+		e, err := d.entry(id)
+		if err != nil || stateOf(e) == towpath.InstanceStopped || !pause(ctx, lockPace) {
+			return
+		}
+	}
 }
 
 // remove deletes first what ran and then the files, so that what is left by a crash is seen as placed.

@@ -1,0 +1,156 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/a-h/templ"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/web/page"
+)
+
+func (s *Server) boardPage(c call[none]) (templ.Component, error) {
+	environments, err := s.environments(c)
+	return page.EnvironmentBoard(page.Board{
+		Frame: s.frame(c.Caller, "/environments", "Environments"), Environments: environments,
+	}), err
+}
+
+func (s *Server) environmentPage(c call[none]) (templ.Component, error) {
+	view, err := s.environmentView(c)
+	return page.EnvironmentPage(view), err
+}
+
+// environmentView gathers what the page of an environment shows, with the plan of the release that the query names.
+func (s *Server) environmentView(c call[none]) (view page.Environment, err error) {
+	may := func(p access.Permission) bool { return c.Can(p, c.Project.ID) }
+	view = page.Environment{
+		Frame:       s.frame(c.Caller, "", keyIn(c.Request)),
+		CanRollback: may(access.Rollback), CanDeploy: may(access.Deploy),
+		CanPromote: may(access.Promote), CanManage: may(access.ManageEnvironments),
+	}
+	if view.PlanOf, err = releaseAsked(c.URL.Query().Get("release")); err != nil {
+		return view, err
+	}
+	if view.Deployments, err = s.deployments(c); err != nil {
+		return view, err
+	}
+	if view.Releases, err = s.releases(c); err != nil {
+		return view, err
+	}
+	return view, s.Store.View(c.Context(), func(tx *store.Tx) error { return s.planView(tx, &view, keyIn(c.Request)) })
+}
+
+// releaseAsked reads the number of a release; 0 where none was asked for.
+func releaseAsked(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil || number < 1 {
+		return 0, towpath.Errorf(towpath.CodeInvalid, "%q is not the number of a release", text)
+	}
+	return number, nil
+}
+
+// planView adds the environment itself, what moving back would do, and what would be done for the release that was asked
+// for, or is left to do.
+func (s *Server) planView(tx *store.Tx, view *page.Environment, key string) error {
+	e, _, err := tx.Environment(key)
+	if err != nil {
+		return err
+	}
+	if view.Environment, err = s.environmentOf(tx, e); err != nil {
+		return err
+	}
+	view.Waits = waitsForPromotion(e)
+	if view.PlanOf > 0 || e.Deployment != nil {
+		plan, err := s.planFor(tx, e, view.PlanOf)
+		if err != nil {
+			return err
+		}
+		view.Plan = &plan
+	}
+	back := towpath.RollbackRequested{ID: "forecast", At: view.Now}
+	if e.Refuses(back) != nil {
+		return nil
+	}
+	e, _ = e.Next(back)
+	observed, _, err := tx.Observation(key)
+	view.Back, view.BackTo = planOf(deploy.Facts{Environment: e, Observed: observed, Now: view.Now}), e.Goal.Number
+	return err
+}
+
+func waitsForPromotion(e towpath.Environment) bool {
+	d := e.Deployment
+	return d != nil && d.State == towpath.DeploymentRunning && e.Definition.Strategy.UntilPromoted && d.PromotedAt.IsZero()
+}
+
+// followEnvironment sends the parts of an environment's page for as long as somebody looks.
+func (s *Server) followEnvironment(w http.ResponseWriter, r *http.Request, caller access.Caller) {
+	c := call[none]{Request: r, Caller: caller}
+	if _, err := s.environmentView(c); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.follow(w, r, flow.TopicEnvironment(keyIn(r)), func() ([]part, bool, error) {
+		view, err := s.environmentView(c)
+		return []part{
+			{"state", page.EnvironmentState(view)}, {"actions", page.EnvironmentActions(view)},
+			{"back", page.EnvironmentBack(view)}, {"facts", page.EnvironmentFacts(view)}, {"plan", page.EnvironmentPlan(view)},
+			{"instances", page.EnvironmentInstances(view)}, {"deployments", page.EnvironmentDeployments(view)},
+			{"releases", page.EnvironmentReleases(view)},
+		}, false, err
+	})
+}
+
+// reasoned is a call with the reason that a form gives.
+func reasoned(c call[none]) call[client.Reasoned] {
+	return call[client.Reasoned]{
+		Request: c.Request, Caller: c.Caller, Body: client.Reasoned{Reason: strings.TrimSpace(c.PostForm.Get("reason"))},
+	}
+}
+
+// there is the page of the environment that a form stands on.
+func there(c call[none]) string { return "/environments/" + c.escaped("pipeline", "environment") }
+
+func (s *Server) deployByForm(c call[none]) (string, error) {
+	number, err := releaseAsked(c.PostForm.Get("release"))
+	if err == nil {
+		wish := client.Deploy{Release: number, Reason: reasoned(c).Body.Reason}
+		_, err = s.deploy(call[client.Deploy]{Request: c.Request, Caller: c.Caller, Body: wish})
+	}
+	return there(c), err
+}
+
+func (s *Server) rollbackByForm(c call[none]) (string, error) {
+	_, err := s.rollback(reasoned(c))
+	return there(c), err
+}
+
+func (s *Server) promoteByForm(c call[none]) (string, error) {
+	_, err := s.promote(c)
+	return there(c), err
+}
+
+func (s *Server) freezeByForm(c call[none]) (string, error) {
+	_, err := s.freeze(reasoned(c))
+	return there(c), err
+}
+
+func (s *Server) thawByForm(c call[none]) (string, error) {
+	_, err := s.thaw(c)
+	return there(c), err
+}
+
+func (s *Server) unpinByForm(c call[none]) (string, error) {
+	_, err := s.unpin(c)
+	return there(c), err
+}
