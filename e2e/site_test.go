@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type site struct {
 	proxy    *program
 	started  []*program
 	receives *receiver // of alerts
+	onDisk   bool      // the server's data folder is a disk of its own
 }
 
 // newSite makes a site on which nothing runs yet. In the end nothing may run there any more.
@@ -151,6 +153,9 @@ func (s *site) clear() {
 		p.stop()
 	}
 	s.seesNothingLeft()
+	if s.onDisk {
+		s.must(syscall.Unmount(s.data, 0))
+	}
 	if err := os.RemoveAll(s.root); err != nil {
 		s.Error(err)
 	}
