@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,4 +178,11 @@ func (l *load) end() []answered {
 	l.stop()
 	l.wait.Wait()
 	return l.answers
+}
+
+// soFar answers what was answered by now.
+func (l *load) soFar() []answered {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.answers)
 }

@@ -122,26 +122,35 @@ func read(args []string, progress io.Writer) (orders, error) {
 // perform measures one name after the other. One that fails does not keep the others from being measured.
 func perform(ctx context.Context, o orders, out, progress io.Writer) int {
 	code := exitMet
-	var chapters []chapter
+	var found []chapter
 	for _, name := range o.names {
 		b, _ := find(name)
 		figures, err := measure(ctx, b, o.quick, progress)
-		for _, f := range figures {
+		found = append(found, chapter{b, figures, err})
+		code = max(code, tell(found[len(found)-1:], out, progress))
+	}
+	if o.page != "" {
+		if err := writePage(ctx, o.page, found); err != nil {
+			fmt.Fprintln(progress, err)
+			return exitShort
+		}
+	}
+	return code
+}
+
+// tell writes figures down, and answers the exit code.
+func tell(found []chapter, out, progress io.Writer) int {
+	code := exitMet
+	for _, c := range found {
+		for _, f := range c.figures {
 			fmt.Fprintln(out, f)
 			if !f.IsMet() {
 				code = exitShort
 			}
 		}
-		if err != nil {
-			fmt.Fprintf(progress, "%s: %v\n", name, err)
+		if c.failure != nil {
+			fmt.Fprintf(progress, "%s: %v\n", c.name, c.failure)
 			code = exitShort
-		}
-		chapters = append(chapters, chapter{benchmark: b, figures: figures, failure: err})
-	}
-	if o.page != "" {
-		if err := writePage(ctx, o.page, chapters); err != nil {
-			fmt.Fprintln(progress, err)
-			return exitShort
 		}
 	}
 	return code

@@ -37,7 +37,7 @@ func measureProxy(ctx context.Context, s *stage) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	rounds, each := s.rounds(40, 10), 300
+	rounds, each := s.rounds(30, 6), 200
 	failed := 0
 	var failure error
 	for round := range rounds {

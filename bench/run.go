@@ -223,12 +223,12 @@ func (s sides) figures() []Figure {
 
 // rates are what both sides did with so many runs at once.
 type rates struct {
-	atOnce       int
-	runs         int
-	shell, ours  []float64 // runs a minute, of each round
-	shellCPU     time.Duration
-	oursCPU      time.Duration
-	failed       int
+	atOnce      int
+	runs        int
+	shell, ours []float64 // runs a minute, of each round
+	shellCPU    time.Duration
+	oursCPU     time.Duration
+	failed      int
 }
 
 // throughput keeps so many runs going on one side, then on the other.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,6 +31,7 @@ type site struct {
 	proxy    *program
 	started  []*program
 	receives *receiver // of alerts
+	onDisk   bool      // the server's data folder is a disk of its own
 }
 
 // newSite makes a site on which nothing runs yet. In the end nothing may run there any more.
@@ -84,10 +86,21 @@ func (s *site) startServer(flags ...string) {
 		"server", "--data", s.data, "--listen", s.address, "--proxy-data", s.proxyData(), "--alert-webhook", s.receives.url(),
 	}, flags...)...).awaits("towpath server: ")
 	if s.api == nil {
-		token, err := os.ReadFile(filepath.Join(s.data, "owner.token"))
-		s.must(err)
-		s.api = s.as(strings.TrimSpace(string(token)))
+		s.api = s.as(s.token())
 	}
+}
+
+// token is the owner's.
+func (s *site) token() string { return s.line(filepath.Join(s.data, "owner.token")) }
+
+func (s *site) workerKey() string { return s.line(filepath.Join(s.workerData(), "worker.key")) }
+
+// line answers the one line of a file.
+func (s *site) line(path string) string {
+	s.Helper()
+	content, err := os.ReadFile(path)
+	s.must(err)
+	return strings.TrimSpace(string(content))
 }
 
 // as makes a client with a token.
@@ -140,6 +153,9 @@ func (s *site) clear() {
 		p.stop()
 	}
 	s.seesNothingLeft()
+	if s.onDisk {
+		s.must(syscall.Unmount(s.data, 0))
+	}
 	if err := os.RemoveAll(s.root); err != nil {
 		s.Error(err)
 	}
@@ -204,4 +220,24 @@ func (s *site) must(err error) {
 	if err != nil {
 		s.Fatal(err)
 	}
+}
+
+// refuses checks that something is refused with a code and a sentence.
+func (s *site) refuses(what func() error, code string) {
+	s.Helper()
+	var said *client.Error
+	if err := what(); !errors.As(err, &said) || said.Code != code || said.Message == "" {
+		s.Errorf("answered %#v, not %s", err, code)
+	}
+}
+
+// holds makes a file for whose end scripts wait, and letsGo removes it.
+func (s *site) holds(name string) {
+	s.Helper()
+	s.must(os.WriteFile(filepath.Join(s.root, name), nil, 0o600))
+}
+
+func (s *site) letsGo(name string) {
+	s.Helper()
+	s.must(os.Remove(filepath.Join(s.root, name)))
 }

@@ -40,12 +40,25 @@ func (s *site) flawless(l *load.Load) {
 // served answers which version and release the proxy's answers name.
 func (s *site) served() (version, release string) {
 	s.Helper()
-	response, err := http.Get("http://" + s.traffic)
+	header, _ := s.ask("/")
+	return header.Get("X-Version"), header.Get("X-Release")
+}
+
+// get answers what the proxy does.
+func (s *site) get(path string) string {
+	s.Helper()
+	_, body := s.ask(path)
+	return body
+}
+
+func (s *site) ask(path string) (http.Header, string) {
+	s.Helper()
+	response, err := http.Get("http://" + s.traffic + path)
 	s.must(err)
 	defer response.Body.Close()
-	_, err = io.Copy(io.Discard, response.Body)
+	body, err := io.ReadAll(response.Body)
 	s.must(err)
-	return response.Header.Get("X-Version"), response.Header.Get("X-Release")
+	return response.Header, string(body)
 }
 
 // serves checks which version the proxy answers with.

@@ -119,14 +119,13 @@ func (d *demo) stepChanged(ctx context.Context, run client.Run, step client.Step
 	case towpath.StepRunning:
 		d.screen.now(what)
 	case towpath.StepPassed:
-		d.screen.done(what, strings.TrimSpace(releaseOf(step)+" "+took(step)))
+		d.screen.done(what, detailOf(step))
 	case towpath.StepFailed:
 		d.screen.failed(fmt.Sprintf("%-22s %s", what, step.Reason))
 	case towpath.StepWaiting:
 		if step.Kind == string(towpath.KindApprove) {
 			return d.approve(ctx, run, step, result)
 		}
-		d.screen.now(what)
 	}
 	return nil
 }
@@ -187,16 +186,14 @@ func (d *demo) stepLog(ctx context.Context, run client.Run, step client.Step) (s
 	return string(text), errors.Join(err, log.Close())
 }
 
-func releaseOf(step client.Step) string {
-	if step.Release == 0 {
-		return ""
+// detailOf says of a step that passed what it made, and how long that took.
+func detailOf(step client.Step) string {
+	took := seconds(milliseconds(step.FinishedAt.Sub(step.StartedAt)))
+	switch {
+	case step.Kind == string(towpath.KindApprove):
+		return "by " + approverName
+	case step.Release > 0:
+		return fmt.Sprintf("release %d, %s", step.Release, took)
 	}
-	return fmt.Sprintf("release %d", step.Release)
-}
-
-func took(step client.Step) string {
-	if step.StartedAt.IsZero() || step.FinishedAt.IsZero() {
-		return ""
-	}
-	return seconds(milliseconds(step.FinishedAt.Sub(step.StartedAt)))
+	return took
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -87,16 +88,19 @@ func (d *demo) play(ctx context.Context) error {
 
 // failure says which part failed, why, and where more is to be read.
 func (d *demo) failure(n int, title string, err error) error {
-	d.screen.failed(err.Error())
-	told := towpath.Errorf(towpath.CodeInternal, "part %d failed (%s): %s", n, title, err)
+	reason := err.Error()
+	code, hints := towpath.CodeInternal, []string{}
+	if known, is := errors.AsType[*towpath.Error](err); is && known.Hint != "" {
+		reason = strings.Replace(reason, known.Error(), known.Message, 1) // its hint has a line of its own
+		code, hints = known.Code, append(hints, known.Hint)
+	}
+	d.screen.failed(reason)
+	told := towpath.Errorf(code, "part %d failed (%s): %s", n, title, reason)
 	told.Err = err
-	if known, is := errors.AsType[*towpath.Error](err); is {
-		told.Code, told.Hint = known.Code, known.Hint
+	if d.stage != nil {
+		hints = append(hints, "the logs of all processes are in "+d.stage.path("logs"))
 	}
-	if d.stage != nil && told.Hint == "" {
-		told = told.WithHint("the logs of all processes are in %s", d.stage.path("logs"))
-	}
-	return told
+	return told.WithHint("%s", strings.Join(hints, "; "))
 }
 
 // endLoad takes in what was sent.

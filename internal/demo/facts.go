@@ -85,17 +85,8 @@ func (f Facts) Line() string {
 // Table is the facts for people.
 func (f Facts) Table() string {
 	var b strings.Builder
-	table := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-	for _, c := range f.Commits {
-		fmt.Fprintf(table, "%.7s\t%s\trun %d\tseen after %s\t%s\n", c.Revision, c.Title, c.Run, seconds(c.SeenMS), c.outcome())
-	}
-	table.Flush()
-	if len(f.Rounds) > 0 {
-		fmt.Fprintf(&b, "\nmoved %d times forward and %d times back; from the call to the last answer of the old side:\n", len(f.Rounds), len(f.Rounds))
-		f.writeMove(table, "switch", f.SwitchMS, func(r Round) float64 { return r.SwitchMS })
-		f.writeMove(table, "rollback", f.RollbackMS, func(r Round) float64 { return r.RollbackMS })
-		table.Flush()
-	}
+	f.writeCommits(&b)
+	f.writeMoves(&b)
 	for _, failure := range f.Failures {
 		fmt.Fprintf(&b, "failed: %s\n", failure)
 	}
@@ -106,12 +97,27 @@ func (f Facts) Table() string {
 	return b.String()
 }
 
-func (f Facts) writeMove(table *tabwriter.Writer, name string, median float64, of func(Round) float64) {
-	slowest := 0.0
-	for _, r := range f.Rounds {
-		slowest = max(slowest, of(r))
+func (f Facts) writeCommits(b *strings.Builder) {
+	table := tabwriter.NewWriter(b, 0, 0, 3, ' ', 0)
+	defer table.Flush()
+	for _, c := range f.Commits {
+		fmt.Fprintf(table, "%.7s\t%s\trun %d\tseen after %s\t%s\n", c.Revision, c.Title, c.Run, seconds(c.SeenMS), c.outcome())
 	}
-	fmt.Fprintf(table, "%s\tmedian %.0f ms\tslowest %.0f ms\n", name, median, slowest)
+}
+
+func (f Facts) writeMoves(b *strings.Builder) {
+	if len(f.Rounds) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%d times back and forward, from the call to the last answer of the old side:\n", len(f.Rounds))
+	table := tabwriter.NewWriter(b, 0, 0, 3, ' ', 0)
+	defer table.Flush()
+	slowest := Round{}
+	for _, r := range f.Rounds {
+		slowest = Round{RollbackMS: max(slowest.RollbackMS, r.RollbackMS), SwitchMS: max(slowest.SwitchMS, r.SwitchMS)}
+	}
+	fmt.Fprintf(table, "switch\tmedian %.0f ms\tslowest %.0f ms\n", f.SwitchMS, slowest.SwitchMS)
+	fmt.Fprintf(table, "rollback\tmedian %.0f ms\tslowest %.0f ms\n", f.RollbackMS, slowest.RollbackMS)
 }
 
 func (c Commit) outcome() string {

@@ -39,7 +39,7 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 		ID: run.ID + "." + step.Name, Release: release.Ref(), Cause: towpath.CauseRun, By: run.Change.Author,
 		Run: run.ID, Step: step.Name, Ref: run.Change.Branch, Definition: &definition,
 	}})
-	return err
+	return unlessRefused(err)
 }
 
 // withholds says which secret of the environment the deployment does not get: better now than when instances start.

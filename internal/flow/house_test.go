@@ -42,6 +42,7 @@ type house struct {
 	receiver  *receiver
 	poller    *trigger.Poller
 	project   towpath.Project
+	path      string // of the database
 	dir       string // of the repository
 	clock     *clock
 	ids       int
@@ -103,6 +104,7 @@ func newHouse(t testing.TB, pipeline string) *house {
 
 func (h *house) open(path string) {
 	h.t.Helper()
+	h.path = path
 	h.store = good(store.Open(h.t.Context(), store.Options{Path: path, Log: slog.New(slog.DiscardHandler)}))(h.t)
 	h.t.Cleanup(func() { _ = h.store.Close() })
 }

@@ -68,7 +68,7 @@ func newHouseBehind(t *testing.T, address string) *house {
 	secrets, hub := access.NewSecrets(keys), flow.NewHub()
 	conductor := flow.New(flow.Options{
 		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets},
-		Announcer: alert.NewDesk(time.Now, log), Clock: time.Now, NewID: uuid.NewString, Log: log,
+		Announcer: alert.NewDesk(time.Now, log), Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString, Log: log,
 	})
 	must(t, conductor.Start(ctx))
 	t.Cleanup(conductor.Stop)
