@@ -12,7 +12,7 @@ type Pipeline struct {
 	Environments []EnvironmentDefinition
 	Triggers     Triggers
 	Concurrency  Concurrency
-	Alerts       map[AlertKind][]string // whom to tell of what; empty is the author
+	Alerts       map[AlertKind][]string // whom to tell of what: "author", accounts, groups, channels; an empty list is nobody
 }
 
 // Environment answers the definition of an environment by name.

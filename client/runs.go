@@ -137,9 +137,9 @@ func follow[T any](ctx context.Context, c *Client, path string, see func(T) erro
 	if err != nil {
 		return err
 	}
-	defer drain(response.Body)
+	defer response.Body.Close() // not drained: it goes on for as long as what is followed
 	lines := bufio.NewScanner(response.Body)
-	lines.Buffer(nil, 16<<20)
+	defer response.Body.Close() // nothing is left to read of a stream that goes on
 	for lines.Scan() {
 		data, ok := strings.CutPrefix(lines.Text(), "data: ")
 		if !ok {

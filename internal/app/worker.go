@@ -35,10 +35,15 @@ type WorkerOptions struct {
 }
 
 // Worker runs a worker until ctx ends: steps and the environments that it keeps. What it deployed runs on.
-func Worker(ctx context.Context, o WorkerOptions) error {
+func Worker(ctx context.Context, o WorkerOptions) (err error) {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return fmt.Errorf("make the worker's data folder: %w", err)
 	}
+	unlock, err := lockFolder(o.Data) // before a token is used up, or another's environments are taken over
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	key, err := workerKey(ctx, o)
 	if err != nil {
 		return err

@@ -6,10 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/store"
@@ -116,7 +117,7 @@ func Outcome(a towpath.Approval) string {
 // Bars says why a deploy step may not begin: its branch is not allowed there, or an approval before it is missing or
 // was given for something else. Empty is that it may.
 func Bars(tx *store.Tx, run towpath.Run, step towpath.Step, d towpath.EnvironmentDefinition) (string, error) {
-	if reason := barsBranch(run.Change, d); reason != "" {
+	if reason := BarsBranch(run.Change, d); reason != "" {
 		return reason, nil
 	}
 	for _, before := range run.Behind(step.Name) {
@@ -134,8 +135,9 @@ func Bars(tx *store.Tx, run towpath.Run, step towpath.Step, d towpath.Environmen
 	return "", nil
 }
 
-func barsBranch(c towpath.Change, d towpath.EnvironmentDefinition) string {
-	matches := func(glob string) bool { ok, err := path.Match(glob, c.Branch); return err == nil && ok }
+// BarsBranch says why releases of a change's branch may not be deployed to an environment; empty is that they may.
+func BarsBranch(c towpath.Change, d towpath.EnvironmentDefinition) string {
+	matches := func(glob string) bool { return doublestar.MatchUnvalidated(glob, c.Branch) }
 	switch {
 	case d.Name == ProtectedEnvironment && !c.Trusted:
 		return fmt.Sprintf("%s is protected: %s is not a protected branch", d.Name, c.Branch)

@@ -121,7 +121,7 @@ func (l *logCopy) copy(body io.Reader, retry *retry) error {
 		}
 		there := piece[:held+n]
 		whole := len(there)
-		if err == nil {
+		if err != io.EOF { // what is left out now comes again, from the offset of what was written
 			whole = wholeCharacters(there)
 		}
 		if err := l.write(there[:whole]); err != nil {

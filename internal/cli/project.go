@@ -74,7 +74,7 @@ func repository(where, server string) (string, error) {
 
 // polled is how often a project's repository is looked at.
 func polled(p client.Project) string {
-	return time.Duration(p.Poll * float64(time.Second)).String()
+	return lasted(time.Duration(p.Poll * float64(time.Second)))
 }
 
 func newProjectListCommand(console *Console) *cobra.Command {

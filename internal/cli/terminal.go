@@ -36,6 +36,11 @@ func visible(text string) string {
 	}, text)
 }
 
+// oneLine is a harmless text on one line, as a cell of a table is.
+func oneLine(text string) string {
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(safe(text))
+}
+
 // terminalOf answers the file that a stream is, where that is a terminal.
 func terminalOf(stream any) (*os.File, bool) {
 	file, ok := stream.(*os.File)

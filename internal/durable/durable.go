@@ -7,6 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
+)
+
+// A lock that is held is tried again for lockPatience, every lockPace. A process that was killed while it started
+// another leaves a copy of its open files in that one, until it has become the program that it is to be.
+const (
+	lockPatience = 2 * time.Second
+	lockPace     = 10 * time.Millisecond
 )
 
 // ErrHeld says that another process has the lock.
@@ -29,15 +37,27 @@ func WriteFile(path string, content []byte) error {
 	return SyncFolder(filepath.Dir(path))
 }
 
-// Lock takes the lock of a file, which is made if it is missing. It answers ErrHeld at once where another process has
-// it. It ends when the answered function is called, and with the process, however that ends.
+// Lock takes the lock of a file, which is made if it is missing. It answers ErrHeld where another process has it and
+// does not let go of it within two seconds. It ends when the answered function is called, and with the process, however
+// that ends.
 func Lock(path string) (unlock func() error, err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	if err := lock(file); err != nil {
+	if err := lockPatiently(file); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, errors.Join(err, file.Close()))
 	}
 	return file.Close, nil
+}
+
+func lockPatiently(file *os.File) error {
+	tick := time.NewTicker(lockPace)
+	defer tick.Stop()
+	for deadline := time.Now().Add(lockPatience); ; <-tick.C {
+		err := lock(file)
+		if !errors.Is(err, ErrHeld) || time.Now().After(deadline) {
+			return err
+		}
+	}
 }

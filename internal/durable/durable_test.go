@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestAFileIsReplacedWholeAndNothingIsLeftBeside(t *testing.T) {
@@ -38,4 +39,18 @@ func TestALockBelongsToOneHolderAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = unlock()
+}
+
+func TestALockThatIsGivenBackMeanwhileIsHad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { _ = unlock() })
+	again, err := Lock(path)
+	if err != nil {
+		t.Fatalf("the lock was given back, and answered %v", err)
+	}
+	_ = again()
 }

@@ -18,10 +18,10 @@ type Act struct {
 // act is one transaction of the conductor: its time, and who is to be woken once it is committed.
 type act struct {
 	*Conductor
-	tx     *store.Tx
-	at     time.Time
-	rings  []string
-	outbox bool // an effect waits in the outbox
+	tx    *store.Tx
+	at    time.Time
+	rings []string
+	owed  bool // effects wait in the outbox
 }
 
 // update runs fn in a transaction, and wakes who is concerned after the commit.
@@ -35,8 +35,9 @@ func (c *Conductor) update(ctx context.Context, fn func(*act) error) error {
 		return err
 	}
 	c.hub.Ring(a.rings...)
-	if a.outbox {
+	if a.owed {
 		c.outbox.wake()
+		c.people.wake()
 	}
 	return nil
 }
@@ -93,7 +94,7 @@ func (a *act) settle(run towpath.Run, effects []towpath.Effect) error {
 		case towpath.WakeKeeper:
 			a.ring(TopicKeepers)
 		default:
-			a.outbox = true
+			a.owed = true
 			err = a.tx.AddEffects(a.at, e)
 		}
 		if err != nil {

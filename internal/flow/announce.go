@@ -2,7 +2,9 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/towpath-cd/towpath"
@@ -24,11 +26,19 @@ func (c *Conductor) announceRun(ctx context.Context, e towpath.AnnounceRun) erro
 		return err
 	}
 	if kind, tell := newsOf(e.State, before.State); tell {
-		if err := c.announcer.Announce(ctx, runAlert(kind, run, e)); err != nil {
+		if err := c.tell(ctx, runAlert(kind, run, e)); err != nil {
 			return err
 		}
 	}
 	return c.tick(ctx, e)
+}
+
+// tell sends an alert; one that is for nobody is not sent.
+func (c *Conductor) tell(ctx context.Context, a towpath.Alert) error {
+	if len(a.To) == 0 {
+		return nil
+	}
+	return c.announcer.Announce(ctx, a)
 }
 
 // tick notes that an effect outside the database is done.
@@ -74,12 +84,26 @@ func runAlert(kind towpath.AlertKind, run towpath.Run, e towpath.AnnounceRun) to
 	return alert
 }
 
-// recipients are those that the file names for this kind of news; the author where it names nobody.
+// author stands in a pipeline file for whoever wrote the change.
+const author = "author"
+
+// recipients are those that the file names for this kind of news; the author where it says nothing, nobody where it says
+// so by an empty list.
 func recipients(run towpath.Run, kind towpath.AlertKind) []string {
-	if to := run.Alerts[kind]; len(to) > 0 {
-		return to
+	named, said := run.Alerts[kind]
+	if !said {
+		named = []string{author}
 	}
-	return []string{run.Change.AuthorEmail}
+	var to []string
+	for _, who := range named {
+		if who == author {
+			who = run.Change.AuthorEmail
+		}
+		if who != "" && !slices.Contains(to, who) {
+			to = append(to, who)
+		}
+	}
+	return to
 }
 
 // announceApproval tells people that a decision is wanted of them.
@@ -97,7 +121,7 @@ func (c *Conductor) announceApproval(ctx context.Context, e towpath.AnnounceAppr
 		return err
 	}
 	if request.State == towpath.ApprovalWaiting {
-		if err := c.announcer.Announce(ctx, approvalAlert(run, request)); err != nil {
+		if err := c.tell(ctx, approvalAlert(run, request)); err != nil {
 			return err
 		}
 	}
@@ -116,30 +140,56 @@ func approvalAlert(run towpath.Run, a towpath.Approval) towpath.Alert {
 
 // announceDeployment tells people what became of a deployment.
 func (c *Conductor) announceDeployment(ctx context.Context, e towpath.AnnounceDeployment) error {
-	environment, err := c.environment(ctx, e.Deployment.Environment)
+	var environment towpath.Environment
+	var run towpath.Run
+	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+		if environment, _, err = tx.Environment(e.Deployment.Environment); err != nil {
+			return err
+		}
+		run, err = runOfRelease(tx, environment.Pipeline, e.Deployment.Release)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	if alert, tell := deploymentAlert(environment, e); tell {
-		if err := c.announcer.Announce(ctx, alert); err != nil {
+		alert.Run, alert.RunNumber = run.ID, run.Number
+		alert.To = concerned(run, alert.Kind, e.Deployment)
+		if err := c.tell(ctx, alert); err != nil {
 			return err
 		}
 	}
 	return c.tick(ctx, e)
 }
 
-func (c *Conductor) environment(ctx context.Context, key string) (e towpath.Environment, err error) {
-	err = c.store.View(ctx, func(tx *store.Tx) error {
-		e, _, err = tx.Environment(key)
-		return err
-	})
-	return e, err
+// runOfRelease answers the run that made a release; the zero value where it is forgotten.
+func runOfRelease(tx *store.Tx, pipeline string, ref towpath.ReleaseRef) (run towpath.Run, err error) {
+	release, err := tx.Release(pipeline, ref.Number)
+	if err == nil {
+		run, _, err = tx.Run(release.Run)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return towpath.Run{}, nil
+	}
+	return run, err
+}
+
+// concerned are those that the release's run names, and the person who asked for the deployment.
+func concerned(run towpath.Run, kind towpath.AlertKind, d towpath.Deployment) []string {
+	var to []string
+	if run.ID != "" {
+		to = recipients(run, kind)
+	}
+	if d.Cause != towpath.CauseRun && !slices.Contains(to, d.By) {
+		to = append(to, d.By)
+	}
+	return to
 }
 
 func deploymentAlert(e towpath.Environment, effect towpath.AnnounceDeployment) (towpath.Alert, bool) {
 	d := effect.Deployment
 	alert := towpath.Alert{
-		Key: effect.Key(), Project: e.Project, Run: d.Run, Step: d.Step, Environment: e.Key, At: d.EndedAt, Text: d.Outcome,
+		Key: effect.Key(), Project: e.Project, Step: d.Step, Environment: e.Key, At: d.EndedAt, Text: d.Outcome,
 	}
 	switch d.State {
 	case towpath.DeploymentLive:

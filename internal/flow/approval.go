@@ -15,6 +15,9 @@ func (a *act) ask(e towpath.AskApproval) error {
 		return err
 	}
 	step, _ := run.Step(e.Step)
+	if step.State != towpath.StepWaiting {
+		return nil // the run was stopped meanwhile
+	}
 	request := approval.Ask(run, step, a.at)
 	if err := a.tx.CreateApproval(request); err != nil {
 		return err

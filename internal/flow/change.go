@@ -3,10 +3,10 @@ package flow
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/pipeline"
@@ -16,8 +16,9 @@ import (
 
 // Repositories reads what is committed.
 type Repositories interface {
-	// Tip answers the newest revision of a branch; the default branch where it is empty.
-	Tip(ctx context.Context, p towpath.Project, branch string) (resolved, revision string, err error)
+	// Resolve answers the branch, the default one where it is empty, and its newest revision; or, where a revision is
+	// wanted, that one, if the branch holds it.
+	Resolve(ctx context.Context, p towpath.Project, branch, revision string) (resolvedBranch, resolved string, err error)
 	// Read completes a change with its commit's author, message and files, and answers the pipeline files at its
 	// revision by their paths.
 	Read(ctx context.Context, p towpath.Project, c towpath.Change) (towpath.Change, map[string][]byte, error)
@@ -26,36 +27,97 @@ type Repositories interface {
 // changesBatch is how many recorded changes one round looks at.
 const changesBatch = 16
 
-// Wish is a person's wish for a run.
-type Wish struct {
-	Project  string // ID
-	Branch   string // empty is the default one
-	Revision string // empty is the branch's tip
-	Pipeline string // empty is the project's only one
-	By       string
-	Scripts  bool                  // scripts only: the run ends before its first approval or deployment
-	Record   func(*store.Tx) error // into the audit
+// longestLook bounds the pause between two looks at the changes of a project whose repository does not answer.
+const longestLook = 2 * time.Minute
+
+// ChangesRecorded says that there are changes to look at.
+func (c *Conductor) ChangesRecorded() { c.changes.wake() }
+
+// takeChanges makes runs of the changes that were recorded and that nobody has looked at. One that cannot be looked at
+// now stays pending, and holds up those of its own project only.
+func (c *Conductor) takeChanges(ctx context.Context) (more bool, err error) {
+	if c.store.IsFull() {
+		return false, nil
+	}
+	var pending []store.RecordedChange
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		pending, err = tx.PendingChanges(0)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	pending = slices.DeleteFunc(pending, func(r store.RecordedChange) bool {
+		return c.waiting.waits(r.Change.Project, c.clock())
+	})
+	for _, recorded := range pending[:min(changesBatch, len(pending))] {
+		if !c.waiting.waits(recorded.Change.Project, c.clock()) {
+			c.takeChange(ctx, recorded)
+		}
+	}
+	return len(pending) > changesBatch, ctx.Err()
 }
 
-// StartRun makes the runs that a person asks for, at once.
-func (c *Conductor) StartRun(ctx context.Context, w Wish) ([]towpath.Run, error) {
-	project, err := c.project(ctx, w.Project)
+func (c *Conductor) takeChange(ctx context.Context, recorded store.RecordedChange) {
+	project := recorded.Change.Project
+	err := c.settleChange(ctx, recorded)
+	if err == nil || ctx.Err() != nil {
+		c.waiting.forget(project)
+		return
+	}
+	again := c.waiting.postpone(project, c.clock())
+	c.log.Warn("a change cannot be looked at yet", "project", project, "revision", recorded.Change.Short(),
+		"again_in", again, "error", err)
+}
+
+// pauses says which projects' changes are not looked at for a while. One goroutine owns it.
+type pauses map[string]pause
+
+type pause struct {
+	until    time.Time
+	failures int // in a row
+}
+
+func (p pauses) waits(project string, now time.Time) bool { return now.Before(p[project].until) }
+
+func (p pauses) forget(project string) { delete(p, project) }
+
+// postpone answers for how long: twice as long each time.
+func (p pauses) postpone(project string, now time.Time) time.Duration {
+	failures := p[project].failures
+	again := min(longestLook, time.Second<<min(failures, 10))
+	p[project] = pause{until: now.Add(again), failures: failures + 1}
+	return again
+}
+
+// isFinal says that looking at a change again would find the same. Whatever else went wrong may pass: the change stays
+// pending.
+func isFinal(err error) bool {
+	switch towpath.CodeOf(err) {
+	case towpath.CodeInvalid, towpath.CodeForbidden, towpath.CodeNotFound, towpath.CodeConflict:
+		return !errors.Is(err, store.ErrConflict)
+	}
+	return false
+}
+
+// settleChange gives a recorded change its one visible outcome: runs, or why there are none. It answers an error where
+// the change stays pending.
+func (c *Conductor) settleChange(ctx context.Context, recorded store.RecordedChange) error {
+	project, err := c.project(ctx, recorded.Change.Project)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // and with it its changes
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	change := towpath.Change{Project: w.Project, Trigger: towpath.TriggerManual, By: w.By, SeenAt: c.clock()}
-	if change.Branch, change.Revision, err = c.repositories.Tip(ctx, project, w.Branch); err != nil {
-		return nil, err
+	change, pipelines, why := c.read(ctx, project, recorded.Change, Wish{})
+	if why == nil {
+		_, why = c.startRuns(ctx, change, pipelines, func(*act) (store.RecordedChange, error) { return recorded, nil })
 	}
-	if w.Revision != "" {
-		change.Revision = w.Revision
+	if why == nil || !isFinal(why) {
+		return unlessRefused(why)
 	}
-	change.Trusted = change.Branch == project.DefaultBranch
-	recorded, err := c.record(ctx, change, c.newID(), w.Record)
-	if err != nil {
-		return nil, err
-	}
-	return c.settleChange(ctx, recorded, w)
+	return c.settleWithout(ctx, recorded, why)
 }
 
 func (c *Conductor) project(ctx context.Context, id string) (p towpath.Project, err error) {
@@ -66,90 +128,64 @@ func (c *Conductor) project(ctx context.Context, id string) (p towpath.Project, 
 	return p, err
 }
 
-func (c *Conductor) record(ctx context.Context, change towpath.Change, key string, audit func(*store.Tx) error) (recorded store.RecordedChange, err error) {
-	err = c.store.Update(ctx, func(tx *store.Tx) error {
-		if err := audit(tx); err != nil {
-			return err
-		}
-		if _, err := tx.RecordChange(change, key); err != nil {
-			return err
-		}
-		recorded, err = tx.RecordedChange(change, key)
-		return err
-	})
-	return recorded, err
+// read completes a change, and answers the pipelines that it triggers: at least one.
+func (c *Conductor) read(ctx context.Context, p towpath.Project, change towpath.Change, w Wish) (towpath.Change, []towpath.Pipeline, error) {
+	change, files, err := c.repositories.Read(ctx, p, change)
+	if err != nil {
+		return change, nil, err
+	}
+	pipelines, err := pipelinesFor(p, change, files, w)
+	if err == nil && len(pipelines) == 0 {
+		err = untriggered(change, w.Pipeline)
+	}
+	return change, pipelines, err
 }
 
-// ChangesRecorded says that there are changes to look at.
-func (c *Conductor) ChangesRecorded() { c.changes.wake() }
+// errUntriggered is the cause of an error that says that nothing is to be run for a change.
+var errUntriggered = errors.New("nothing is triggered")
 
-// takeChanges makes runs of the changes that were recorded and that nobody has looked at.
-func (c *Conductor) takeChanges(ctx context.Context) (more bool, err error) {
-	var pending []store.RecordedChange
-	err = c.store.View(ctx, func(tx *store.Tx) error {
-		pending, err = tx.PendingChanges(changesBatch)
-		return err
-	})
-	if err != nil {
-		return false, err
+func untriggered(change towpath.Change, only string) error {
+	err := towpath.Errorf(towpath.CodeConflict, "no pipeline is triggered by a %s to %s", change.Trigger, change.Branch)
+	switch {
+	case only != "":
+		err = towpath.Errorf(towpath.CodeNotFound, "at %s there is no pipeline %q that is started by hand", change.Short(), only).
+			WithHint("manual: true under on: allows it")
+	case change.Trigger == towpath.TriggerManual:
+		err = towpath.Errorf(towpath.CodeConflict, "at %s no pipeline may be started by hand", change.Short()).
+			WithHint("manual: true under on: allows it")
 	}
-	for _, recorded := range pending {
-		if _, err := c.settleChange(ctx, recorded, Wish{}); err != nil && isTemporary(err) {
-			return false, fmt.Errorf("look at revision %s: %w", recorded.Change.Short(), err)
-		}
-	}
-	return len(pending) == changesBatch, ctx.Err()
+	err.Err = errUntriggered
+	return err
 }
 
-// isTemporary says that the change stays pending, to be looked at again.
-func isTemporary(err error) bool {
-	var temporary interface{ Temporary() bool }
-	return errors.Is(err, context.Canceled) || errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrClosed) ||
-		errors.As(err, &temporary) && temporary.Temporary()
+// settleWithout notes why a change became no run.
+func (c *Conductor) settleWithout(ctx context.Context, r store.RecordedChange, why error) error {
+	err := c.store.Update(ctx, func(tx *store.Tx) error { return c.noteWithout(tx, r, why) })
+	return unlessRefused(err)
 }
 
-// settleChange gives a change its one visible outcome: runs, or why there are none.
-func (c *Conductor) settleChange(ctx context.Context, recorded store.RecordedChange, w Wish) ([]towpath.Run, error) {
-	project, err := c.project(ctx, recorded.Change.Project)
-	if err != nil {
-		return nil, err
+func (c *Conductor) noteWithout(tx *store.Tx, r store.RecordedChange, why error) error {
+	r.Outcome, r.Reason = store.ChangeFailed, why.Error()
+	if errors.Is(why, errUntriggered) {
+		r.Outcome = store.ChangeIgnored
 	}
-	change, files, err := c.repositories.Read(ctx, project, recorded.Change)
-	if err != nil {
-		return nil, c.settleWithout(ctx, recorded, store.ChangeFailed, err)
-	}
-	pipelines, err := pipelinesFor(project, change, files, w)
-	if err != nil {
-		return nil, c.settleWithout(ctx, recorded, store.ChangeFailed, err)
-	}
-	if len(pipelines) == 0 {
-		reason := towpath.Errorf(towpath.CodeConflict, "no pipeline is triggered by a %s to %s", change.Trigger, change.Branch)
-		return nil, c.settleWithout(ctx, recorded, store.ChangeIgnored, reason)
-	}
-	var runs []towpath.Run
+	c.log.Info("a change made no run", "project", r.Change.Project, "revision", r.Change.Short(), "reason", r.Reason)
+	return tx.SettleChange(r, c.clock())
+}
+
+// startRuns makes the runs of a change, and settles it, in one commit.
+func (c *Conductor) startRuns(
+	ctx context.Context, change towpath.Change, pipelines []towpath.Pipeline, of func(*act) (store.RecordedChange, error),
+) (runs []towpath.Run, err error) {
 	err = c.update(ctx, func(a *act) error {
+		recorded, err := of(a)
+		if err != nil {
+			return err
+		}
 		runs, err = a.createRuns(recorded, change, pipelines)
 		return err
 	})
-	if err != nil && refused(err) {
-		return nil, c.settleWithout(ctx, recorded, store.ChangeFailed, err)
-	}
 	return runs, err
-}
-
-// settleWithout notes why a change became no run, and answers that reason as the error. A reason that may pass leaves
-// the change pending.
-func (c *Conductor) settleWithout(ctx context.Context, r store.RecordedChange, outcome store.ChangeOutcome, why error) error {
-	if isTemporary(why) {
-		return why
-	}
-	r.Outcome, r.Reason = outcome, why.Error()
-	err := c.store.Update(ctx, func(tx *store.Tx) error { return tx.SettleChange(r, c.clock()) })
-	if err != nil && !refused(err) {
-		return err
-	}
-	c.log.Info("a change made no run", "project", r.Change.Project, "revision", r.Change.Short(), "reason", r.Reason)
-	return why
 }
 
 // pipelinesFor reads the pipeline files and leaves out those that the change does not trigger.
@@ -177,10 +213,18 @@ func pipelinesFor(p towpath.Project, change towpath.Change, files map[string][]b
 		return nil, towpath.Errorf(towpath.CodeInvalid, "%s", strings.Join(problems, "\n"))
 	}
 	if len(pipelines) > 1 && change.Trigger == towpath.TriggerManual {
-		return nil, towpath.Errorf(towpath.CodeInvalid, "%s has %d pipelines", p.Name, len(pipelines)).
+		return nil, towpath.Errorf(towpath.CodeInvalid, "%s has %d pipelines: %s", p.Name, len(pipelines), namesOf(pipelines)).
 			WithHint("name one")
 	}
 	return pipelines, nil
+}
+
+func namesOf(pipelines []towpath.Pipeline) string {
+	var names []string
+	for _, p := range pipelines {
+		names = append(names, p.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func (a *act) createRuns(recorded store.RecordedChange, change towpath.Change, pipelines []towpath.Pipeline) ([]towpath.Run, error) {

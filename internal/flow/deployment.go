@@ -24,6 +24,9 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 	if reason, err := approval.Bars(a.tx, run, step, definition); err != nil || reason != "" {
 		return a.refuseDeployment(run, step, reason, err)
 	}
+	if reason, err := a.withholds(run, definition); err != nil || reason != "" {
+		return a.refuseDeployment(run, step, reason, err)
+	}
 	release, err := a.releaseOf(run, step)
 	if err != nil {
 		return err
@@ -36,7 +39,21 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 		ID: run.ID + "." + step.Name, Release: release.Ref(), Cause: towpath.CauseRun, By: run.Change.Author,
 		Run: run.ID, Step: step.Name, Ref: run.Change.Branch, Definition: &definition,
 	}})
-	return err
+	return unlessRefused(err)
+}
+
+// withholds says which secret of the environment the deployment does not get: better now than when instances start.
+func (a *act) withholds(run towpath.Run, d towpath.EnvironmentDefinition) (string, error) {
+	planned := towpath.NewEnvironment(run.Project, run.Pipeline, d, a.at)
+	planned.Deployment = &towpath.Deployment{Ref: run.Change.Branch}
+	_, err := a.secrets.ForEnvironment(a.tx, planned)
+	switch {
+	case err == nil:
+		return "", nil
+	case errors.Is(err, store.ErrFull):
+		return "", err
+	}
+	return err.Error(), nil
 }
 
 func (a *act) refuseDeployment(run towpath.Run, step towpath.Step, reason string, err error) error {
@@ -117,7 +134,8 @@ func (a *act) tellStep(e towpath.TellStep) error {
 	return unlessRefused(err)
 }
 
-// Deploy makes a release the wish of an environment because a person says so.
+// Deploy makes a release the wish of an environment because a person says so. What is protected stays so: a release of a
+// branch that is not allowed there is refused, and so is one whose artifacts are not kept any more.
 func (c *Conductor) Deploy(ctx context.Context, key string, release int, by Act) (towpath.Deployment, error) {
 	id := c.newID()
 	return c.wish(ctx, key, id, by, func(a *act, e towpath.Environment) (towpath.EnvironmentEvent, error) {
@@ -125,10 +143,32 @@ func (c *Conductor) Deploy(ctx context.Context, key string, release int, by Act)
 		if err != nil {
 			return nil, err
 		}
+		run, _, err := a.tx.Run(r.Run)
+		if err != nil {
+			return nil, err
+		}
+		if reason := approval.BarsBranch(run.Change, e.Definition); reason != "" {
+			return nil, towpath.Errorf(towpath.CodeForbidden, "%s", reason)
+		}
 		return towpath.DeploymentRequested{At: a.at, Deployment: towpath.Deployment{
-			ID: id, Release: r.Ref(), Cause: towpath.CauseManual, By: by.By, Reason: by.Reason,
-		}}, nil
+			ID: id, Release: r.Ref(), Cause: towpath.CauseManual, By: by.By, Reason: by.Reason, Ref: run.Change.Branch,
+		}}, a.areKept(r)
 	})
+}
+
+// areKept answers an error where an artifact of a release is not kept any more.
+func (a *act) areKept(r towpath.Release) error {
+	kept, err := a.tx.Artifacts(r.Run)
+	if err != nil {
+		return err
+	}
+	for _, artifact := range r.Artifacts {
+		if !slices.Contains(kept, artifact) {
+			return towpath.Errorf(towpath.CodeConflict, "the artifacts of release %d are not kept any more", r.Number).
+				WithHint("start a run of revision %s to make them again", towpath.ShortRevision(r.Revision))
+		}
+	}
+	return nil
 }
 
 // Rollback goes back: to the live release while another is the goal, else to the one that was live before.

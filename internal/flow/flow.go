@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -53,15 +54,20 @@ type Conductor struct {
 	clock        func() time.Time
 	newID        func() string
 	log          *slog.Logger
-	outbox       *loop
+	outbox       *loop // effects inside the database
+	people       *loop // effects that tell people: slow ones, so that the others never wait for them
 	changes      *loop
+	waiting      pauses // of changes
+	disk         *loop
+	storage      storage
 	sweeper      *loop
 	retention    *loop
 	logs         *steplog.Store
 	artifacts    *artifact.Store
 	keep         Keep
-	started      time.Time
-	doing        notes // by environment's key
+	beat         time.Time // of the server's heart, the last
+	renewable    instant   // since when leases can be renewed without a break
+	doing        notes     // by environment's key
 }
 
 // New makes a conductor. It does nothing by itself before Start.
@@ -69,10 +75,12 @@ func New(o Options) *Conductor {
 	c := &Conductor{
 		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, announcer: o.Announcer,
 		logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
-		clock: o.Clock, newID: o.NewID, log: o.Log,
+		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{},
 	}
 	c.changes = newLoop("changes", 2*time.Second, c.takeChanges, o.Log)
 	c.outbox = newLoop("outbox", time.Second, c.carryOutDue, o.Log)
+	c.people = newLoop("people", time.Second, c.announceDue, o.Log)
+	c.disk = newLoop("disk", time.Second, c.watchDisk, o.Log)
 	c.retention = newLoop("retention", retentionEvery, c.retain, o.Log)
 	c.sweeper = newLoop("sweep", time.Second, c.sweep, o.Log)
 	return c
@@ -80,30 +88,24 @@ func New(o Options) *Conductor {
 
 // Start gives back to leases the time in which no server could take a renewal, and begins to work.
 func (c *Conductor) Start(ctx context.Context) error {
-	c.started = c.clock()
-	err := c.store.Update(ctx, func(tx *store.Tx) error {
-		last, err := tx.LastBeat()
-		if err != nil || last.IsZero() {
-			return err
-		}
-		return tx.ExtendLeases(c.started.Sub(last))
-	})
-	if err != nil {
+	if err := c.resume(ctx); err != nil {
 		return fmt.Errorf("extend the leases by the time without a server: %w", err)
 	}
-	c.changes.start()
-	c.outbox.start()
-	c.sweeper.start()
-	c.retention.start()
+	for _, l := range c.loops() {
+		l.start()
+	}
 	return nil
+}
+
+func (c *Conductor) loops() []*loop {
+	return []*loop{c.changes, c.outbox, c.people, c.disk, c.sweeper, c.retention}
 }
 
 // Stop waits for what is under way.
 func (c *Conductor) Stop() {
-	c.retention.stop()
-	c.sweeper.stop()
-	c.changes.stop()
-	c.outbox.stop()
+	for _, l := range slices.Backward(c.loops()) {
+		l.stop()
+	}
 }
 
 // carryOut does what an effect asks for: one case an effect, in the order of the legs.

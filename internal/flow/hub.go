@@ -1,6 +1,10 @@
 package flow
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
 // Hub wakes whoever waits for something to change: long-polls of workers and keepers, and event streams of people. A
 // wake-up is a hint: it may be lost with the process, so every waiter looks again after a while by itself.
@@ -71,4 +75,16 @@ func (n *notes) get(name string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.texts[name]
+}
+
+// instant is a time that one goroutine sets and others read.
+type instant struct{ at atomic.Pointer[time.Time] }
+
+func (i *instant) set(t time.Time) { i.at.Store(&t) }
+
+func (i *instant) get() time.Time {
+	if t := i.at.Load(); t != nil {
+		return *t
+	}
+	return time.Time{}
 }

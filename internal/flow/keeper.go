@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -52,71 +53,125 @@ func (c *Conductor) Keep(ctx context.Context, w towpath.Worker, holder string, k
 	}
 }
 
-func (c *Conductor) keepNow(ctx context.Context, w towpath.Worker, holder string, kept []Kept) (Keeping, error) {
-	var keeping Keeping
-	err := c.update(ctx, func(a *act) error {
-		keeping = Keeping{Expires: a.at.Add(queue.LeaseTime)}
-		environments, err := a.tx.Environments(store.EnvironmentFilter{})
-		if err != nil {
+// keepNow looks without a lock first: most of the time nothing is to be written.
+func (c *Conductor) keepNow(ctx context.Context, w towpath.Worker, holder string, kept []Kept) (keeping Keeping, err error) {
+	var offers []offer
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		if offers, err = c.offers(tx, w, holder, kept); err == nil && !slices.ContainsFunc(offers, offer.isWritten) {
+			keeping = c.keeping(tx, offers)
+		}
+		return err
+	})
+	if err != nil || !slices.ContainsFunc(offers, offer.isWritten) {
+		return keeping, err
+	}
+	err = c.update(ctx, func(a *act) error {
+		if offers, err = a.offers(a.tx, w, holder, kept); err != nil {
 			return err
 		}
-		for _, e := range environments {
-			if err := a.keepOne(&keeping, e, w, holder, kept); err != nil {
+		for i, o := range offers {
+			if !o.isWritten() {
+				continue
+			}
+			if offers[i].environment, err = a.environmentHappens(o.environment.Key, o.leased); err != nil {
 				return err
 			}
 		}
-		for _, k := range kept {
-			if !slices.ContainsFunc(environments, func(e towpath.Environment) bool { return e.Key == k.Environment }) {
-				keeping.Lost = append(keeping.Lost, k.Environment)
-			}
-		}
+		keeping = a.keeping(a.tx, offers)
 		return nil
 	})
 	return keeping, err
 }
 
-// keepOne leases one environment to the worker, if it fits and is free.
-func (a *act) keepOne(keeping *Keeping, e towpath.Environment, w towpath.Worker, holder string, kept []Kept) error {
-	i := slices.IndexFunc(kept, func(k Kept) bool { return k.Environment == e.Key })
-	known := Kept{Serial: -1}
-	if i >= 0 {
-		known = kept[i]
+// offer is what can be said to a worker of one environment.
+type offer struct {
+	environment towpath.Environment
+	leased      towpath.KeeperLeased
+	fits        bool // the worker may keep it
+	known       bool // the worker thinks that it keeps it
+	renewed     bool // the lease is worth a commit
+	news        bool // the worker has to hear of it
+}
+
+// isWritten says that keeping the environment changes what is stored.
+func (o offer) isWritten() bool { return o.fits && o.renewed }
+
+func (c *Conductor) offers(tx *store.Tx, w towpath.Worker, holder string, kept []Kept) ([]offer, error) {
+	environments, err := tx.Environments(store.EnvironmentFilter{})
+	if err != nil {
+		return nil, err
 	}
-	leased := towpath.KeeperLeased{
-		Worker: w.ID, Holder: holder + "/" + e.Key, Observed: known.Observed,
-		Tied: e.Definition.Target.Process != nil, Expires: keeping.Expires, At: a.at,
+	now := c.clock()
+	var offers []offer
+	for _, k := range kept {
+		isIt := func(e towpath.Environment) bool { return e.Key == k.Environment }
+		if !slices.ContainsFunc(environments, isIt) { // it was removed
+			offers = append(offers, offer{environment: towpath.Environment{Key: k.Environment}, known: true})
+		}
 	}
-	if !e.Definition.Worker.Admits(w) || e.Refuses(leased) != nil {
+	for _, e := range environments {
+		i := slices.IndexFunc(kept, func(k Kept) bool { return k.Environment == e.Key })
+		known := Kept{Serial: -1}
 		if i >= 0 {
-			keeping.Lost = append(keeping.Lost, e.Key)
+			known = kept[i]
 		}
-		return nil
+		offers = append(offers, c.offer(e, w, holder, known, now))
 	}
-	after := e
-	if next, _ := e.Next(leased); next.Epoch != e.Epoch || e.Keeper.Worker != w.ID || a.isHalfway(e.Keeper.Expires) {
-		var err error
-		if after, err = a.environmentHappens(e.Key, leased); err != nil {
-			return err
+	return offers, nil
+}
+
+func (c *Conductor) offer(e towpath.Environment, w towpath.Worker, holder string, known Kept, now time.Time) offer {
+	o := offer{environment: e, known: known.Environment != "", leased: towpath.KeeperLeased{
+		Worker: w.ID, Holder: holder + "/" + e.Key, Observed: known.Observed,
+		Tied: e.Definition.Target.Process != nil, Expires: now.Add(queue.LeaseTime), At: now,
+	}}
+	o.fits = e.Definition.Worker.Admits(w) && e.Refuses(o.leased) == nil && !c.isAwaited(e, w, now)
+	next, _ := e.Next(o.leased)
+	isNew := next.Epoch != e.Epoch || e.Keeper.Worker != w.ID
+	o.renewed = isNew || isHalfway(e.Keeper.Expires, now)
+	o.news = isNew || known.Serial != e.Serial
+	return o
+}
+
+// isAwaited says that the environment's keeper could not renew its lease for a while, and may still come.
+func (c *Conductor) isAwaited(e towpath.Environment, w towpath.Worker, now time.Time) bool {
+	return e.Keeper.Worker != "" && e.Keeper.Worker != w.ID && now.Sub(c.renewable.get()) < queue.LeaseTime
+}
+
+// keeping answers what a worker is told. An order that cannot be made, because a secret is not granted any more, holds
+// up nothing else: the environment goes on as it is and says why.
+func (c *Conductor) keeping(tx *store.Tx, offers []offer) Keeping {
+	keeping := Keeping{Expires: c.clock().Add(queue.LeaseTime)}
+	for _, o := range offers {
+		if expires := o.environment.Keeper.Expires; o.fits && expires.Before(keeping.Expires) {
+			keeping.Expires = expires // not every call renews
+		}
+		switch {
+		case !o.fits && o.known:
+			keeping.Lost = append(keeping.Lost, o.environment.Key)
+		case o.fits && o.news:
+			order, err := c.order(tx, o.environment)
+			if err != nil {
+				c.log.Warn("an order cannot be made", "environment", o.environment.Key, "error", err)
+				c.doing.set(o.environment.Key, "waits: "+err.Error())
+				continue
+			}
+			keeping.Orders = append(keeping.Orders, order)
 		}
 	}
-	if known.Serial == after.Serial && after.Epoch == e.Epoch && e.Keeper.Worker == w.ID {
-		return nil
-	}
-	order, err := a.order(after)
-	keeping.Orders = append(keeping.Orders, order)
-	return err
+	return keeping
 }
 
 // isHalfway says that a lease is worth a commit: it has run for half its time.
-func (a *act) isHalfway(expires time.Time) bool { return expires.Sub(a.at) < queue.LeaseTime/2 }
+func isHalfway(expires, now time.Time) bool { return expires.Sub(now) < queue.LeaseTime/2 }
 
 // order gathers what a keeper needs.
-func (a *act) order(e towpath.Environment) (o Order, err error) {
+func (c *Conductor) order(tx *store.Tx, e towpath.Environment) (o Order, err error) {
 	o.Environment = e
-	if o.Releases, err = ReleasesOf(a.tx, e); err != nil {
+	if o.Releases, err = ReleasesOf(tx, e); err != nil {
 		return o, err
 	}
-	o.Secrets, err = a.secrets.ForEnvironment(a.tx, e)
+	o.Secrets, err = c.secrets.ForEnvironment(tx, e)
 	return o, err
 }
 
@@ -137,21 +192,49 @@ func ReleasesOf(tx *store.Tx, e towpath.Environment) ([]towpath.Release, error) 
 	return found, nil
 }
 
-// Observed takes what a keeper saw, and what it is doing, in words. CodeStale says that another keeps the environment.
-func (c *Conductor) Observed(ctx context.Context, key string, epoch towpath.Epoch, seen towpath.Observation, doing string) error {
-	return c.update(ctx, func(a *act) error {
-		if _, err := a.heldBy(key, epoch); err != nil {
-			return err
-		}
-		seen.At = a.at
-		c.doing.set(key, doing)
-		a.ring(TopicEnvironments, TopicEnvironment(key))
-		return a.tx.SaveObservation(key, seen)
-	})
-}
-
 // Doing answers what an environment's keeper said last that it is doing; empty where it waits.
 func (c *Conductor) Doing(key string) string { return c.doing.get(key) }
+
+// Report is what a keeper has to say of an environment.
+type Report struct {
+	Epoch    towpath.Epoch
+	Observed *towpath.Observation                        // what it saw; nil where it only did something
+	Doing    string                                      // what it is doing, in words; counts with Observed
+	Event    func(at time.Time) towpath.EnvironmentEvent // what it did; nil where it has only seen something
+}
+
+// Reported takes a keeper's report in one commit, and answers the order as it now is. An event that the environment is
+// past changes nothing: the order says what holds. CodeStale says that another keeps the environment.
+func (c *Conductor) Reported(ctx context.Context, key string, r Report) (Order, error) {
+	var order Order
+	var incomplete error
+	err := c.update(ctx, func(a *act) error {
+		e, err := a.heldBy(key, r.Epoch)
+		if err != nil {
+			return err
+		}
+		if r.Observed != nil {
+			if err := a.observe(key, *r.Observed, r.Doing); err != nil {
+				return err
+			}
+		}
+		if r.Event != nil && e.Refuses(r.Event(a.at)) == nil {
+			if e, err = a.environmentHappens(key, r.Event(a.at)); err != nil {
+				return err
+			}
+		}
+		order, incomplete = a.order(a.tx, e)
+		return nil
+	})
+	return order, errors.Join(err, incomplete)
+}
+
+func (a *act) observe(key string, seen towpath.Observation, doing string) error {
+	seen.At = a.at
+	a.doing.set(key, doing)
+	a.ring(TopicEnvironments, TopicEnvironment(key))
+	return a.tx.SaveObservation(key, seen)
+}
 
 func (a *act) heldBy(key string, epoch towpath.Epoch) (towpath.Environment, error) {
 	e, _, err := a.tx.Environment(key)
@@ -159,24 +242,6 @@ func (a *act) heldBy(key string, epoch towpath.Epoch) (towpath.Environment, erro
 		err = towpath.Errorf(towpath.CodeStale, "epoch %s is not the current one of %s", epoch, key)
 	}
 	return e, err
-}
-
-// KeeperHappens takes what a keeper did, nil where it has only seen something, and answers the order as it now is. An
-// event that the environment is past changes nothing: the order says what holds.
-func (c *Conductor) KeeperHappens(ctx context.Context, key string, epoch towpath.Epoch, event func(at time.Time) towpath.EnvironmentEvent) (Order, error) {
-	var order Order
-	err := c.update(ctx, func(a *act) error {
-		e, err := a.heldBy(key, epoch)
-		if err == nil && event != nil && e.Refuses(event(a.at)) == nil {
-			e, err = a.environmentHappens(key, event(a.at))
-		}
-		if err != nil {
-			return err
-		}
-		order, err = a.order(e)
-		return err
-	})
-	return order, err
 }
 
 // Leave gives environments back.

@@ -16,6 +16,8 @@ type loop struct {
 	bell   chan struct{}
 	cancel context.CancelFunc
 	ended  chan struct{}
+
+	failing string // the last round's error, which is logged once and not every second
 }
 
 func newLoop(name string, every time.Duration, once func(context.Context) (bool, error), log *slog.Logger) *loop {
@@ -65,9 +67,16 @@ func (l *loop) run(ctx context.Context) {
 
 func (l *loop) runOnce(ctx context.Context) (more bool) {
 	more, err := l.once(ctx)
-	if err != nil && ctx.Err() == nil {
-		l.log.Error("a round failed; the next one tries again", "loop", l.name, "error", err)
+	if ctx.Err() != nil {
 		return false
 	}
-	return more
+	if err == nil {
+		l.failing = ""
+		return more
+	}
+	if l.failing != err.Error() {
+		l.failing = err.Error()
+		l.log.Error("a round failed; the next ones try again", "loop", l.name, "error", err)
+	}
+	return false
 }

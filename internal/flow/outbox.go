@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -15,24 +16,46 @@ const outboxBatch = 64
 // longestWait bounds the pause between two tries of an effect that fails.
 const longestWait = 5 * time.Minute
 
-// carryOutDue carries out the effects whose time has come, in the order in which they arose.
+// carryOutDue carries out the effects inside the database whose time has come, in the order in which they arose.
 func (c *Conductor) carryOutDue(ctx context.Context) (more bool, err error) {
+	return c.carryOutSome(ctx, func(e towpath.Effect) bool { return !tellsPeople(e) })
+}
+
+// announceDue tells people what they are to be told. On a full disk it could not note that it did, and would do so again
+// and again: they wait.
+func (c *Conductor) announceDue(ctx context.Context) (more bool, err error) {
+	if c.store.IsFull() {
+		return false, nil
+	}
+	return c.carryOutSome(ctx, tellsPeople)
+}
+
+func tellsPeople(e towpath.Effect) bool {
+	switch e.(type) {
+	case towpath.AnnounceApproval, towpath.AnnounceRun, towpath.AnnounceDeployment:
+		return true
+	}
+	return false
+}
+
+func (c *Conductor) carryOutSome(ctx context.Context, wanted func(towpath.Effect) bool) (more bool, err error) {
 	var due []store.DueEffect
 	err = c.store.View(ctx, func(tx *store.Tx) error {
-		due, err = tx.DueEffects(c.clock(), outboxBatch)
+		due, err = tx.DueEffects(c.clock(), 0)
 		return err
 	})
 	if err != nil {
 		return false, err
 	}
-	for _, d := range due {
+	due = slices.DeleteFunc(due, func(d store.DueEffect) bool { return !wanted(d.Effect) })
+	for _, d := range due[:min(outboxBatch, len(due))] {
 		if err := c.carryOut(ctx, d.Effect); err != nil {
 			if err := c.postpone(ctx, d, err); err != nil {
 				return false, err
 			}
 		}
 	}
-	return len(due) == outboxBatch, ctx.Err()
+	return len(due) > outboxBatch, ctx.Err()
 }
 
 // postpone puts an effect that failed off, for longer each time. One whose subject is gone is ticked off.

@@ -77,17 +77,20 @@ func (c *Conductor) removeOld(
 }
 
 // forgetLogs removes the texts first: a crash in between leaves a row that is found again, not a file that nobody knows.
-func (c *Conductor) forgetLogs(tx *store.Tx, run string) error {
-	known, err := tx.Logs(run)
+// An attempt whose worker was lost may have a text and no row.
+func (c *Conductor) forgetLogs(tx *store.Tx, id string) error {
+	run, _, err := tx.Run(id)
 	if err != nil {
 		return err
 	}
-	for _, l := range known {
-		if err := c.logs.Remove(steplog.Name{Run: l.Run, Step: l.Step, Attempt: l.Attempt}); err != nil {
-			return err
+	for _, s := range run.Steps {
+		for _, attempt := range s.Attempts {
+			if err := c.logs.Remove(steplog.Name{Run: id, Step: s.Name, Attempt: attempt.Number}); err != nil {
+				return err
+			}
 		}
 	}
-	return tx.ForgetLogs(run)
+	return tx.ForgetLogs(id)
 }
 
 func (c *Conductor) forgetRun(tx *store.Tx, run string) error {

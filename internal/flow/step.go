@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -44,27 +45,41 @@ func (c *Conductor) LeaseStep(ctx context.Context, worker towpath.Worker, wait t
 	}
 }
 
-// leaseNow looks without a lock first: most of the time there is nothing, and a view costs no commit.
+// leaseNow looks without a lock first: most of the time there is nothing, and a view costs no commit. An attempt that
+// cannot be started has ended by that, and the next one is looked at. While the disk is full nothing new is started.
 func (c *Conductor) leaseNow(ctx context.Context, worker towpath.Worker) (*Work, error) {
-	if empty, err := c.nothingFor(ctx, worker); err != nil || empty {
-		return nil, err
-	}
-	var work *Work
-	err := c.update(ctx, func(a *act) error {
-		lease, found, err := queue.Take(a.tx, worker, a.at)
-		if err != nil || !found {
+	for {
+		empty, err := c.nothingFor(ctx, worker)
+		if err != nil || empty || c.store.IsFull() {
+			return nil, err
+		}
+		var work *Work
+		err = c.update(ctx, func(a *act) error {
+			lease, found, err := queue.Take(a.tx, worker, a.at)
+			if err == nil && found {
+				work, err = a.begin(lease)
+			}
 			return err
-		}
-		run, err := a.runHappens(lease.Run, towpath.StepLeased{
-			Step: lease.Step, Attempt: lease.Attempt, Worker: worker.ID, At: a.at,
 		})
-		if err != nil {
-			return fmt.Errorf("lease %s of run %s: %w", lease.Step, lease.Run, err)
+		if err != nil || work != nil {
+			return work, err
 		}
-		work, err = a.work(lease, run)
-		return err
+	}
+}
+
+// begin tells the run that an attempt is leased. One that the run does not know any more goes out of the queue.
+func (a *act) begin(lease towpath.Lease) (*Work, error) {
+	run, err := a.runHappens(lease.Run, towpath.StepLeased{
+		Step: lease.Step, Attempt: lease.Attempt, Worker: lease.Worker, At: a.at,
 	})
-	return work, err
+	if err != nil && refused(err) {
+		a.log.Warn("an attempt in the queue does not fit its run", "run", lease.Run, "step", lease.Step, "error", err)
+		return nil, a.tx.Finish(lease)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lease %s of run %s: %w", lease.Step, lease.Run, err)
+	}
+	return a.work(lease, run)
 }
 
 func (c *Conductor) nothingFor(ctx context.Context, worker towpath.Worker) (empty bool, err error) {
@@ -75,7 +90,8 @@ func (c *Conductor) nothingFor(ctx context.Context, worker towpath.Worker) (empt
 	return empty, err
 }
 
-// work gathers what an attempt needs. A secret that was not granted fails the step at once, not the worker's call.
+// work gathers what an attempt needs. A secret that was not granted, or cannot be opened, fails the step at once, not the
+// worker's call: that one would only come again.
 func (a *act) work(lease towpath.Lease, run towpath.Run) (*Work, error) {
 	project, _, err := a.tx.Project(run.Project)
 	if err != nil {
@@ -93,7 +109,7 @@ func (a *act) work(lease towpath.Lease, run towpath.Run) (*Work, error) {
 }
 
 func (a *act) failUnstarted(lease towpath.Lease, cause error) error {
-	if towpath.CodeOf(cause) == towpath.CodeInternal {
+	if errors.Is(cause, store.ErrFull) {
 		return cause
 	}
 	if err := a.tx.Finish(lease); err != nil {
@@ -164,6 +180,9 @@ func (a *act) placeBefore(run towpath.Run, step towpath.Step) (name, url string,
 	}
 	key := towpath.EnvironmentKey(run.Pipeline, name)
 	environment, _, err := a.tx.Environment(key)
+	if errors.Is(err, store.ErrNotFound) {
+		return name, "", nil // it was removed since
+	}
 	if err != nil || environment.Definition.URL != "" {
 		return name, environment.Definition.URL, err
 	}

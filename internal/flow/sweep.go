@@ -9,14 +9,46 @@ import (
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
+// beatEvery is how often it is noted that the server is alive, while nothing else happens: each note is a commit. By so
+// much the time without a server may be taken for longer than it was.
+const beatEvery = 3 * time.Second
+
+// breakTime is the time between two beats from which on it counts as a break, in which leases could not be renewed: the
+// disk was full, or the machine slept.
+const breakTime = 2 * beatEvery
+
+// resume gives back to leases the time since the last beat, of this process or of one before it.
+func (c *Conductor) resume(ctx context.Context) error {
+	now := c.clock()
+	err := c.store.Update(ctx, func(tx *store.Tx) error {
+		last, err := tx.LastBeat()
+		if err == nil && !last.IsZero() {
+			err = tx.ExtendLeases(now.Sub(last))
+		}
+		if err != nil {
+			return err
+		}
+		return tx.Beat(now)
+	})
+	if err == nil {
+		c.beat = now
+		c.renewable.set(now)
+	}
+	return err
+}
+
 // sweep ends what ran out of time: leases, keepers, approvals. It also notes that the server is alive, so that a time
 // without one does not count.
 func (c *Conductor) sweep(ctx context.Context) (more bool, err error) {
+	silent := c.clock().Sub(c.beat)
+	if silent >= breakTime {
+		return false, c.resume(ctx)
+	}
 	idle, err := c.nothingToSweep(ctx)
-	if err != nil {
+	if err != nil || idle && silent < beatEvery {
 		return false, err
 	}
-	return false, c.update(ctx, func(a *act) error {
+	err = c.update(ctx, func(a *act) error {
 		if err := a.tx.Beat(a.at); err != nil || idle {
 			return err
 		}
@@ -28,6 +60,10 @@ func (c *Conductor) sweep(ctx context.Context) (more bool, err error) {
 		}
 		return a.expireApprovals()
 	})
+	if err == nil {
+		c.beat = c.clock()
+	}
+	return false, err
 }
 
 // loseSteps ends the leases that ran out, and tells their runs.
@@ -50,18 +86,14 @@ func (a *act) loseSteps() error {
 	return nil
 }
 
-// loseKeepers ends the leases of keepers that ran out. For a while after the server's start none does: they could not
-// be renewed before.
+// loseKeepers ends the leases of keepers that ran out.
 func (a *act) loseKeepers() error {
-	if a.at.Sub(a.started) < queue.LeaseTime {
-		return nil
-	}
 	environments, err := a.tx.Environments(store.EnvironmentFilter{})
 	if err != nil {
 		return err
 	}
 	for _, e := range environments {
-		if !hasLostKeeper(e, a.at) {
+		if !a.hasLostKeeper(e, a.at) {
 			continue
 		}
 		if _, err := a.environmentHappens(e.Key, towpath.KeeperLeft{Worker: e.Keeper.Worker, At: a.at}); err != nil {
@@ -72,8 +104,9 @@ func (a *act) loseKeepers() error {
 	return nil
 }
 
-func hasLostKeeper(e towpath.Environment, now time.Time) bool {
-	return e.Keeper.Worker != "" && !now.Before(e.Keeper.Expires)
+// hasLostKeeper says that the keeper's lease ran out. For a while after a break none does: it could not be renewed.
+func (c *Conductor) hasLostKeeper(e towpath.Environment, now time.Time) bool {
+	return e.Keeper.Worker != "" && !now.Before(e.Keeper.Expires) && now.Sub(c.renewable.get()) >= queue.LeaseTime
 }
 
 // nothingToSweep looks without a lock first.
@@ -91,7 +124,7 @@ func (c *Conductor) nothingToSweep(ctx context.Context) (nothing bool, err error
 		environments, err := tx.Environments(store.EnvironmentFilter{})
 		nothing = len(leases)+len(approvals) == 0
 		for _, e := range environments {
-			nothing = nothing && !hasLostKeeper(e, now)
+			nothing = nothing && !c.hasLostKeeper(e, now)
 		}
 		return err
 	})

@@ -19,8 +19,9 @@ const (
 	RenewEvery = 4 * time.Second
 )
 
-// looked is how many ready attempts are looked at for one worker: those behind them wait for the next time.
-const looked = 200
+// looked is how many ready attempts are looked at for one worker. It is far above what waits in practice: those behind
+// so many that fit no worker would never be seen.
+const looked = 10_000
 
 // Take leases the most urgent attempt that fits the worker. It answers false where there is none.
 func Take(tx *store.Tx, w towpath.Worker, at time.Time) (towpath.Lease, bool, error) {

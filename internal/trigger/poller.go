@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -90,6 +91,9 @@ func (p *Poller) run(ctx context.Context) {
 
 // runOnce asks the projects that are due, and answers how long nobody else is.
 func (p *Poller) runOnce(ctx context.Context) (wait time.Duration, err error) {
+	if p.store.IsFull() {
+		return time.Second, nil // what is seen could not be recorded
+	}
 	projects, err := p.polled(ctx)
 	if err != nil {
 		return time.Second, err
@@ -142,7 +146,7 @@ func (p *Poller) schedule(ctx context.Context, project towpath.Project, err erro
 	pause := project.Poll
 	if err == nil {
 		p.failures[project.ID] = 0
-	} else if ctx.Err() == nil {
+	} else if ctx.Err() == nil && !errors.Is(err, store.ErrFull) {
 		p.failures[project.ID]++
 		pause = max(pause, min(longestPause, pause<<min(p.failures[project.ID], 8)))
 		p.log.Warn("polling failed", "project", project.Name, "failures", p.failures[project.ID], "again_in", pause, "error", err)

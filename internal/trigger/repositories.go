@@ -20,7 +20,7 @@ type Repositories struct {
 	git     *git.Git
 	dir     string
 	mu      sync.Mutex
-	mirrors map[string]*git.Mirror // by URL
+	mirrors map[string]*git.Mirror // by project's ID and URL
 }
 
 // NewRepositories keeps mirrors in dir.
@@ -43,8 +43,10 @@ func (r *Repositories) Tips(ctx context.Context, url string) (defaultBranch stri
 	return strings.TrimPrefix(refs.Default, branches), tips, nil
 }
 
-// Tip answers the newest revision of a branch; of the default branch where it is empty.
-func (r *Repositories) Tip(ctx context.Context, p towpath.Project, branch string) (resolved, revision string, err error) {
+// Resolve answers the branch, the default one where it is empty, and its newest revision; or, where a revision is
+// wanted, that one. A revision that the branch does not hold is refused: else a commit of any branch could pass for one
+// of a protected branch.
+func (r *Repositories) Resolve(ctx context.Context, p towpath.Project, branch, revision string) (resolvedBranch, resolved string, err error) {
 	if branch == "" {
 		branch = p.DefaultBranch
 	}
@@ -52,10 +54,40 @@ func (r *Repositories) Tip(ctx context.Context, p towpath.Project, branch string
 	if err != nil {
 		return "", "", err
 	}
-	if tips[branch] == "" {
+	tip := tips[branch]
+	if tip == "" {
 		return "", "", towpath.Errorf(towpath.CodeNotFound, "%s has no branch %q", p.Name, branch)
 	}
-	return branch, tips[branch], nil
+	if revision == "" || revision == tip {
+		return branch, tip, nil
+	}
+	return branch, revision, r.holds(ctx, p, branch, tip, revision)
+}
+
+// holds answers an error unless the branch holds the revision.
+func (r *Repositories) holds(ctx context.Context, p towpath.Project, branch, tip, revision string) error {
+	if !git.IsHash(revision) {
+		return towpath.Errorf(towpath.CodeInvalid, "%q is not the full hash of a commit", revision)
+	}
+	mirror, err := r.mirror(p)
+	if err != nil {
+		return err
+	}
+	if err := mirror.Ensure(ctx, tip); err != nil {
+		return explain(err)
+	}
+	known, err := mirror.Has(ctx, revision)
+	if err != nil {
+		return explain(err)
+	}
+	if known {
+		known, err = mirror.IsAncestor(ctx, revision, tip)
+	}
+	if err == nil && !known {
+		return towpath.Errorf(towpath.CodeInvalid, "branch %s of %s does not hold %s", branch, p.Name, towpath.ShortRevision(revision)).
+			WithHint("name the branch that does")
+	}
+	return explain(err)
 }
 
 // Read completes a change with its commit's author, message and files, and answers the pipeline files at its revision.
@@ -112,46 +144,38 @@ func pipelineFiles(ctx context.Context, m *git.Mirror, revision string) (map[str
 func (r *Repositories) mirror(p towpath.Project) (*git.Mirror, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m := r.mirrors[p.URL]; m != nil {
+	key := p.ID + " " + p.URL
+	if m := r.mirrors[key]; m != nil {
 		return m, nil
 	}
 	m, err := r.git.Open(filepath.Join(r.dir, p.ID+".git"), p.URL)
 	if err != nil {
 		return nil, fmt.Errorf("open the mirror of %s: %w", p.Name, err)
 	}
-	r.mirrors[p.URL] = m
+	r.mirrors[key] = m
 	return m, nil
 }
 
-// Unreachable is a repository that did not answer: the same call may succeed later.
-type Unreachable struct{ Err error }
-
-func (e *Unreachable) Error() string { return e.Err.Error() }
-
-// Unwrap answers the cause.
-func (e *Unreachable) Unwrap() error { return e.Err }
-
-// Temporary says that the same call may succeed later.
-func (e *Unreachable) Temporary() bool { return true }
-
-// explain tells people what is wrong with a repository; what may pass stays temporary.
+// explain tells people what is wrong with a repository. CodeUnavailable says that the same call may succeed later.
 func explain(err error) error {
 	fault, ok := errors.AsType[*git.Error](err)
 	switch {
 	case err == nil:
 		return nil
 	case ok && fault.Temporary():
-		return &Unreachable{Err: err}
+		return wrap(towpath.CodeUnavailable, err, "it is asked again by itself")
 	case errors.Is(err, git.ErrNotFound):
 		return wrap(towpath.CodeNotFound, err, "is the address right, and does the branch or revision exist?")
 	case errors.Is(err, git.ErrRefused):
 		return wrap(towpath.CodeForbidden, err, "the repository wants credentials that the server does not have")
+	case errors.Is(err, git.ErrUnsafe), errors.Is(err, git.ErrTooLarge):
+		return wrap(towpath.CodeInvalid, err, "")
 	}
 	return err
 }
 
 func wrap(code towpath.Code, err error, hint string) error {
-	e := towpath.Errorf(code, "%s", err).WithHint("%s", hint)
-	e.Err = err
+	e := towpath.Errorf(code, "%s", err)
+	e.Hint, e.Err = hint, err
 	return e
 }

@@ -49,19 +49,15 @@ func (s *Server) orderOf(o flow.Order) client.KeeperOrder {
 	return client.KeeperOrder{Environment: o.Environment, Releases: o.Releases, Secrets: o.Secrets, Now: s.Clock()}
 }
 
-// reportKept takes what a keeper saw, then what it did, and answers the order as it now is.
+// reportKept takes what a keeper saw and what it did, and answers the order as it now is.
 func (s *Server) reportKept(c call[client.KeeperReport]) (client.KeeperOrder, error) {
-	key := keyIn(c.Request)
-	if c.Body.Observation != nil {
-		if err := s.Flow.Observed(c.Context(), key, c.Body.Epoch, *c.Body.Observation, c.Body.Doing); err != nil {
-			return client.KeeperOrder{}, err
-		}
-	}
 	event, err := keeperEvent(c.Body)
 	if err != nil {
 		return client.KeeperOrder{}, err
 	}
-	order, err := s.Flow.KeeperHappens(c.Context(), key, c.Body.Epoch, event)
+	order, err := s.Flow.Reported(c.Context(), keyIn(c.Request), flow.Report{
+		Epoch: c.Body.Epoch, Observed: c.Body.Observation, Doing: c.Body.Doing, Event: event,
+	})
 	return s.orderOf(order), err
 }
 

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// smallAnswer is what /small answers: 1 KiB.
+var smallAnswer = bytes.Repeat([]byte("0123456789abcdef"), 64)
+
+// tickEvery is how often the stream says that it lives.
+const tickEvery = 50 * time.Millisecond
+
+// applicationMain is an instance of a release. It listens on PORT and prints its address.
+func applicationMain(args []string) int {
+	handler := 20 * time.Millisecond
+	if len(args) > 0 {
+		handler, _ = time.ParseDuration(args[0])
+	}
+	return serveUntilTold(newApplication(os.Getenv("TOWPATH_RELEASE"), handler))
+}
+
+// serveUntilTold serves until SIGTERM, and then finishes what it has begun.
+func serveUntilTold(handler http.Handler) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	listener, err := net.Listen("tcp", "127.0.0.1:"+cmp.Or(os.Getenv("PORT"), "0"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitShort
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }()
+	fmt.Println(listener.Addr())
+	<-ctx.Done()
+	ending, cancel := context.WithTimeout(context.Background(), endTime)
+	defer cancel()
+	_ = server.Shutdown(ending)
+	return exitMet
+}
+
+// newApplication answers every POST with its release, its process and what it was sent, after so long.
+func newApplication(release string, handler time.Duration) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /small", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(smallAnswer) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "well") })
+	mux.HandleFunc("GET /release", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, release) })
+	mux.HandleFunc("GET /socket", socket)
+	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
+		sent, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		takes := handler
+		if asked, err := strconv.Atoi(r.URL.Query().Get("ms")); err == nil {
+			takes = time.Duration(asked) * time.Millisecond
+		}
+		<-time.After(takes)
+		fmt.Fprintf(w, "%s %d %s", release, os.Getpid(), sent)
+	})
+	return mux
+}
+
+// socket is a WebSocket that says again and again that it lives. Nobody checks keys here.
+func socket(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer conn.Close()
+	_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	for err == nil {
+		<-time.After(tickEvery)
+		_, err = conn.Write([]byte("\x81\x04tick")) // RFC 6455, 5.2: a whole text frame of four bytes
+	}
+}

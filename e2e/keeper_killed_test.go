@@ -1,0 +1,38 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+func TestAKeeperThatIsKilledInTheMidstOfDeploymentsConvergesWithoutALostRequest(t *testing.T) {
+	t.Parallel()
+	s := openSite(t)
+	repository := s.newRepository("app", short).watch()
+	s.ends(1, "passed")
+	traffic := s.asks()
+	random := moments(t)
+	deployments := crashes(5)
+	for release := 2; release < 2+deployments; release++ {
+		repository.push(tree{"version": fmt.Sprintf("v%d", release)})
+		s.run(release, "deploying", func(r client.Run) bool {
+			state := stepOf(r, "live").State
+			return state == "running" || state == "passed"
+		})
+		for range 1 + random.IntN(2) {
+			lets(time.Duration(random.IntN(800)) * time.Millisecond)
+			s.worker.kill()
+			s.startWorker()
+		}
+		s.ends(release, "passed")
+		s.environment("live", "converged", isLive(release))
+		s.serves(fmt.Sprintf("v%d", release))
+	}
+	s.standsOnly(1 + deployments)
+	s.flawless(traffic)
+}
