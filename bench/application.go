@@ -4,19 +4,23 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"time"
 )
 
 // smallAnswer is what /small answers: 1 KiB.
 var smallAnswer = bytes.Repeat([]byte("0123456789abcdef"), 64)
+
+// releaseHeader names the release that an answer is from.
+const releaseHeader = "X-Release"
 
 // tickEvery is how often the stream says that it lives.
 const tickEvery = 50 * time.Millisecond
@@ -49,26 +53,26 @@ func serveUntilTold(handler http.Handler) int {
 	return exitMet
 }
 
-// newApplication answers every POST with its release, its process and what it was sent, after so long.
+// newApplication answers after so long, and names its release and the digest of its answer.
 func newApplication(release string, handler time.Duration) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /small", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(smallAnswer) })
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "well") })
 	mux.HandleFunc("GET /release", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, release) })
 	mux.HandleFunc("GET /socket", socket)
-	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
-		sent, err := io.ReadAll(r.Body)
-		if err != nil {
-			return
-		}
-		takes := handler
-		if asked, err := strconv.Atoi(r.URL.Query().Get("ms")); err == nil {
-			takes = time.Duration(asked) * time.Millisecond
-		}
-		<-time.After(takes)
-		fmt.Fprintf(w, "%s %d %s", release, os.Getpid(), sent)
-	})
+	mux.HandleFunc("GET /pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { answerAfter(w, release, handler) })
+	mux.HandleFunc("GET /long", func(w http.ResponseWriter, _ *http.Request) { answerAfter(w, release, longRequest) })
 	return mux
+}
+
+// answerAfter answers as package load wants it: with the release in a header, and the digest of the body (RFC 9530).
+func answerAfter(w http.ResponseWriter, release string, takes time.Duration) {
+	<-time.After(takes)
+	digest := sha256.Sum256(smallAnswer)
+	w.Header().Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(digest[:])+":")
+	w.Header().Set(releaseHeader, release)
+	_, _ = w.Write(smallAnswer)
 }
 
 // socket is a WebSocket that says again and again that it lives. Nobody checks keys here.

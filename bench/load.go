@@ -3,14 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -18,7 +14,8 @@ import (
 // patience is how long an answer may take before it counts as failed.
 const patience = 30 * time.Second
 
-// asker asks on one connection, and opens another only when that one has ended. It never tries again.
+// asker asks on one connection, and opens another only when that one has ended. It never tries again. It costs less than
+// package load, which measures what users notice, and not how much can be asked.
 type asker struct {
 	address string
 	host    string
@@ -27,7 +24,7 @@ type asker struct {
 }
 
 // ask makes one request and reads its whole answer. Whatever is not a complete 200 is an error.
-func (a *asker) ask(method, path, body string) (answer []byte, err error) {
+func (a *asker) ask(path string) (answer []byte, err error) {
 	if a.conn == nil {
 		if err := a.connect(); err != nil {
 			return nil, err
@@ -39,7 +36,7 @@ func (a *asker) ask(method, path, body string) (answer []byte, err error) {
 			a.close()
 		}
 	}()
-	if err := a.send(method, path, body); err != nil {
+	if err := a.send(path); err != nil {
 		return nil, err
 	}
 	response, err := http.ReadResponse(a.reader, nil)
@@ -63,15 +60,11 @@ func (a *asker) connect() (err error) {
 	return nil
 }
 
-func (a *asker) send(method, path, body string) error {
+func (a *asker) send(path string) error {
 	if err := a.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
-	request := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: */*\r\n", method, path, a.host)
-	if body != "" {
-		request += fmt.Sprintf("Content-Length: %d\r\n", len(body))
-	}
-	_, err := io.WriteString(a.conn, request+"\r\n"+body)
+	_, err := fmt.Fprintf(a.conn, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n", path, a.host)
 	return err
 }
 
@@ -91,7 +84,7 @@ func hammer(address, host string, connections, requests int) (failed int, last e
 			a := &asker{address: address, host: host}
 			defer a.close()
 			for range requests {
-				answer, err := a.ask(http.MethodGet, "/small", "")
+				answer, err := a.ask("/small")
 				if err == nil && !bytes.Equal(answer, smallAnswer) {
 					err = fmt.Errorf("%d wrong bytes", len(answer))
 				}
@@ -105,84 +98,4 @@ func hammer(address, host string, connections, requests int) (failed int, last e
 	}
 	all.Wait()
 	return failed, last
-}
-
-// answered is one request of a load: who answered it, and when that was complete.
-type answered struct {
-	release string
-	pid     int
-	at      time.Time
-	failure error
-}
-
-// load asks on many connections without a pause.
-type load struct {
-	stop context.CancelFunc
-	wait sync.WaitGroup
-
-	mu      sync.Mutex
-	answers []answered
-}
-
-func startLoad(address, host string, connections int) *load {
-	ctx, stop := context.WithCancel(context.Background())
-	l := &load{stop: stop}
-	for worker := range connections {
-		l.wait.Go(func() { l.work(ctx, &asker{address: address, host: host}, worker) })
-	}
-	return l
-}
-
-func (l *load) work(ctx context.Context, a *asker, worker int) {
-	defer a.close()
-	for turn := 0; ctx.Err() == nil; turn++ {
-		sent := fmt.Sprintf("request %d of %d", turn, worker)
-		answer, err := a.ask(http.MethodPost, "/", sent)
-		got := checked(string(answer), sent, err)
-		l.mu.Lock()
-		l.answers = append(l.answers, got)
-		l.mu.Unlock()
-	}
-}
-
-// checked checks that an answer is the one to what was sent.
-func checked(answer, sent string, err error) answered {
-	got := answered{at: time.Now(), failure: err}
-	if err != nil {
-		return got
-	}
-	release, rest, _ := strings.Cut(answer, " ")
-	pid, echo, _ := strings.Cut(rest, " ")
-	got.release = release
-	if got.pid, err = strconv.Atoi(pid); err != nil || echo != sent {
-		got.failure = fmt.Errorf("wrong answer %q to %q", answer, sent)
-	}
-	return got
-}
-
-// count answers how many requests have ended.
-func (l *load) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.answers)
-}
-
-// more waits until so many more requests have ended.
-func (l *load) more(ctx context.Context, n int) error {
-	target := l.count() + n
-	return until(ctx, "answers under load", func() (bool, error) { return l.count() >= target, nil })
-}
-
-// end stops asking, waits for what is in flight, and answers all that was answered.
-func (l *load) end() []answered {
-	l.stop()
-	l.wait.Wait()
-	return l.answers
-}
-
-// soFar answers what was answered by now.
-func (l *load) soFar() []answered {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.answers)
 }

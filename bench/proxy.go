@@ -144,7 +144,7 @@ func startHAProxy(ctx context.Context, s *stage, application string) (way, error
 	err = until(ctx, "HAProxy", func() (bool, error) {
 		a := &asker{address: address, host: benchHost}
 		defer a.close()
-		_, err := a.ask("GET", "/small", "")
+		_, err := a.ask("/small")
 		return err == nil, err
 	})
 	return way{name: "HAProxy", address: address, proxy: p}, err

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/towpath-cd/towpath/internal/load"
 )
 
 const (
-	switchOver = 5   // ms that the whole way may take longer than the proxy's own orders
-	settled    = 300 // answers that a load gives before a switch, and again after it
+	switchOver = 5  // ms that the whole way may take longer than the proxy's own orders
+	settled    = 10 // answers that each connection gets before a switch, and again after it
 )
 
 // moved is what one switch under load was like.
@@ -27,19 +29,16 @@ type moves struct {
 	failure                    error // the last one
 }
 
-func (m *moves) add(one moved, answers []answered) {
+func (m *moves) add(one moved, sent load.Report) {
 	m.firstNew, m.lastOld = append(m.firstNew, one.firstNew), append(m.lastOld, one.lastOld)
 	m.command = append(m.command, one.command)
-	m.count(answers)
+	m.count(sent)
 }
 
-func (m *moves) count(answers []answered) {
-	for _, a := range answers {
-		m.requests++
-		if a.failure != nil {
-			m.failed++
-			m.failure = a.failure
-		}
+func (m *moves) count(sent load.Report) {
+	m.requests, m.failed = m.requests+sent.Requests, m.failed+sent.Failed
+	for _, f := range sent.Failures {
+		m.failure = fmt.Errorf("the last request that failed, of %s at %s: %s", f.Path, f.At.Format(time.TimeOnly), f.Reason)
 	}
 }
 
@@ -52,7 +51,7 @@ type side interface {
 	// move moves all traffic to it, and answers when nothing needs the old one any more.
 	move(ctx context.Context) error
 	// killOld ends the old instance at once.
-	killOld(ctx context.Context, answers []answered) error
+	killOld() error
 }
 
 // measureSwitch moves traffic by a server's deployments and rollbacks, and by the bare orders to the proxy, in turn.
@@ -88,14 +87,25 @@ func measureSwitch(ctx context.Context, s *stage) ([]Figure, error) {
 	}
 	s.say("switch: the proxy restarts")
 	restarts, err := restartUnderLoad(ctx, s, proxy, raw.host())
-	return append(figures, restarts...), errors.Join(err, told(byRaw.failure), told(byWhole.failure))
+	return append(figures, restarts...), errors.Join(err, byRaw.failure, byWhole.failure)
 }
 
-func told(failure error) error {
-	if failure == nil {
-		return nil
+// startLoad asks on 32 connections without a pause.
+func startLoad(ctx context.Context, address, host string) *load.Load {
+	return load.Start(ctx, load.Options{
+		Address: address, Host: host, Targets: []load.Target{{Path: "/", Digest: true}},
+		Kept: connections, Timeout: patience, Label: releaseHeader,
+	})
+}
+
+// settle waits until every connection has had some answers more.
+func settle(ctx context.Context, l *load.Load) error {
+	for range settled {
+		if err := l.Settle(ctx); err != nil {
+			return err
+		}
 	}
-	return fmt.Errorf("the last request that failed: %w", failure)
+	return nil
 }
 
 // switchOnce moves the traffic under load, and kills the old instance the moment the command returns.
@@ -104,45 +114,41 @@ func switchOnce(ctx context.Context, address string, s side, all *moves) error {
 	if err != nil {
 		return err
 	}
-	l := startLoad(address, s.host(), connections)
-	defer l.end()
-	if err := l.more(ctx, settled); err != nil {
+	l := startLoad(ctx, address, s.host())
+	defer l.Stop()
+	if err := settle(ctx, l); err != nil {
 		return err
 	}
-	began := time.Now()
+	began := l.Mark()
 	if err := s.move(ctx); err != nil {
 		return err
 	}
-	returned := time.Now()
-	if err := s.killOld(ctx, l.soFar()); err != nil {
+	one := moved{command: since(began, time.Now())}
+	if err := s.killOld(); err != nil {
 		return err
 	}
-	if err := l.more(ctx, settled); err != nil {
+	if err := settle(ctx, l); err != nil {
 		return err
 	}
-	answers := l.end()
-	one := judge(answers, release, began)
-	one.command = milliseconds(returned.Sub(began))
-	all.add(one, answers)
+	one.firstNew, one.lastOld = between(l.Sides(), release, began)
+	all.add(one, l.Stop())
 	return nil
 }
 
-// judge finds the first answer of the new release and the last one of any other.
-func judge(answers []answered, release string, began time.Time) moved {
-	one := moved{firstNew: math.Inf(1)}
-	for _, a := range answers {
-		if a.failure != nil {
-			continue
-		}
-		at := milliseconds(a.at.Sub(began))
-		if a.release == release {
-			one.firstNew = min(one.firstNew, at)
+// between finds the first answer of the new release and the last one of any other.
+func between(sides map[string]load.Side, release string, began time.Time) (firstNew, lastOld float64) {
+	firstNew = math.Inf(1)
+	for name, side := range sides {
+		if name == release {
+			firstNew = since(began, side.First)
 		} else {
-			one.lastOld = max(one.lastOld, at)
+			lastOld = max(lastOld, since(began, side.Last))
 		}
 	}
-	return one
+	return firstNew, lastOld
 }
+
+func since(began, at time.Time) float64 { return milliseconds(at.Sub(began)) }
 
 func switchFigures(raw, whole moves) []Figure {
 	const orders = "SetWeights and Drain"

@@ -2,12 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"strings"
 	"time"
 )
@@ -55,9 +55,11 @@ func acrossASwitch(ctx context.Context, proxy *trafficProxy, w *wholeSide) ([]Fi
 func askLong(address, host string) error {
 	a := &asker{address: address, host: host}
 	defer a.close()
-	sent := "long"
-	answer, err := a.ask(http.MethodPost, fmt.Sprintf("/?ms=%d", longRequest.Milliseconds()), sent)
-	return checked(string(answer), sent, err).failure
+	answer, err := a.ask("/long")
+	if err == nil && !bytes.Equal(answer, smallAnswer) {
+		err = fmt.Errorf("%d wrong bytes", len(answer))
+	}
+	return err
 }
 
 // inFlight waits until the proxy has the long request and the stream in its hands.
@@ -96,17 +98,17 @@ func openSocket(address, host string) (net.Conn, error) {
 
 // restartUnderLoad has the proxy handed over to a successor, and stopped and started, under load.
 func restartUnderLoad(ctx context.Context, s *stage, proxy *trafficProxy, host string) ([]Figure, error) {
-	l := startLoad(proxy.address, host, connections)
-	defer l.end()
+	l := startLoad(ctx, proxy.address, host)
+	defer l.Stop()
 	for range s.rounds(3, 2) {
-		if err := l.more(ctx, settled); err != nil {
+		if err := settle(ctx, l); err != nil {
 			return nil, err
 		}
 		successor, err := s.startProxy(ctx, proxy.address)
 		if err != nil {
 			return nil, err
 		}
-		if err := l.more(ctx, settled); err != nil {
+		if err := settle(ctx, l); err != nil {
 			return nil, err
 		}
 		if err := successor.end(); err != nil {
@@ -116,13 +118,13 @@ func restartUnderLoad(ctx context.Context, s *stage, proxy *trafficProxy, host s
 			return nil, err
 		}
 	}
-	if err := l.more(ctx, settled); err != nil {
+	if err := settle(ctx, l); err != nil {
 		return nil, err
 	}
 	var all moves
-	all.count(l.end())
+	all.count(l.Stop())
 	return []Figure{
 		{Name: "failed, the proxy handed over and restarted under load", Ours: float64(all.failed), Unit: "requests", Goal: AtMost(0)},
 		{Name: "of so many, the proxy restarted", Ours: float64(all.requests), Unit: "requests"},
-	}, told(all.failure)
+	}, all.failure
 }

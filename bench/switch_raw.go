@@ -76,4 +76,4 @@ func (r *rawSide) move(ctx context.Context) error {
 	return err
 }
 
-func (r *rawSide) killOld(context.Context, []answered) error { return r.old.kill() }
+func (r *rawSide) killOld() error { return r.old.kill() }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"strconv"
 	"time"
@@ -40,6 +39,7 @@ type wholeSide struct {
 	*server
 	releases [2]int // older and newer
 	live     int    // index of the one that is live
+	serving  int    // process of the release that is live
 	killed   int    // process that was killed last
 }
 
@@ -108,22 +108,28 @@ func (w *wholeSide) prepare(ctx context.Context) (string, error) {
 			return false, err
 		}
 		for _, i := range e.Instances {
-			if i.Release == wanted && i.Health == "passing" && w.isAnother(i.Address) {
-				return true, nil
+			pid, err := pidAt(i.Address)
+			if i.Release == wanted && (err != nil || i.Health != "passing" || pid == w.killed) {
+				return false, fmt.Errorf("%+v: %w", i, err)
+			}
+			if i.Release != wanted {
+				w.serving = pid
 			}
 		}
-		return false, fmt.Errorf("release %d: %+v", wanted, e.Instances)
+		return len(e.Instances) == 2, fmt.Errorf("instances %+v", e.Instances)
 	})
 	return strconv.Itoa(wanted), err
 }
 
-// isAnother says that an instance answers which was not killed.
-func (w *wholeSide) isAnother(address string) bool {
+// pidAt asks an instance for its process.
+func pidAt(address string) (int, error) {
 	a := &asker{address: address, host: benchHost}
 	defer a.close()
-	answer, err := a.ask(http.MethodPost, "/", "who")
-	got := checked(string(answer), "who", err)
-	return got.failure == nil && got.pid != w.killed
+	answer, err := a.ask("/pid")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(string(answer))
 }
 
 func (w *wholeSide) move(ctx context.Context) error {
@@ -171,18 +177,12 @@ func isQueued(e client.Environment, d client.Deployment) bool {
 	return false
 }
 
-// killOld kills the process that gave the old release's last answer.
-func (w *wholeSide) killOld(_ context.Context, answers []answered) error {
-	old := strconv.Itoa(w.releases[w.next()])
-	for i := len(answers) - 1; i >= 0; i-- {
-		if answers[i].release == old {
-			p, err := os.FindProcess(answers[i].pid)
-			if err != nil {
-				return err
-			}
-			w.killed = answers[i].pid
-			return p.Kill()
-		}
+// killOld kills the process that served before.
+func (w *wholeSide) killOld() error {
+	p, err := os.FindProcess(w.serving)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("release %s gave no answer", old)
+	w.killed = w.serving
+	return p.Kill()
 }

@@ -125,8 +125,9 @@ func embeddedWorker(ctx context.Context, o ServerOptions, guard *access.Guard, a
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		err := Worker(ctx, WorkerOptions{
 			Config: o.Config.Worker, Data: filepath.Join(o.Config.Data, "worker"), Server: "http://" + address,
 			Token: token, Version: o.Version, Command: o.Command, Log: o.Log,
@@ -134,7 +135,6 @@ func embeddedWorker(ctx context.Context, o ServerOptions, guard *access.Guard, a
 		if err != nil {
 			failed <- fmt.Errorf("the worker inside the server: %w", err)
 		}
-		ended <- err
 	}()
 	return func() error { cancel(); <-ended; return nil }, nil
 }

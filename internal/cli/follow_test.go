@@ -153,6 +153,45 @@ func TestALogGoesOnWhereTheConnectionBroke(t *testing.T) {
 	}
 }
 
+func TestAStepThatRunsAgainIsFollowedFromTheStartOfItsNewAttempt(t *testing.T) {
+	w := newWorld(t)
+	var attempt atomic.Int64
+	attempt.Store(1)
+	w.mux.HandleFunc("GET /api/v1/pipelines/shop/runs/128", func(answer http.ResponseWriter, _ *http.Request) {
+		state := map[int64]string{1: "running", 2: "running", 3: "passed"}[attempt.Load()]
+		json.NewEncoder(answer).Encode(with(shopRun(), "unit", client.Step{State: state, Attempt: int(min(2, attempt.Load()))}))
+	})
+	w.mux.HandleFunc("GET /api/v1/pipelines/shop/runs/128/steps/unit/log", func(answer http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(answer, "attempt %s from %s\n", r.URL.Query().Get("attempt"), r.URL.Query().Get("offset"))
+		attempt.Add(1) // its worker is lost; then the second attempt passes
+	})
+	got := w.call("log", "unit", "shop#128", "--follow")
+	if want := "attempt 1 from 0\nattempt 2 from 0\n"; got != (answer{ExitDone, want, "attempt 2:\n"}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestTheLogThatNobodyNamesIsThatOfTheStepThatRunsOrElseFailed(t *testing.T) {
+	running := with(shopWaiting(), "unit", client.Step{State: "running", Attempt: 1})
+	for want, run := range map[string]client.Run{"unit": running, "shop": with(shopWaiting(), "unit", client.Step{State: "pending"})} {
+		if got, err := stepToRead(run); got != want || err != nil {
+			t.Errorf("got %q (%v), want %q", got, err, want)
+		}
+	}
+	w := newWorld(t)
+	w.answers("GET /api/v1/pipelines/shop/runs/127", shopFailed())
+	w.mux.HandleFunc("GET /api/v1/pipelines/shop/runs/127/steps/unit/log", func(answer http.ResponseWriter, _ *http.Request) {
+		io.WriteString(answer, "2 tests failed\n")
+	})
+	if got := w.call("log", "shop#127"); got != (answer{ExitDone, "2 tests failed\n", "the log of unit in shop#127:\n"}) {
+		t.Errorf("got %+v", got)
+	}
+	w.answers("GET /api/v1/pipelines/shop/runs/128", shopRun())
+	if got := w.call("log", "shop#128"); got != (answer{ExitFailed, "", "no step of shop#128 has printed anything yet\nhint: towpath status shop#128 says why\n"}) {
+		t.Errorf("got %+v", got)
+	}
+}
+
 func TestALogForProgramsIsOneDocumentOrPiecesOfText(t *testing.T) {
 	w := newWorld(t)
 	logged(t, w)

@@ -59,7 +59,7 @@ func newProjectAddCommand(console *Console) *cobra.Command {
 func repository(where, server string) (string, error) {
 	info, err := os.Stat(where)
 	if err != nil || !info.IsDir() || strings.Contains(where, "://") {
-		return where, nil //nolint:nilerr // what is no folder here is an address, which the server tries
+		return where, nil // what is no folder here is an address, which the server tries
 	}
 	if !isHere(server) {
 		return "", usage(fmt.Sprintf("%s is a folder on this machine, and the server is at %s", where, server),

@@ -47,7 +47,7 @@ func shopWaiting() client.Run {
 	r := with(shopRun(), "shop", passed("worker-2", 41200*time.Millisecond))
 	r = with(r, "unit", passed("worker-2", 12800*time.Millisecond))
 	staging := passed("", 6100*time.Millisecond)
-	staging.Release = 42
+	staging.Release, staging.Attempt = 42, 0
 	r = with(r, "staging", staging)
 	return with(r, "release", client.Step{State: "waiting", StartedAt: minutesAgo(1)})
 }

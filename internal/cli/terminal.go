@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -69,7 +70,7 @@ func (c *Console) confirm(question string, yes bool) error {
 	if !c.asks() {
 		return usage("nobody is here to ask: "+question, "--yes says yes beforehand")
 	}
-	io.WriteString(c.Err, question+" [y/N] ")
+	fmt.Fprint(c.Err, question+" [y/N] ")
 	answer, err := readLine(c.In)
 	if err != nil {
 		return err
@@ -92,9 +93,9 @@ func (c *Console) readSecret(what string) (string, error) {
 		all, err := io.ReadAll(io.LimitReader(c.In, maxSecret))
 		return strings.TrimSuffix(strings.TrimSuffix(string(all), "\n"), "\r"), err
 	}
-	io.WriteString(c.Err, what+": ")
+	fmt.Fprint(c.Err, what+": ")
 	typed, err := term.ReadPassword(int(file.Fd()))
-	io.WriteString(c.Err, "\n")
+	fmt.Fprint(c.Err, "\n")
 	return string(typed), err
 }
 

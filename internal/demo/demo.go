@@ -88,16 +88,15 @@ func (d *demo) play(ctx context.Context) error {
 
 // failure says which part failed, why, and where more is to be read.
 func (d *demo) failure(n int, title string, err error) error {
-	d.screen.failed(err.Error())
-	told := towpath.Errorf(towpath.CodeInternal, "part %d failed (%s): %s", n, title, err)
-	told.Err = err
-	var hints []string
-	if known, is := errors.AsType[*towpath.Error](err); is {
-		told.Code = known.Code
-		if known.Hint != "" {
-			hints = append(hints, known.Hint)
-		}
+	reason := err.Error()
+	code, hints := towpath.CodeInternal, []string{}
+	if known, is := errors.AsType[*towpath.Error](err); is && known.Hint != "" {
+		reason = strings.Replace(reason, known.Error(), known.Message, 1) // its hint has a line of its own
+		code, hints = known.Code, append(hints, known.Hint)
 	}
+	d.screen.failed(reason)
+	told := towpath.Errorf(code, "part %d failed (%s): %s", n, title, reason)
+	told.Err = err
 	if d.stage != nil {
 		hints = append(hints, "the logs of all processes are in "+d.stage.path("logs"))
 	}

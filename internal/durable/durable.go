@@ -3,6 +3,7 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,12 +11,11 @@ import (
 	"time"
 )
 
-// A lock that is held is tried again for lockPatience, every lockPace. A process that was killed while it started
-// another leaves a copy of its open files in that one, until it has become the program that it is to be.
-const (
-	lockPatience = 2 * time.Second
-	lockPace     = 10 * time.Millisecond
-)
+// lockPace is how often a lock that is held is tried again.
+const lockPace = 2 * time.Millisecond
+
+// lockPatience is how long LockSoon waits.
+const lockPatience = 2 * time.Second
 
 // ErrHeld says that another process has the lock.
 var ErrHeld = errors.New("held by another process")
@@ -37,27 +37,41 @@ func WriteFile(path string, content []byte) error {
 	return SyncFolder(filepath.Dir(path))
 }
 
-// Lock takes the lock of a file, which is made if it is missing. It answers ErrHeld where another process has it and
-// does not let go of it within two seconds. It ends when the answered function is called, and with the process, however
-// that ends.
+// Lock takes the lock of a file, which is made if it is missing. It answers ErrHeld at once where another process has
+// it. It ends when the answered function is called, and with the process, however that ends.
 func Lock(path string) (unlock func() error, err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}
-	if err := lockPatiently(file); err != nil {
+	if err := lock(file); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", path, errors.Join(err, file.Close()))
 	}
 	return file.Close, nil
 }
 
-func lockPatiently(file *os.File) error {
+// AwaitLock takes the lock of a file as Lock does, and where another process has it waits until ctx is done. It tries
+// at least once. The error is then ErrHeld and the cause of ctx's end.
+func AwaitLock(ctx context.Context, path string) (unlock func() error, err error) {
 	tick := time.NewTicker(lockPace)
 	defer tick.Stop()
-	for deadline := time.Now().Add(lockPatience); ; <-tick.C {
-		err := lock(file)
-		if !errors.Is(err, ErrHeld) || time.Now().After(deadline) {
-			return err
+	for {
+		unlock, err := Lock(path)
+		if !errors.Is(err, ErrHeld) {
+			return unlock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait: %w: %w", err, context.Cause(ctx))
+		case <-tick.C:
 		}
 	}
+}
+
+// LockSoon takes the lock of a file as Lock does, and waits a moment where it is held: a process that was killed while it
+// started another leaves a copy of its open files in that one, until it has become the program that it is to be.
+func LockSoon(path string) (unlock func() error, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	return AwaitLock(ctx, path)
 }

@@ -53,9 +53,10 @@ func Start(ctx context.Context, o Options) *Load {
 		c := &client{options: o, book: l.book, number: n, isFresh: n >= o.Kept}
 		l.clients.Go(func() { l.send(ctx, c) })
 	}
-	ctx, l.cut = context.WithCancel(ctx)
+	held, cut := context.WithCancel(ctx)
+	l.cut = cut
 	for _, path := range o.Streams {
-		l.streams.Go(func() { l.hold(ctx, path) })
+		l.streams.Go(func() { l.hold(held, path) })
 	}
 	return l
 }

@@ -250,6 +250,7 @@ type job struct {
 	hand
 	*client.StepLease
 	printed int64
+	lets    context.CancelFunc // go of the lease
 }
 
 // takes leases the next step.
@@ -260,20 +261,36 @@ func (w hand) takes(step string) *job {
 	if lease == nil || lease.Step != step {
 		w.h.Fatalf("the worker got %+v, wanted %s", lease, step)
 	}
-	return &job{hand: w, StepLease: lease}
+	ctx, cancel := context.WithCancel(w.h.Context())
+	j := &job{hand: w, StepLease: lease, lets: cancel}
+	go j.holds(ctx)
+	return j
 }
 
-// prints sends output, and keeps the lease as a worker does all the time.
+// holds keeps the lease for as long as the job goes on, however slow the test's machine is.
+func (j *job) holds(ctx context.Context) {
+	again := time.NewTicker(time.Duration(j.RenewEvery * float64(time.Second)))
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
+			_, _ = j.Renew(ctx, j.LeaseRef) // a lease that is lost shows in what the job does next
+		}
+	}
+}
+
 func (j *job) prints(text string) {
 	j.h.Helper()
-	_, err := j.Renew(j.h.Context(), j.LeaseRef)
-	must(j.h.T, err)
+	var err error
 	j.printed, err = j.AppendLog(j.h.Context(), j.LeaseRef, j.printed, strings.NewReader(text))
 	must(j.h.T, err)
 }
 
 func (j *job) ends(state, reason string) {
 	j.h.Helper()
+	defer j.lets()
 	must(j.h.T, j.Finish(j.h.Context(), j.LeaseRef, client.StepReport{State: state, Reason: reason, LogSize: j.printed}))
 }
 
@@ -364,10 +381,10 @@ func (h *house) untilStep(run client.Run, step, state string) {
 	})
 }
 
-// until asks again and again, for ten seconds at most.
+// until asks again and again, for half a minute at most.
 func (h *house) until(what string, is func() bool) {
 	h.Helper()
-	ctx, cancel := context.WithTimeout(h.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(h.Context(), 30*time.Second)
 	defer cancel()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()

@@ -110,7 +110,7 @@ type home struct{ root, files, run string }
 // homeOf keeps the parts of a key apart, whatever they are made of.
 func homeOf(dataDir, environment string) home {
 	root := filepath.Join(dataDir, "instances")
-	for _, part := range strings.Split(environment, "/") {
+	for part := range strings.SplitSeq(environment, "/") {
 		root = filepath.Join(root, folderName(part))
 	}
 	return home{root: root, files: filepath.Join(root, "files"), run: filepath.Join(root, "run")}
