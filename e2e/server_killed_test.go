@@ -1,6 +1,6 @@
 //go:build linux
 
-package e2e
+package e2e_test
 
 import (
 	"fmt"
@@ -35,11 +35,11 @@ func moments(t testing.TB) *rand.Rand {
 func lets(pass time.Duration) { <-time.After(pass) }
 
 // crashServer kills the server, and starts it again, which has to be quick.
-func (s *site) crashServer() {
+func (s *site) crashServer(flags ...string) {
 	s.Helper()
 	s.server.kill()
 	began := time.Now()
-	s.startServer("--no-worker")
+	s.startServer(flags...)
 	if took := time.Since(began); took > readyLimit {
 		s.Errorf("the server was ready after %s", took)
 	} else {
@@ -68,7 +68,7 @@ steps:
 	random := moments(t)
 	for range crashes(3) {
 		lets(time.Duration(random.IntN(700)) * time.Millisecond)
-		s.crashServer()
+		s.crashServer("--no-worker")
 	}
 
 	passed := s.ends(1, "passed")
@@ -99,6 +99,29 @@ func TestAServerThatIsKilledDuringDeploymentsBringsThemAllLive(t *testing.T) {
 		s.reaches(release, "unit", "passed")
 		for range 2 {
 			lets(time.Duration(random.IntN(600)) * time.Millisecond)
+			s.crashServer("--no-worker")
+		}
+		s.ends(release, "passed")
+		s.environment("live", version, isLive(release))
+		s.serves(version)
+	}
+	s.flawless(traffic)
+}
+
+func TestAServerWithItsWorkerInsideIsKilledAndEveryChangeGoesLive(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.startServer()
+	s.startProxy()
+	repository := s.newRepository("app", short).watch()
+	s.ends(1, "passed")
+	traffic := s.asks()
+	random := moments(t)
+	for release := 2; release < 2+crashes(3); release++ {
+		version := fmt.Sprintf("v%d", release)
+		repository.push(tree{"version": version})
+		for range 2 {
+			lets(time.Duration(random.IntN(1500)) * time.Millisecond)
 			s.crashServer()
 		}
 		s.ends(release, "passed")
