@@ -130,6 +130,16 @@ func TestASecretIsNotShownWhileItIsTyped(t *testing.T) {
 	w.wasAsked(`PUT /api/v1/projects/shop/secrets/SMTP_PASSWORD {"name":"SMTP_PASSWORD","value":"hunter2"}`)
 }
 
+func TestAnInterruptWhileASecretIsTypedChangesNothing(t *testing.T) {
+	p, w := newPTY(t), shopWorld(t)
+	code := p.begin(w, "secret", "put", "shop", "SMTP_PASSWORD")
+	p.sees("SMTP_PASSWORD: ")
+	p.types("hunt\x03")
+	if got := <-code; got != ExitFailed || len(w.changes()) > 0 {
+		t.Errorf("exit code %d, and the server was asked %q", got, w.changes())
+	}
+}
+
 func TestARunIsRedrawnInPlaceOnATerminal(t *testing.T) {
 	p := newPTY(t)
 	if code := <-p.begin(shopWorld(t), "run", "shop"); code != ExitDone {
