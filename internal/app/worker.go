@@ -79,7 +79,7 @@ func workerKey(ctx context.Context, o WorkerOptions) (string, error) {
 		return "", fmt.Errorf("read the worker's key: %w", err)
 	case o.Token == "":
 		return "", towpath.Errorf(towpath.CodeUnauthorized, "this worker has not registered yet").
-			WithHint("make a token with: towpath worker token, then: towpath worker --token TOKEN")
+			WithHint("make a token with: towpath workers token, then: towpath worker --token TOKEN")
 	}
 	return register(ctx, o, path)
 }

@@ -87,6 +87,7 @@ var stories = []story{
 	{name: "token_list", call: "token list", doc: []client.Token{}},
 	{name: "token_remove", call: "token remove ci", doc: removed{}},
 	{name: "workers", call: "workers", doc: []client.Worker{}},
+	{name: "workers_token", call: "workers token", doc: client.Token{}},
 	{name: "audit", call: "audit", doc: []client.AuditEntry{}},
 	{name: "login", call: "login --token twp_given", doc: signedIn{}},
 	{name: "logout_unknown", call: "logout"},
