@@ -100,8 +100,19 @@ func newRuns(ctx context.Context, s *stage) (*runs, error) {
 	if err := r.awaitWorker(ctx); err != nil {
 		return nil, err
 	}
-	_, err = r.AddProject(ctx, client.NewProject{URL: r.repository.dir, Name: "warm"})
-	return r, err
+	return r, r.addProject(ctx, "warm", r.repository)
+}
+
+// addProject waits until the server has looked at the repository for the first time, which it does by itself: what is
+// timed later would run beside it.
+func (r *runs) addProject(ctx context.Context, name string, of repository) error {
+	if _, err := r.AddProject(ctx, client.NewProject{URL: of.dir, Name: name}); err != nil {
+		return err
+	}
+	return until(ctx, "the first look at a repository", func() (bool, error) {
+		seen, err := r.Changes(ctx, name)
+		return len(seen) > 0 && seen[0].Outcome != "pending", err
+	})
 }
 
 // sides are the laps of all that is run in turn.
@@ -151,8 +162,7 @@ func (r *runs) unseenProject(ctx context.Context, i int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = r.AddProject(ctx, client.NewProject{URL: made.dir, Name: name})
-	return name, err
+	return name, r.addProject(ctx, name, made)
 }
 
 func (r *runs) byShell(run func() error) (lap, error) {

@@ -50,7 +50,8 @@ type Alerts struct {
 	Secret  string `yaml:"webhook_secret" env:"WEBHOOK_SECRET"` // signs them
 }
 
-// Keep says what stays: runs, logs and artifacts older than that go, except what is live, on standby or pinned.
+// Keep says what stays: runs, logs and artifacts older than that go, except what is live, on standby or pinned. 0s
+// is for ever.
 type Keep struct {
 	Runs      time.Duration `yaml:"runs" env:"RUNS"`
 	Logs      time.Duration `yaml:"logs" env:"LOGS"`
@@ -115,7 +116,7 @@ func LoadServer(path string) (Server, error) {
 	return s, nil
 }
 
-func readFile(path string, into any) error {
+func readFile(path string, into *Server) error {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return towpath.Errorf(towpath.CodeNotFound, "there is no settings file %s", path)
@@ -123,10 +124,56 @@ func readFile(path string, into any) error {
 	if err != nil {
 		return fmt.Errorf("read the settings: %w", err)
 	}
-	if err := yaml.UnmarshalWithOptions(text, into, yaml.Strict()); err != nil {
+	read := *into
+	if err := yaml.UnmarshalWithOptions(text, &read, yaml.Strict()); err != nil {
 		return towpath.Errorf(towpath.CodeInvalid, "%s: %s", path, yaml.FormatError(err, false, true))
 	}
+	return into.take(read, text)
+}
+
+// take takes over what was read. A key without a value, such as one whose settings are all commented out, says nothing:
+// the decoder would make it the zero value, and of an empty file all of them.
+func (s *Server) take(read Server, text []byte) error {
+	var given map[string]any
+	if err := yaml.Unmarshal(text, &given); err != nil {
+		return fmt.Errorf("read the settings: %w", err)
+	}
+	if len(given) == 0 {
+		return nil
+	}
+	defaults := *s
+	*s = read
+	for name, restore := range map[string]func(){
+		"data":   func() { s.Data = defaults.Data },
+		"listen": func() { s.Listen = defaults.Listen },
+		"worker": func() { s.Worker = defaults.Worker },
+		"alerts": func() { s.Alerts = defaults.Alerts },
+		"keep":   func() { s.Keep = defaults.Keep },
+	} {
+		if value, known := given[name]; known && value == nil {
+			restore()
+		}
+	}
 	return nil
+}
+
+func isAddress(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+}
+
+// wrong says what cannot be: artifacts or logs that outlive their runs. 0 is for ever.
+func (k Keep) wrong() (wrong []error) {
+	for _, part := range []struct {
+		name string
+		kept time.Duration
+	}{{"runs", k.Runs}, {"logs", k.Logs}, {"artifacts", k.Artifacts}} {
+		outlives := k.Runs > 0 && (part.kept == 0 || part.kept > k.Runs)
+		if part.kept < 0 || outlives {
+			wrong = append(wrong, fmt.Errorf("keep.%s: %s; it has to be no longer than keep.runs (%s), where 0s is for ever", part.name, part.kept, k.Runs))
+		}
+	}
+	return wrong
 }
 
 // Finish fills in what depends on other settings, and says all that is wrong.
@@ -142,17 +189,16 @@ func (s *Server) Finish() error {
 		}
 		s.URL = "http://" + net.JoinHostPort(host, port)
 	}
-	if u, err := url.Parse(s.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if !isAddress(s.URL) {
 		wrong = append(wrong, fmt.Errorf("url: %q is not the address of a server", s.URL))
+	}
+	if s.Alerts.Webhook != "" && !isAddress(s.Alerts.Webhook) {
+		wrong = append(wrong, fmt.Errorf("alerts.webhook: %q is not the address of a receiver", s.Alerts.Webhook))
 	}
 	if s.Worker.Slots < 1 {
 		wrong = append(wrong, fmt.Errorf("worker.slots: %d; a worker takes at least one step at a time", s.Worker.Slots))
 	}
-	for name, kept := range map[string]time.Duration{"runs": s.Keep.Runs, "logs": s.Keep.Logs, "artifacts": s.Keep.Artifacts} {
-		if kept < 0 || kept > s.Keep.Runs {
-			wrong = append(wrong, fmt.Errorf("keep.%s: %s; it has to be from 0s to what keep.runs says (%s)", name, kept, s.Keep.Runs))
-		}
-	}
+	wrong = append(wrong, s.Keep.wrong()...)
 	if s.Data, err = filepath.Abs(s.Data); err != nil {
 		wrong = append(wrong, fmt.Errorf("data: %w", err))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/store"
 )
 
 // The rounds of the loops, so that a story says when each happens.
@@ -22,6 +23,9 @@ func (c *Conductor) AnnounceDue(ctx context.Context) (bool, error) { return c.an
 
 // CarryOut carries out one effect.
 func (c *Conductor) CarryOut(ctx context.Context, e towpath.Effect) error { return c.carryOut(ctx, e) }
+
+// Try carries out one effect that is due, or puts it off.
+func (c *Conductor) Try(ctx context.Context, d store.DueEffect) error { return c.try(ctx, d) }
 
 // Sweep is a round of the sweeper.
 func (c *Conductor) Sweep(ctx context.Context) (bool, error) { return c.sweep(ctx) }

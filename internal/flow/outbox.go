@@ -49,13 +49,19 @@ func (c *Conductor) carryOutSome(ctx context.Context, wanted func(towpath.Effect
 	}
 	due = slices.DeleteFunc(due, func(d store.DueEffect) bool { return !wanted(d.Effect) })
 	for _, d := range due[:min(outboxBatch, len(due))] {
-		if err := c.carryOut(ctx, d.Effect); err != nil {
-			if err := c.postpone(ctx, d, err); err != nil {
-				return false, err
-			}
+		if err := c.try(ctx, d); err != nil {
+			return false, err
 		}
 	}
 	return len(due) > outboxBatch, ctx.Err()
+}
+
+// try carries an effect out, or puts it off. It answers an error where not even that was possible.
+func (c *Conductor) try(ctx context.Context, d store.DueEffect) error {
+	if err := c.carryOut(ctx, d.Effect); err != nil {
+		return c.postpone(ctx, d, err)
+	}
+	return nil
 }
 
 // postpone puts an effect that failed off, for longer each time. One whose subject is gone is ticked off.

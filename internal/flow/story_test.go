@@ -204,6 +204,8 @@ func TestNobodyIsAskedForARunThatWasCanceledBeforeTheyWereAsked(t *testing.T) {
 	h.do(h.CarryOut(t.Context(), towpath.TellStep{Deployment: h.deployments("shop/staging")[0]}))
 	h.wantStep(run, "release", towpath.StepWaiting) // and nobody was asked yet
 	good(h.Cancel(t.Context(), run, flow.Act{By: "bob", Record: unrecorded}))(t)
+	// The asking failed once and was put off, so that the withdrawal comes before it.
+	h.do(h.Try(t.Context(), store.DueEffect{Effect: towpath.WithdrawApproval{Run: run, Step: "release"}}))
 	h.settle()
 	h.wantRun(run, towpath.RunCanceled)
 	if asked := h.receiver.of(towpath.AlertApproval); len(asked) > 0 {
