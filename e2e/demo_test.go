@@ -47,10 +47,6 @@ type demo struct {
 }
 
 func TestTheDemo(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "towpath")
-	if out, err := exec.Command("go", "build", "-o", program, "../cmd/towpath").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
 	play := func(name string, story func(demo)) {
 		t.Run(name, func(t *testing.T) {
 			root, err := os.MkdirTemp("/tmp", "td") // short, for the names of sockets
@@ -58,7 +54,7 @@ func TestTheDemo(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { os.RemoveAll(root) })
-			d := demo{T: t, program: program, root: root}
+			d := demo{T: t, program: towpath(), root: root}
 			story(d)
 			d.seesNothingLeft()
 		})

@@ -4,10 +4,12 @@ package e2e_test
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/process"
 )
 
 func TestAKeeperThatIsKilledInTheMidstOfDeploymentsConvergesWithoutALostRequest(t *testing.T) {
@@ -34,5 +36,27 @@ func TestAKeeperThatIsKilledInTheMidstOfDeploymentsConvergesWithoutALostRequest(
 		s.serves(fmt.Sprintf("v%d", release))
 	}
 	s.standsOnly(1 + deployments)
+	s.flawless(traffic)
+}
+
+func TestASupervisorThatIsKilledIsReplacedAndItsInstanceServesOn(t *testing.T) {
+	t.Parallel()
+	s := openSite(t)
+	s.newRepository("app", short).watch()
+	s.ends(1, "passed")
+	traffic := s.asks()
+	serving := s.instances()[0].State.Child
+	for range crashes(3) {
+		killed := s.instances()[0].State.Supervisor
+		s.must(process.Signal(killed, syscall.SIGKILL))
+		until(t, "another supervisor has taken over", func() bool {
+			now := s.instances()
+			return len(now) == 1 && now[0].Supervised && now[0].State.Supervisor != killed
+		})
+	}
+	if now := s.instances()[0].State.Child; now != serving {
+		t.Errorf("the instance was started again: %v, before %v", now, serving)
+	}
+	s.serves("one")
 	s.flawless(traffic)
 }
