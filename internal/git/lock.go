@@ -26,10 +26,8 @@ func takeLock(ctx context.Context, path string) (*lock, error) {
 		}
 		return &lock{file: file}, nil
 	case <-ctx.Done():
-		go func() { // the wait itself cannot be broken off
-			<-locked
-			_ = file.Close()
-		}()
+		// The wait itself cannot be broken off, and nobody is left to hear how it ended.
+		go func() { _ = errors.Join(<-locked, file.Close()) }()
 		return nil, fmt.Errorf("wait for the lock of a mirror: %w", context.Cause(ctx))
 	}
 }
