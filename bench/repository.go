@@ -56,11 +56,6 @@ func (r repository) commit(ctx context.Context, name, text string) error {
 	return nil
 }
 
-// copyTo makes another repository of the same, which nobody has cloned yet.
-func (r repository) copyTo(ctx context.Context, dir string) error {
-	return git(ctx, r.work, "clone", "-q", "--bare", r.dir, dir)
-}
-
 func git(ctx context.Context, dir string, args ...string) error {
 	command := exec.CommandContext(ctx, "git", args...)
 	command.Dir = dir

@@ -118,13 +118,14 @@ func (c *Console) approvalText(a client.Approval) string {
 	if a.Message != "" {
 		text += "\n" + a.Message
 	}
+	lines := []string{text}
 	for _, d := range a.Decisions {
-		text += "\n" + decisionText(d)
+		lines = append(lines, decisionText(d))
 	}
 	for _, p := range a.Plans {
-		text += "\n\n" + strings.TrimRight(p.Text, "\n")
+		lines = append(lines, "", strings.TrimRight(p.Text, "\n"))
 	}
-	return text
+	return strings.Join(lines, "\n")
 }
 
 // approvalWants says how many of whom are asked.

@@ -85,7 +85,7 @@ func (f following[T]) run(ctx context.Context) error {
 	over, err := f.show(documents, ended)
 	cancel()
 	if !over {
-		<-ended
+		_ = <-ended // it was told to end
 	}
 	return err
 }

@@ -46,7 +46,7 @@ func (c *Console) showFailed(ctx context.Context, server *client.Client, run cli
 			return err
 		}
 		_, err = io.Copy(c.Out, log)
-		log.Close()
+		_ = log.Close()
 		if err != nil {
 			return fmt.Errorf("show the log of %s: %w", step.Name, err)
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -110,7 +111,7 @@ func (c *Console) readUnseen(file *os.File, what string) (string, error) {
 		io.Reader
 		io.Writer
 	}{file, c.Err}, "").ReadPassword(what + ": ")
-	if err == io.EOF { // the keys that interrupt and that end the input
+	if errors.Is(err, io.EOF) { // the keys that interrupt and that end the input
 		return "", errDeclined
 	}
 	return typed, err
@@ -125,7 +126,7 @@ func readLine(r io.Reader) (string, error) {
 			return string(line), nil
 		}
 		line = append(line, one[:n]...)
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return string(line), nil
 		}
 		if err != nil {

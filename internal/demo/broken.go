@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -78,7 +79,7 @@ func (d *demo) unchanged(ctx context.Context, before string) error {
 
 // deployed says what is live where, and how many deployments there have been.
 func (d *demo) deployed(ctx context.Context) (string, error) {
-	told := ""
+	var told []string
 	for _, key := range []string{staging, production} {
 		e, err := d.owner.Environment(ctx, key)
 		if err != nil {
@@ -91,7 +92,7 @@ func (d *demo) deployed(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		told += fmt.Sprintf("%s: release %d, %d deployments  ", e.Name, e.Live.Number, len(deployments))
+		told = append(told, fmt.Sprintf("%s: release %d, %d deployments", e.Name, e.Live.Number, len(deployments)))
 	}
-	return told, nil
+	return strings.Join(told, "  "), nil
 }

@@ -60,11 +60,6 @@ func (m *machine) passes(step string, artifacts ...towpath.Artifact) {
 	m.do(m.report(m.take(step), towpath.AttemptPassed, artifacts...))
 }
 
-func (m *machine) fails(step string) {
-	m.t.Helper()
-	m.do(m.report(m.take(step), towpath.AttemptFailed))
-}
-
 // tree is an artifact of a step.
 func tree(step, digest string) towpath.Artifact {
 	return towpath.Artifact{Step: step, Digest: "sha256:" + digest, Path: "dist/", Platform: "linux/amd64", Files: 1, Size: 10}

@@ -59,7 +59,7 @@ func newPerformer(k *Keeper, o client.KeeperOrder) *performer {
 	p := &performer{
 		keeper: k, key: o.Environment.Key, logger: k.options.Logger.With("environment", o.Environment.Key),
 		done: make(chan struct{}), woken: make(chan struct{}, 1),
-		order: o, ahead: o.Now.Sub(time.Now()),
+		order: o, ahead: time.Until(o.Now),
 	}
 	folder := k.folderOf(p.key)
 	p.store = &orderStore{folder: folder, keys: k.keys}
@@ -226,7 +226,7 @@ func (p *performer) accept(o client.KeeperOrder, isAnswer bool) bool {
 	if isOlder || isSame && !isAnswer && !wasStale {
 		return false
 	}
-	p.order, p.ahead = o, o.Now.Sub(time.Now())
+	p.order, p.ahead = o, time.Until(o.Now)
 	p.isStale = given.Epoch.Before(p.observed)
 	if isAnother(known, given) && p.cut != nil {
 		p.cut(errNews)

@@ -144,8 +144,10 @@ func TestOrdersOfAnEarlierKeeperAreRefused(t *testing.T) {
 	other := towpath.Epoch{Number: now.Epoch.Number, Holder: "another"}
 	for _, epoch := range []towpath.Epoch{earlier, other} {
 		for _, o := range []deploy.Operation{
-			deploy.Stop{Instances: []string{id}}, deploy.Remove{Instances: []string{id}},
-			deploy.Place{Release: 1, Instances: []string{"r1-9"}}, deploy.Shift{Weights: map[string]int{id: 0}},
+			deploy.Stop{Instances: []string{id}},
+			deploy.Remove{Instances: []string{id}},
+			deploy.Place{Release: 1, Instances: []string{"r1-9"}},
+			deploy.Shift{Weights: map[string]int{id: 0}},
 			deploy.Forget{Instances: []string{"r1-9"}},
 		} {
 			driver := target

@@ -65,7 +65,6 @@ func (t *tries) blindness() error {
 func (p *performer) fail(ctx context.Context, f deploy.Facts, step deploy.Step, err error) time.Duration {
 	var stale *deploy.StaleEpoch
 	var permanent *deploy.Permanent
-	var again *deploy.Retryable
 	var silent unheard
 	switch {
 	case ctx.Err() != nil:
@@ -83,7 +82,7 @@ func (p *performer) fail(ctx context.Context, f deploy.Facts, step deploy.Step, 
 		return p.giveUp(ctx, f, step, err, permanent)
 	}
 	wait := p.tries.pause()
-	if errors.As(err, &again) {
+	if again, ok := errors.AsType[*deploy.Retryable](err); ok {
 		wait = max(wait, again.After)
 	}
 	if f.Environment.Deployment == nil {

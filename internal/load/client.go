@@ -78,7 +78,7 @@ func dial(ctx context.Context, o Options) (*line, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	unbind := context.AfterFunc(ctx, func() { conn.Close() })
+	unbind := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	return &line{options: o, conn: conn, reader: bufio.NewReader(conn), unbind: unbind}, nil
 }
 
@@ -103,5 +103,5 @@ func (l *line) extend() error { return l.conn.SetDeadline(time.Now().Add(l.optio
 
 func (l *line) close() {
 	l.unbind()
-	l.conn.Close()
+	_ = l.conn.Close()
 }

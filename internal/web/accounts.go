@@ -16,7 +16,8 @@ import (
 func (s *Server) login(c call[struct {
 	Code      string `json:"code"`
 	TokenName string `json:"token_name"`
-}]) (client.Token, error) {
+}],
+) (client.Token, error) {
 	text, _, err := s.Guard.TokenByLink(c.Context(), c.Body.Code, c.Body.TokenName)
 	return client.Token{Name: c.Body.TokenName, Token: text}, err
 }
@@ -45,7 +46,8 @@ func (s *Server) me(c call[none]) (client.Me, error) {
 func (s *Server) setPassword(c call[struct {
 	Present  string `json:"present"`
 	Password string `json:"password"`
-}]) (none, error) {
+}],
+) (none, error) {
 	return none{}, s.Guard.SetPassword(c.Context(), c.Caller, c.Body.Present, c.Body.Password)
 }
 
@@ -295,7 +297,8 @@ func (s *Server) registerWorker(c call[client.Registration]) (client.Registered,
 
 func (s *Server) drainWorker(c call[struct {
 	Draining bool `json:"draining"`
-}]) (none, error) {
+}],
+) (none, error) {
 	id := c.PathValue("worker")
 	return none{}, s.audited(c.Request, c.Caller, "worker.drain", id, "", func(tx *store.Tx) error {
 		return tx.DrainWorker(id, c.Body.Draining)

@@ -103,9 +103,13 @@ func (s *Server) followEnvironment(w http.ResponseWriter, r *http.Request, calle
 	s.follow(w, r, flow.TopicEnvironment(keyIn(r)), func() ([]part, bool, error) {
 		view, err := s.environmentView(c)
 		return []part{
-			{"state", page.EnvironmentState(view)}, {"actions", page.EnvironmentActions(view)},
-			{"back", page.EnvironmentBack(view)}, {"facts", page.EnvironmentFacts(view)}, {"plan", page.EnvironmentPlan(view)},
-			{"instances", page.EnvironmentInstances(view)}, {"deployments", page.EnvironmentDeployments(view)},
+			{"state", page.EnvironmentState(view)},
+			{"actions", page.EnvironmentActions(view)},
+			{"back", page.EnvironmentBack(view)},
+			{"facts", page.EnvironmentFacts(view)},
+			{"plan", page.EnvironmentPlan(view)},
+			{"instances", page.EnvironmentInstances(view)},
+			{"deployments", page.EnvironmentDeployments(view)},
 			{"releases", page.EnvironmentReleases(view)},
 		}, false, err
 	})
