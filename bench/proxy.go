@@ -15,6 +15,7 @@ const (
 	connections = 32   // at once, in every load
 	proxyGoal   = 0.95 // of the 40-line proxy's requests a second
 	benchHost   = "bench.test"
+	haproxyName = "HAProxy"
 )
 
 // order is the epoch under which the benchmark gives orders to a proxy.
@@ -147,7 +148,7 @@ func startHAProxy(ctx context.Context, s *stage, application string) (way, error
 		_, err := a.ask("/small")
 		return err == nil, err
 	})
-	return way{name: "HAProxy", address: address, proxy: p}, err
+	return way{name: haproxyName, address: address, proxy: p}, err
 }
 
 func (w *way) readCPU() error {
@@ -163,10 +164,10 @@ func wayFigures(ways []way, requests float64) []Figure {
 	none, plain, ours := ways[0], ways[1], ways[2]
 	perRequest := func(w way) float64 { return float64(w.cpu.Microseconds()) / requests }
 	rate := func(w way) Figure {
-		return Figure{Name: "requests a second", Ours: median(ours.rates), Unit: "requests/s", Reference: w.name, Limit: median(w.rates)}
+		return Figure{Name: "requests a second, beside " + w.name, Ours: median(ours.rates), Unit: "requests/s", Reference: w.name, Limit: median(w.rates)}
 	}
 	used := func(w way) Figure {
-		return Figure{Name: "CPU a request", Ours: perRequest(ours), Unit: "µs", Reference: w.name, Limit: perRequest(w)}
+		return Figure{Name: "CPU a request, beside " + w.name, Ours: perRequest(ours), Unit: "µs", Reference: w.name, Limit: perRequest(w)}
 	}
 	beside := rate(plain)
 	beside.Goal = AtLeast(proxyGoal * beside.Limit)
@@ -174,12 +175,12 @@ func wayFigures(ways []way, requests float64) []Figure {
 	if len(ways) > 3 {
 		return append(figures, rate(ways[3]), used(ways[3]))
 	}
-	return append(figures, absent(rate(none), "HAProxy"), absent(used(plain), "HAProxy"))
+	absent := way{name: haproxyName}
+	return append(figures, withoutReference(rate(absent)), withoutReference(used(absent)))
 }
 
-// absent is a figure whose reference is not installed.
-func absent(f Figure, reference string) Figure {
-	f.Name += ", beside " + reference + ", which is not installed"
+// withoutReference is a figure whose reference is not installed here.
+func withoutReference(f Figure) Figure {
 	f.Reference = ""
 	return f
 }
