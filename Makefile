@@ -7,7 +7,7 @@ export GOFLAGS ?= -buildvcs=false
 TOOLS     := $(CURDIR)/tools/go.mod
 GOLANGCI  := go tool -modfile=$(TOOLS) golangci-lint
 PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
-GENERATED := '*_templ.go' '*.schema.json'
+GENERATED := '*_templ.go' '*.schema.json' '*/shop.zip'
 
 build: ; go build -trimpath -ldflags='-s -w' -o bin/towpath ./cmd/towpath
 demo: ; go run ./cmd/towpath demo

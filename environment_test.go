@@ -307,6 +307,8 @@ func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) Envi
 		DeploymentTested{Epoch: epoch, Deployment: id, At: at},
 		TrafficObserved{Epoch: epoch, Idle: []string{"i1"}, At: at},
 		KeeperLeft{Worker: worker, At: at},
-		Frozen{By: "ana", At: at}, Thawed{By: "ana", At: at}, Unpinned{By: "ana", At: at},
+		Frozen{By: "ana", At: at},
+		Thawed{By: "ana", At: at},
+		Unpinned{By: "ana", At: at},
 	}).Draw(t, "event")
 }

@@ -323,7 +323,8 @@ func drawRunEvent(t *rapid.T, run Run, at time.Time) RunEvent {
 	leased := StepLeased{Step: step.Name, Attempt: attempt, Worker: worker, At: at}
 	reported := StepReported{Step: step.Name, Attempt: attempt, Worker: worker, State: state, At: at}
 	return rapid.SampledFrom([]RunEvent{
-		RunStarted{At: at}, leased, leased, leased, reported, reported, reported,
+		RunStarted{At: at},
+		leased, leased, leased, reported, reported, reported,
 		StepLost{Step: step.Name, Attempt: attempt, At: at},
 		StepDecided{Step: step.Name, State: decided, At: at},
 		DeploymentBegan{Step: step.Name, Deployment: "d", Release: 1, At: at},

@@ -24,6 +24,16 @@ type NewProject struct {
 	Poll float64 `json:"poll,omitempty"` // seconds; 0 is the server's default
 }
 
+// Change is a new revision that was seen, or a wish for a run, and what became of it.
+type Change struct {
+	Branch   string    `json:"branch"`
+	Revision string    `json:"revision"`
+	Trigger  string    `json:"trigger"`
+	Outcome  string    `json:"outcome"` // pending, run, ignored or failed
+	Reason   string    `json:"reason,omitempty"`
+	SeenAt   time.Time `json:"seen_at"`
+}
+
 // Projects answers those that the caller may see.
 func (c *Client) Projects(ctx context.Context) ([]Project, error) {
 	return get[[]Project](ctx, c, "/api/v1/projects", nil)
@@ -47,6 +57,11 @@ func (c *Client) ChangeProject(ctx context.Context, p Project) (Project, error) 
 // RemoveProject stops watching; runs and logs go with it, and what is deployed stays as it is.
 func (c *Client) RemoveProject(ctx context.Context, name string) error {
 	return remove(ctx, c, "/api/v1/projects/"+escape(name))
+}
+
+// Changes answers a project's, newest first, at most 50.
+func (c *Client) Changes(ctx context.Context, project string) ([]Change, error) {
+	return get[[]Change](ctx, c, "/api/v1/projects/"+escape(project, "changes"), nil)
 }
 
 // Secrets answers the names of a project's secrets; their values are never read back.

@@ -131,15 +131,18 @@ func (c *Client) FollowRun(ctx context.Context, pipeline string, number int, see
 	return follow(ctx, c, runPath(pipeline, number)+"/events", see)
 }
 
+// maxEvent is the size of the largest event, in bytes: a run of many steps is one.
+const maxEvent = 16 << 20
+
 // follow reads a stream of server-sent events, each a JSON document.
 func follow[T any](ctx context.Context, c *Client, path string, see func(T) error) error {
 	response, err := c.send(ctx, http.MethodGet, path, "", nil)
 	if err != nil {
 		return err
 	}
-	defer drain(response.Body)
+	defer response.Body.Close() // not drained: it goes on for as long as what is followed
 	lines := bufio.NewScanner(response.Body)
-	lines.Buffer(nil, 16<<20)
+	lines.Buffer(nil, maxEvent)
 	for lines.Scan() {
 		data, ok := strings.CutPrefix(lines.Text(), "data: ")
 		if !ok {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 // ownerFile is the name of the file with the owner's token, in the server's data folder.
@@ -36,20 +38,10 @@ func OwnerToken(folder string) (string, error) {
 	return token, nil
 }
 
-// newOwnerToken writes the whole file under another name first, so that nobody reads half a token.
 func newOwnerToken(path string) (string, error) {
 	token := newCredential(ownerPrefix)
-	file, err := os.CreateTemp(filepath.Dir(path), ownerFile+".*") // only its owner can read it
-	if err != nil {
+	if err := durable.WriteFile(path, []byte(token+"\n")); err != nil {
 		return "", fmt.Errorf("make the owner's token: %w", err)
-	}
-	_, err = file.WriteString(token + "\n")
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return "", fmt.Errorf("make the owner's token: %w", errors.Join(err, os.Remove(file.Name())))
 	}
 	return token, nil
 }

@@ -49,7 +49,7 @@ func inUse(address string, err error) error {
 
 // lockFolder makes sure that one process only works in a data folder.
 func lockFolder(folder string) (unlock func() error, err error) {
-	unlock, err = durable.Lock(filepath.Join(folder, "lock"))
+	unlock, err = durable.LockSoon(filepath.Join(folder, "lock"))
 	if errors.Is(err, durable.ErrHeld) {
 		return nil, towpath.Errorf(towpath.CodeConflict, "another process works in %s", folder).
 			WithHint("stop it first, or use --data for another folder")

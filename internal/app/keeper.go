@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func (o WorkerOptions) openDrivers(s keeper.Site) (keeper.Drivers, error) {
 	var drivers keeper.Drivers
 	processes, err := target.New(target.Options{
 		Environment: s.Environment, Definition: s.Definition, Secrets: s.Secrets, DataDir: o.Data,
-		Supervise: append(o.Command, "supervise"), Files: s.Files, Logger: o.Log.With("room", "target"),
+		Supervise: slices.Concat(o.Command, []string{"supervise"}), Files: s.Files, Logger: o.Log.With("room", "target"),
 	})
 	if err != nil {
 		return drivers, fmt.Errorf("open the target of %s: %w", s.Environment, err)

@@ -35,10 +35,15 @@ type WorkerOptions struct {
 }
 
 // Worker runs a worker until ctx ends: steps and the environments that it keeps. What it deployed runs on.
-func Worker(ctx context.Context, o WorkerOptions) error {
+func Worker(ctx context.Context, o WorkerOptions) (err error) {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return fmt.Errorf("make the worker's data folder: %w", err)
 	}
+	unlock, err := lockFolder(o.Data) // before a token is used up, or another's environments are taken over
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	key, err := workerKey(ctx, o)
 	if err != nil {
 		return err
@@ -74,7 +79,7 @@ func workerKey(ctx context.Context, o WorkerOptions) (string, error) {
 		return "", fmt.Errorf("read the worker's key: %w", err)
 	case o.Token == "":
 		return "", towpath.Errorf(towpath.CodeUnauthorized, "this worker has not registered yet").
-			WithHint("make a token with: towpath worker token, then: towpath worker --token TOKEN")
+			WithHint("make a token with: towpath workers token, then: towpath worker --token TOKEN")
 	}
 	return register(ctx, o, path)
 }
@@ -120,8 +125,9 @@ func embeddedWorker(ctx context.Context, o ServerOptions, guard *access.Guard, a
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		err := Worker(ctx, WorkerOptions{
 			Config: o.Config.Worker, Data: filepath.Join(o.Config.Data, "worker"), Server: "http://" + address,
 			Token: token, Version: o.Version, Command: o.Command, Log: o.Log,
@@ -129,7 +135,6 @@ func embeddedWorker(ctx context.Context, o ServerOptions, guard *access.Guard, a
 		if err != nil {
 			failed <- fmt.Errorf("the worker inside the server: %w", err)
 		}
-		ended <- err
 	}()
 	return func() error { cancel(); <-ended; return nil }, nil
 }

@@ -80,8 +80,10 @@ func TestVerifyNamesTheFirstDifference(t *testing.T) {
 func FuzzDecodeManifest(f *testing.F) {
 	sum := artifact.DigestOf([]byte("x"))
 	m := artifact.Manifest{
-		{Path: "a b", Kind: artifact.File, Size: 1, Digest: sum}, {Path: "d", Kind: artifact.Folder},
-		{Path: "l\n", Kind: artifact.Link, Target: "a b"}, {Path: "ü", Kind: artifact.Executable, Digest: sum},
+		{Path: "a b", Kind: artifact.File, Size: 1, Digest: sum},
+		{Path: "d", Kind: artifact.Folder},
+		{Path: "l\n", Kind: artifact.Link, Target: "a b"},
+		{Path: "ü", Kind: artifact.Executable, Digest: sum},
 	}
 	f.Add(m.Encode())
 	f.Add([]byte("towpath-manifest 1\nlink \"../x\" \"a\"\n"))

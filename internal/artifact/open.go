@@ -54,8 +54,7 @@ func (s *Store) openPack(p *storedPack) (*cursor, error) {
 	}
 	starts, err := p.frameStarts(file)
 	if err != nil {
-		file.Close()
-		return nil, err
+		return nil, errors.Join(err, file.Close())
 	}
 	return &cursor{
 		store: s, pack: p, file: file, starts: starts, number: -1,
@@ -78,7 +77,7 @@ func (c *cursor) at(offset int64) ([]byte, error) {
 	return c.frame[offset%frameBytes:], nil
 }
 
-func (c *cursor) close() { c.file.Close() }
+func (c *cursor) close() { _ = c.file.Close() }
 
 // blobReader reads one blob, and says at its end whether it is the right one.
 type blobReader struct {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 const (
@@ -228,7 +230,7 @@ func (s *Store) commit(ctx context.Context, file *os.File, content io.Reader) er
 	if s.touch(path) {
 		return nil
 	}
-	if err := errors.Join(os.Rename(file.Name(), path), syncDir(s.packDir())); err != nil {
+	if err := errors.Join(os.Rename(file.Name(), path), durable.SyncFolder(s.packDir())); err != nil {
 		return err
 	}
 	p, err := loadPack(path)

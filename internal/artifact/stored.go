@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 // MissingError says which blobs must be stored before a manifest can be.
@@ -29,7 +30,7 @@ func (s *Store) PutManifest(content []byte) (Digest, error) {
 		return Digest{}, fmt.Errorf("store a manifest: %w", err)
 	}
 	d := DigestOf(content)
-	if err := writeDurably(s.manifestPath(d), content); err != nil {
+	if err := durable.WriteFile(s.manifestPath(d), content); err != nil {
 		return Digest{}, fmt.Errorf("store a manifest: %w", err)
 	}
 	return d, nil
@@ -48,20 +49,6 @@ func (s *Store) checkContent(m Manifest) error {
 		}
 	}
 	return nil
-}
-
-// writeDurably puts a file in its place as a whole.
-func writeDurably(path string, content []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(content)
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return errors.Join(os.Rename(file.Name(), path), syncDir(filepath.Dir(path)))
 }
 
 // Manifest returns a stored manifest.

@@ -32,7 +32,7 @@ func Unpack(ctx context.Context, packs io.Reader, m Manifest, dir string, limits
 	return nil
 }
 
-// ErrOccupied: the folder to unpack into is not empty.
+// ErrOccupied says that the folder to unpack into is not empty.
 var ErrOccupied = errors.New("folder not empty")
 
 func makeEmpty(dir string) error {
@@ -124,7 +124,7 @@ func (f folders) create(e Entry) (*os.File, error) {
 func (f folders) close() {
 	for name, root := range f {
 		if name != "." { // that is the caller's
-			root.Close()
+			_ = root.Close()
 		}
 	}
 }

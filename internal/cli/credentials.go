@@ -37,7 +37,7 @@ func loadCredentials() (credentials, error) {
 	known := credentials{Servers: map[string]login{}}
 	path, err := credentialsPath()
 	if err != nil {
-		return known, nil //nolint:nilerr // a user without a config folder has not signed in
+		return known, nil // a user without a config folder has not signed in
 	}
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

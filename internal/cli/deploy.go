@@ -71,7 +71,7 @@ func newRollbackCommand(console *Console) *cobra.Command {
 // awaitDeployment follows a deployment to its end, unless nobody wants to wait.
 func (c *Console) awaitDeployment(ctx context.Context, server *client.Client, d client.Deployment, detach bool) error {
 	if detach {
-		return c.Show(d, fmt.Sprintf("%s release %d in %s\nsee it: towpath environments %s", d.State, d.Release, d.Environment, d.Environment))
+		return c.Show(d, fmt.Sprintf("release %d for %s is %s\nsee it: towpath environments %s", d.Release, d.Environment, d.State, d.Environment))
 	}
 	return c.newWatch(server, d).run(ctx)
 }

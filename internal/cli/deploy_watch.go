@@ -16,6 +16,7 @@ type watch struct {
 	progress *progress
 	asked    client.Deployment // as it was answered to whoever asked for it
 	last     client.Deployment // as it was told last
+	doing    string            // what the keeper did last, which has nothing to say between two operations
 }
 
 func (c *Console) newWatch(server *client.Client, d client.Deployment) *watch {
@@ -64,7 +65,8 @@ func (w *watch) see(ctx context.Context, e client.Environment) (last bool, err e
 func (w *watch) find(ctx context.Context, e client.Environment) (d client.Deployment, detail string, err error) {
 	is := func(d client.Deployment) bool { return d.ID == w.asked.ID }
 	if e.Deployment != nil && is(*e.Deployment) {
-		return *e.Deployment, joined(", ", e.Deployment.Outcome, e.Doing), nil
+		w.doing = fallback(e.Doing, w.doing)
+		return *e.Deployment, joined(", ", e.Deployment.Outcome, w.doing), nil
 	}
 	if i := slices.IndexFunc(e.Queue, is); i >= 0 {
 		return e.Queue[i], w.ahead(e, i), nil
@@ -108,11 +110,11 @@ func (w *watch) end() error {
 
 // succeeded says that the wish came true: the release is live, or the deployment that was under way was turned back.
 func (w *watch) succeeded() bool {
-	return w.last.State == "live" || w.last.State == "returned" && w.wantedBack()
+	if w.asked.State == "returning" {
+		return w.last.State == "returned"
+	}
+	return w.last.State == "live"
 }
-
-// wantedBack says that a person asked for a deployment that was under way to go back.
-func (w *watch) wantedBack() bool { return w.asked.State == "returning" }
 
 func (w *watch) mark() string {
 	if w.succeeded() {

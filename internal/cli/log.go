@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 )
 
@@ -16,28 +19,75 @@ import (
 func newLogCommand(console *Console) *cobra.Command {
 	var query client.LogQuery
 	command := &cobra.Command{
-		Use:   "log STEP [RUN]",
+		Use:   "log [STEP] [RUN]",
 		Short: "Print the log of a step",
-		Long: "Prints what a step's script printed, as it printed it. " + runHelp + "\nWithout RUN it is the latest one. " +
-			"With --follow it goes on until the step has ended, also over a broken connection.",
-		Example: "  towpath log unit\n  towpath log unit shop#128 --attempt 1\n  towpath log \"build shop\" --follow",
-		Args:    cobra.RangeArgs(1, 2),
+		Long: "Prints what a step's script printed, as it printed it. Without STEP it is the step that runs, or else the one that\n" +
+			"failed, or else the last one. With --follow it goes on until the step has ended, also over a broken connection.\n" +
+			runHelp + " Without RUN it is the latest one.",
+		Example: "  towpath log --follow\n  towpath log unit\n  towpath log unit shop#128 --attempt 1",
+		Args:    cobra.MaximumNArgs(2),
 	}
 	command.Flags().BoolVarP(&query.Follow, "follow", "f", false, "go on until the step has ended")
 	command.Flags().IntVar(&query.Attempt, "attempt", 0, "an earlier attempt (default the last one)")
 	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) error {
-		run, err := findRun(ctx, server, first(args[1:]))
+		step, name := splitLogArguments(args)
+		run, err := findRun(ctx, server, name)
 		if err != nil {
 			return err
 		}
-		query.Step, query.Pipeline, query.Run = args[0], run.Pipeline, run.Number
-		l := logCopy{console: console, server: server, query: query}
+		if step == "" {
+			if step, err = stepToRead(run); err != nil {
+				return err
+			}
+			console.note("the log of %s in %s:", step, runName(run))
+		}
+		query.Step, query.Pipeline, query.Run = step, run.Pipeline, run.Number
+		l := logCopy{console: console, server: server, query: query, named: query.Attempt > 0}
 		if console.JSON && !query.Follow {
 			return l.document(ctx)
 		}
 		return l.follow(ctx)
 	})
 	return command
+}
+
+// splitLogArguments tells a step from a run, whose number no step's name holds.
+func splitLogArguments(args []string) (step, run string) {
+	switch {
+	case len(args) == 2:
+		return args[0], args[1]
+	case len(args) == 1 && strings.Contains(args[0], "#"):
+		return "", args[0]
+	}
+	return first(args), ""
+}
+
+// stepToRead is the step that a person wants to look at who names none.
+func stepToRead(run client.Run) (string, error) {
+	found, rank := "", 0
+	for _, s := range run.Steps {
+		if n := worth(s); n > 0 && n >= rank {
+			found, rank = s.Name, n
+		}
+	}
+	if found == "" {
+		return "", towpath.Errorf(towpath.CodeNotFound, "no step of %s has printed anything yet", runName(run)).
+			WithHint("towpath status %s says why", runName(run))
+	}
+	return found, nil
+}
+
+// worth ranks the steps that have a log: 0 is none.
+func worth(s client.Step) int {
+	switch {
+	case s.Attempt == 0:
+		return 0
+	case s.State == "running":
+		return 3
+	case s.State == "failed":
+		return 2
+	}
+	return 1
 }
 
 // logPiece is a part of a log for programs.
@@ -54,6 +104,8 @@ type logCopy struct {
 	console *Console
 	server  *client.Client
 	query   client.LogQuery // its offset is what was copied
+	named   bool            // the attempt is the one that a person named
+	moved   bool            // a newer attempt has begun, whose log is to be copied from its start
 }
 
 func (l *logCopy) piece(text []byte) logPiece {
@@ -82,6 +134,9 @@ func (l *logCopy) follow(ctx context.Context) error {
 		if done {
 			return err
 		}
+		if l.moved {
+			continue
+		}
 		if err := retry.again(ctx, err); err != nil {
 			return fmt.Errorf("follow the log: %w", err)
 		}
@@ -93,6 +148,10 @@ var errWriting = errors.New("the log cannot be written")
 
 // once copies over one connection. It is done when nothing is left to copy, or nobody is there to read it.
 func (l *logCopy) once(ctx context.Context, retry *retry) (done bool, err error) {
+	if _, err := l.look(ctx); err != nil {
+		return false, err
+	}
+	l.moved = false
 	body, err := l.server.Log(ctx, l.query)
 	if err != nil {
 		return false, err
@@ -108,7 +167,31 @@ func (l *logCopy) once(ctx context.Context, retry *retry) (done bool, err error)
 	case !l.query.Follow:
 		return true, nil
 	}
-	return l.hasEnded(ctx)
+	return l.look(ctx)
+}
+
+// look finds out whether a step has ended, which tells the end of its log from that of a connection, and which attempt
+// is the current one: an offset is worth nothing in another attempt's log.
+func (l *logCopy) look(ctx context.Context) (ended bool, err error) {
+	run, err := l.server.Run(ctx, l.query.Pipeline, l.query.Run)
+	if err != nil {
+		return false, err
+	}
+	at := slices.IndexFunc(run.Steps, func(s client.Step) bool { return s.Name == l.query.Step })
+	if at < 0 {
+		return true, nil // the server says so better
+	}
+	step := run.Steps[at]
+	ended = step.State == "passed" || step.State == "failed" || step.State == "skipped" || step.State == "canceled"
+	if l.named {
+		return ended || step.Attempt > l.query.Attempt, nil
+	}
+	if l.moved = step.Attempt > max(1, l.query.Attempt) && (l.query.Attempt > 0 || l.query.Offset > 0); l.moved {
+		l.console.note("attempt %d:", step.Attempt)
+		l.query.Offset = 0
+	}
+	l.query.Attempt = step.Attempt
+	return ended && !l.moved, nil
 }
 
 // copy writes whole characters only, so that a piece for programs is a text.
@@ -121,7 +204,7 @@ func (l *logCopy) copy(body io.Reader, retry *retry) error {
 		}
 		there := piece[:held+n]
 		whole := len(there)
-		if err == nil {
+		if err != io.EOF { // what is left out now comes again, from the offset of what was written
 			whole = wholeCharacters(there)
 		}
 		if err := l.write(there[:whole]); err != nil {
@@ -162,19 +245,4 @@ func (l *logCopy) write(text []byte) (err error) {
 	}
 	l.query.Offset += int64(len(text))
 	return err
-}
-
-// hasEnded tells the end of a log from that of a connection, which look the same.
-func (l *logCopy) hasEnded(ctx context.Context) (bool, error) {
-	run, err := l.server.Run(ctx, l.query.Pipeline, l.query.Run)
-	if err != nil {
-		return false, err
-	}
-	for _, s := range run.Steps {
-		if s.Name == l.query.Step {
-			over := s.State == "passed" || s.State == "failed" || s.State == "skipped" || s.State == "canceled"
-			return over || l.query.Attempt > 0 && s.Attempt > l.query.Attempt, nil
-		}
-	}
-	return true, nil
 }

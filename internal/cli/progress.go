@@ -102,12 +102,12 @@ func (p *progress) widths() columns {
 
 // text is one line: mark, name, detail, and how long it took or has taken.
 func (p *progress) text(l line, w columns) string {
-	text := p.ink.mark(l.state) + " " + l.name
+	text := p.ink.mark(l.state) + " " + oneLine(l.name)
 	time := p.elapsed(l)
 	if l.detail == "" && time == "" {
 		return text
 	}
-	text = padded(text, w.name+2) + "   " + l.detail
+	text = padded(text, w.name+2) + "   " + oneLine(l.detail)
 	if time == "" {
 		return text
 	}

@@ -59,7 +59,7 @@ func newProjectAddCommand(console *Console) *cobra.Command {
 func repository(where, server string) (string, error) {
 	info, err := os.Stat(where)
 	if err != nil || !info.IsDir() || strings.Contains(where, "://") {
-		return where, nil //nolint:nilerr // what is no folder here is an address, which the server tries
+		return where, nil // what is no folder here is an address, which the server tries
 	}
 	if !isHere(server) {
 		return "", usage(fmt.Sprintf("%s is a folder on this machine, and the server is at %s", where, server),
@@ -74,7 +74,7 @@ func repository(where, server string) (string, error) {
 
 // polled is how often a project's repository is looked at.
 func polled(p client.Project) string {
-	return time.Duration(p.Poll * float64(time.Second)).String()
+	return lasted(time.Duration(p.Poll * float64(time.Second)))
 }
 
 func newProjectListCommand(console *Console) *cobra.Command {

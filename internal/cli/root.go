@@ -37,7 +37,7 @@ func Execute(ctx context.Context, args []string, console *Console) int {
 	var started bool
 	root := newRootCommand(console)
 	prepare(root, &started)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would be the arguments of the process
 
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -53,7 +53,7 @@ func Execute(ctx context.Context, args []string, console *Console) int {
 	return exitCode(err)
 }
 
-// newRootCommand is the list of all verbs, in the order in which help shows them.
+// newRootCommand is the list of all verbs, in the sections in which help shows them.
 func newRootCommand(console *Console) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "towpath",
@@ -69,41 +69,27 @@ func newRootCommand(console *Console) *cobra.Command {
 	root.PersistentFlags().StringVar(&console.token, "token", "", "what to show the server (default TOWPATH_TOKEN, the login, the owner's token)")
 	root.SetHelpCommand(newHelpCommand(root))
 
-	root.AddCommand(
-		newCheckCommand(console),
-		newSchemaCommand(console),
-		newLoginCommand(console),
-		newLogoutCommand(console),
-		newProjectCommand(console),
-		newSecretCommand(console),
-		newRunCommand(console),
-		newRunsCommand(console),
-		newStatusCommand(console),
-		newLogCommand(console),
-		newCancelCommand(console),
-		newApproveCommand(console),
-		newRejectCommand(console),
-		newEnvironmentsCommand(console),
-		newPlanCommand(console),
-		newDeployCommand(console),
-		newRollbackCommand(console),
-		newPromoteCommand(console),
-		newFreezeCommand(console),
-		newThawCommand(console),
-		newUnpinCommand(console),
-		newReleasesCommand(console),
-		newDeploymentsCommand(console),
-		newUserCommand(console),
-		newGroupCommand(console),
-		newTokenCommand(console),
-		newWorkersCommand(console),
-		newAuditCommand(console),
-		newServerCommand(console),
-		newWorkerCommand(console),
-		newProxyCommand(console),
-		newVersionCommand(console),
-		newHoldCommand(console),
-		newSuperviseCommand(console),
-	)
+	section(root, "Write a pipeline:", newCheckCommand(console), newSchemaCommand(console))
+	section(root, "Follow a change:",
+		newProjectCommand(console), newRunCommand(console), newRunsCommand(console), newStatusCommand(console),
+		newLogCommand(console), newCancelCommand(console), newApproveCommand(console), newRejectCommand(console))
+	section(root, "Move traffic:",
+		newEnvironmentsCommand(console), newReleasesCommand(console), newPlanCommand(console), newDeployCommand(console),
+		newRollbackCommand(console), newPromoteCommand(console), newFreezeCommand(console), newThawCommand(console),
+		newUnpinCommand(console), newDeploymentsCommand(console))
+	section(root, "People and machines:",
+		newLoginCommand(console), newLogoutCommand(console), newUserCommand(console), newGroupCommand(console),
+		newTokenCommand(console), newSecretCommand(console), newWorkersCommand(console), newAuditCommand(console))
+	section(root, "Run Towpath:", newDemoCommand(console), newServerCommand(console), newWorkerCommand(console), newProxyCommand(console))
+	root.AddCommand(newVersionCommand(console), newHoldCommand(console), newSuperviseCommand(console))
 	return root
+}
+
+// section adds verbs under a heading of their own.
+func section(root *cobra.Command, title string, verbs ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: title, Title: title})
+	for _, verb := range verbs {
+		verb.GroupID = title
+		root.AddCommand(verb)
+	}
 }

@@ -57,9 +57,20 @@ func newRunCommand(console *Console) *cobra.Command {
 
 // followRun shows a run until it ends. It fails unless the run passes.
 func (c *Console) followRun(ctx context.Context, server *client.Client, run client.Run) error {
-	p := c.newProgress()
-	last := run
-	err := following[client.Run]{
+	last, err := c.watchRun(ctx, server, run)
+	if err != nil {
+		return fmt.Errorf("follow %s: %w", runName(run), err)
+	}
+	if hint := logHint(last); hint != "" {
+		c.note("%s", hint)
+	}
+	return runFailure(last)
+}
+
+// watchRun shows a run until it ends, and answers how it did.
+func (c *Console) watchRun(ctx context.Context, server *client.Client, run client.Run) (last client.Run, err error) {
+	p, asked := c.newProgress(), askedFor{server: server}
+	err = following[client.Run]{
 		console: c, tick: p.tick,
 		stream: func(ctx context.Context, see func(client.Run) error) error {
 			return server.FollowRun(ctx, run.Pipeline, run.Number, see)
@@ -69,16 +80,14 @@ func (c *Console) followRun(ctx context.Context, server *client.Client, run clie
 			if c.JSON {
 				return hasEnded(r), writeJSON(c.Out, r)
 			}
-			return hasEnded(r), p.show(runTitle(r), runLines(r), hasEnded(r))
+			return hasEnded(r), p.show(runTitle(r), asked.lines(ctx, r, c.now()), hasEnded(r))
 		},
 	}.run(ctx)
-	if err != nil {
-		return fmt.Errorf("follow %s: %w", runName(run), err)
+	if err != nil || c.JSON {
+		return last, err
 	}
-	if !c.JSON {
-		fmt.Fprintln(c.Out, safe(runEnd(last, p.ink)))
-	}
-	return runFailure(last)
+	_, err = fmt.Fprintln(c.Out, safe(runEnd(last, p.ink)))
+	return last, err
 }
 
 // runFailure is nil where a run passed. People have seen why it did not.

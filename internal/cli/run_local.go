@@ -22,21 +22,21 @@ func (c *Console) runLocal(ctx context.Context, pipeline string, args []string) 
 			if err != nil {
 				return err
 			}
-			failure := c.followRun(ctx, server, run)
+			last, err := c.watchRun(ctx, server, run)
+			if err != nil {
+				return err
+			}
+			failure := runFailure(last)
 			if failure == nil || c.JSON {
 				return failure
 			}
-			return c.showFailed(ctx, server, run, failure)
+			return c.showFailed(ctx, server, last, failure)
 		})
 }
 
 // showFailed writes the logs of the steps that failed: the server that has them is about to go.
 func (c *Console) showFailed(ctx context.Context, server *client.Client, run client.Run, failure error) error {
-	ended, err := server.Run(ctx, run.Pipeline, run.Number)
-	if err != nil {
-		return err
-	}
-	for _, step := range ended.Steps {
+	for _, step := range run.Steps {
 		if step.State != string(towpath.StepFailed) {
 			continue
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -45,6 +46,34 @@ func runLines(r client.Run) []line {
 	return lines
 }
 
+// askedFor knows who is asked about steps that wait for people, which a run does not tell.
+type askedFor struct {
+	server *client.Client
+	wants  map[string]string // by step
+}
+
+// lines are the steps of a run, with who is asked. What cannot be found out is left out: the step says that it waits.
+func (a *askedFor) lines(ctx context.Context, r client.Run, now time.Time) []line {
+	lines := runLines(r)
+	for i, s := range r.Steps {
+		if s.Kind != "approve" || s.State != "waiting" || s.Reason != "" {
+			continue
+		}
+		if _, known := a.wants[s.Name]; !known {
+			approval, err := a.server.Approval(ctx, r.Pipeline, r.Number, s.Name)
+			if err != nil {
+				continue
+			}
+			if a.wants == nil {
+				a.wants = map[string]string{}
+			}
+			a.wants[s.Name] = joined(", ", "waiting for "+approvalWants(approval), "expires "+in(approval.ExpiresAt, now))
+		}
+		lines[i].detail, lines[i].began = a.wants[s.Name], time.Time{}
+	}
+	return lines
+}
+
 // stepDetail says where a step is, or why it is not anywhere.
 func stepDetail(s client.Step) string {
 	release := ""
@@ -84,18 +113,21 @@ func reasoned(state, reason string) string {
 	return state + ": " + reason
 }
 
-// runEnd says how a run ended, and where to read on.
+// runEnd says how a run ended.
 func runEnd(r client.Run, i ink) string {
 	text := fmt.Sprintf("%s %s #%d %s in %s", i.mark(r.State), r.Pipeline, r.Number, r.State, lasted(r.FinishedAt.Sub(r.CreatedAt)))
-	if r.Reason != "" {
-		text += ": " + r.Reason
-	}
+	return joined(": ", text, r.Reason)
+}
+
+// logHint says where to read why steps failed.
+func logHint(r client.Run) string {
+	var hints []string
 	for _, s := range r.Steps {
 		if s.State == "failed" && s.Attempt > 0 {
-			text += fmt.Sprintf("\nits log: towpath log %s %s", word(s.Name), runName(r))
+			hints = append(hints, fmt.Sprintf("hint: towpath log %s %s", word(s.Name), runName(r)))
 		}
 	}
-	return text
+	return strings.Join(hints, "\n")
 }
 
 // word is a name as a shell takes it.
@@ -107,14 +139,11 @@ func word(name string) string {
 }
 
 // runText is all of a run at one moment.
-func (c *Console) runText(r client.Run) string {
-	p := &progress{console: c, ink: c.ink(), title: runTitle(r), lines: runLines(r)}
-	texts, widths := []string{p.title}, p.widths()
-	for _, l := range p.lines {
+func (c *Console) runText(title string, lines []line) string {
+	p := &progress{console: c, ink: c.ink(), lines: lines}
+	texts, widths := []string{title}, p.widths()
+	for _, l := range lines {
 		texts = append(texts, p.text(l, widths))
-	}
-	if hasEnded(r) {
-		texts = append(texts, runEnd(r, p.ink))
 	}
 	return strings.Join(texts, "\n")
 }

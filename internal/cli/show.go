@@ -54,12 +54,20 @@ func lasted(d time.Duration) string {
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d < time.Hour:
 		d = d.Round(time.Second)
-		return fmt.Sprintf("%dm %ds", int(d.Minutes()), int(d.Seconds())%60)
+		return whole(d/time.Minute, "m", d%time.Minute/time.Second, "s")
 	case d < day:
-		return fmt.Sprintf("%dh %dm", int(d.Hours()), int(d.Minutes())%60)
+		return whole(d/time.Hour, "h", d%time.Hour/time.Minute, "m")
 	default:
-		return fmt.Sprintf("%dd %dh", d/day, int((d % day).Hours()))
+		return whole(d/day, "d", d%day/time.Hour, "h")
 	}
+}
+
+// whole is a number of units, and of the next smaller ones where there are any.
+func whole(n time.Duration, unit string, rest time.Duration, smaller string) string {
+	if rest == 0 {
+		return fmt.Sprintf("%d%s", n, unit)
+	}
+	return fmt.Sprintf("%d%s %d%s", n, unit, rest, smaller)
 }
 
 // ago is a moment that is past, relative and exact: "3m ago, 14:02".
@@ -75,7 +83,11 @@ func in(t, now time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return "in " + roughly(t.Sub(now)) + ", " + clock(t, now)
+	left := t.Sub(now)
+	if left > time.Hour {
+		left = left.Round(time.Hour) // "in 7d", not "in 6d", right after it was asked for
+	}
+	return "in " + roughly(left) + ", " + clock(t, now)
 }
 
 // roughly is a duration in its largest unit.

@@ -33,9 +33,22 @@ func newStatusCommand(console *Console) *cobra.Command {
 		if follow {
 			return console.followRun(ctx, server, run)
 		}
-		return console.Show(run, console.runText(run))
+		return console.showRun(ctx, server, run)
 	})
 	return command
+}
+
+// showRun shows a run as it is now.
+func (c *Console) showRun(ctx context.Context, server *client.Client, run client.Run) error {
+	if c.JSON {
+		return writeJSON(c.Out, run)
+	}
+	asked := askedFor{server: server}
+	text := c.runText(runTitle(run), asked.lines(ctx, run, c.now()))
+	if hasEnded(run) {
+		text = joined("\n", text, runEnd(run, c.ink()), logHint(run))
+	}
+	return c.Show(run, text)
 }
 
 // overview is all that a person may want to look at now.

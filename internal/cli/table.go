@@ -22,9 +22,14 @@ func newTable(i ink, heading ...string) *table {
 	return t
 }
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+func (t *table) add(cells ...string) {
+	for n, cell := range cells {
+		cells[n] = oneLine(cell)
+	}
+	t.rows = append(t.rows, cells)
+}
 
-// String is the table without a last line's end, or what is said of a table without rows.
+// String is the table without a last line's end.
 func (t *table) String() string {
 	widths := columnWidths(t.rows)
 	lines := make([]string, len(t.rows))

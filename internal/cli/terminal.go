@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -36,6 +37,11 @@ func visible(text string) string {
 	}, text)
 }
 
+// oneLine is a harmless text on one line, as a cell of a table is.
+func oneLine(text string) string {
+	return strings.NewReplacer("\n", " ", "\t", " ").Replace(safe(text))
+}
+
 // terminalOf answers the file that a stream is, where that is a terminal.
 func terminalOf(stream any) (*os.File, bool) {
 	file, ok := stream.(*os.File)
@@ -64,7 +70,7 @@ func (c *Console) confirm(question string, yes bool) error {
 	if !c.asks() {
 		return usage("nobody is here to ask: "+question, "--yes says yes beforehand")
 	}
-	io.WriteString(c.Err, question+" [y/N] ")
+	fmt.Fprint(c.Err, question+" [y/N] ")
 	answer, err := readLine(c.In)
 	if err != nil {
 		return err
@@ -76,7 +82,7 @@ func (c *Console) confirm(question string, yes bool) error {
 	return errDeclined
 }
 
-// maxSecret is the size of the largest secret that is read, in bytes; the server takes a little less.
+// maxSecret is the size of the largest secret that is read, in bytes.
 const maxSecret = 1 << 20
 
 // readSecret reads a value without showing it: typed by a person who is asked for it, or else all of the input. One
@@ -84,13 +90,30 @@ const maxSecret = 1 << 20
 func (c *Console) readSecret(what string) (string, error) {
 	file, ok := terminalOf(c.In)
 	if !ok {
-		all, err := io.ReadAll(io.LimitReader(c.In, maxSecret))
+		all, err := io.ReadAll(io.LimitReader(c.In, maxSecret+1))
+		if len(all) > maxSecret {
+			return "", usage("the value is over 1 MiB", "keep what is so large in a file of its own, and its key as the secret")
+		}
 		return strings.TrimSuffix(strings.TrimSuffix(string(all), "\n"), "\r"), err
 	}
-	io.WriteString(c.Err, what+": ")
-	typed, err := term.ReadPassword(int(file.Fd()))
-	io.WriteString(c.Err, "\n")
-	return string(typed), err
+	return c.readUnseen(file, what)
+}
+
+// readUnseen takes the terminal's echo away before it asks, so that not even a fast typist's first letters are shown.
+func (c *Console) readUnseen(file *os.File, what string) (string, error) {
+	before, err := term.MakeRaw(int(file.Fd()))
+	if err != nil {
+		return "", err
+	}
+	defer term.Restore(int(file.Fd()), before)
+	typed, err := term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{file, c.Err}, "").ReadPassword(what + ": ")
+	if err == io.EOF { // the keys that interrupt and that end the input
+		return "", errDeclined
+	}
+	return typed, err
 }
 
 // readLine reads up to a line's end, and no byte more: what follows is for the next question.

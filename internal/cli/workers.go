@@ -13,7 +13,7 @@ import (
 
 // newWorkersCommand is "towpath workers".
 func newWorkersCommand(console *Console) *cobra.Command {
-	return &cobra.Command{
+	command := &cobra.Command{
 		Use:     "workers",
 		Short:   "List workers, what they can run and what they do",
 		Example: "  towpath workers",
@@ -28,7 +28,25 @@ func newWorkersCommand(console *Console) *cobra.Command {
 				t.add(w.Name, w.OS+"/"+w.Arch, strings.Join(w.Labels, ", "), fmt.Sprintf("%d of %d", w.Running, w.Slots),
 					ago(w.SeenAt, now), w.Version, workerState(w, now))
 			}
-			return console.Show(listed(workers), t.or("no workers; towpath worker token makes a token to start one with"))
+			return console.Show(listed(workers), t.or("no workers; towpath workers token makes a token to start one with"))
+		}),
+	}
+	command.AddCommand(newWorkersTokenCommand(console))
+	return command
+}
+
+// newWorkersTokenCommand is "towpath workers token".
+func newWorkersTokenCommand(console *Console) *cobra.Command {
+	return &cobra.Command{
+		Use:     "token",
+		Short:   "Make a one-time token with which a new worker registers",
+		Example: "  towpath worker --token \"$(towpath workers token)\"",
+		RunE: console.remote(func(ctx context.Context, server *client.Client, _ []string) error {
+			token, err := server.NewWorkerToken(ctx)
+			if err != nil {
+				return err
+			}
+			return console.Show(token, token.Token)
 		}),
 	}
 }

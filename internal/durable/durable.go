@@ -3,11 +3,19 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
+
+// lockPace is how often a lock that is held is tried again.
+const lockPace = 2 * time.Millisecond
+
+// lockPatience is how long LockSoon waits.
+const lockPatience = 2 * time.Second
 
 // ErrHeld says that another process has the lock.
 var ErrHeld = errors.New("held by another process")
@@ -40,4 +48,30 @@ func Lock(path string) (unlock func() error, err error) {
 		return nil, fmt.Errorf("lock %s: %w", path, errors.Join(err, file.Close()))
 	}
 	return file.Close, nil
+}
+
+// AwaitLock takes the lock of a file as Lock does, and where another process has it waits until ctx is done. It tries
+// at least once. The error is then ErrHeld and the cause of ctx's end.
+func AwaitLock(ctx context.Context, path string) (unlock func() error, err error) {
+	tick := time.NewTicker(lockPace)
+	defer tick.Stop()
+	for {
+		unlock, err := Lock(path)
+		if !errors.Is(err, ErrHeld) {
+			return unlock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait: %w: %w", err, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+// LockSoon takes the lock of a file as Lock does, and waits a moment where it is held: a process that was killed while it
+// started another leaves a copy of its open files in that one, until it has become the program that it is to be.
+func LockSoon(path string) (unlock func() error, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+	defer cancel()
+	return AwaitLock(ctx, path)
 }

@@ -1,10 +1,12 @@
 package durable
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestAFileIsReplacedWholeAndNothingIsLeftBeside(t *testing.T) {
@@ -38,4 +40,47 @@ func TestALockBelongsToOneHolderAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = unlock()
+}
+
+func TestWhoWaitsForALockGetsItOnceItIsFree(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	impatient, cancel := context.WithCancelCause(t.Context())
+	cancel(errImpatient)
+	if _, err := AwaitLock(impatient, path); !errors.Is(err, ErrHeld) || !errors.Is(err, errImpatient) {
+		t.Fatalf("waiting in vain answered %v, want ErrHeld and the cause", err)
+	}
+	taken := make(chan error)
+	go func() {
+		next, err := AwaitLock(t.Context(), path)
+		if err == nil {
+			err = next()
+		}
+		taken <- err
+	}()
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-taken; err != nil {
+		t.Fatal(err)
+	}
+}
+
+var errImpatient = errors.New("impatient")
+
+func TestALockThatIsGivenBackMeanwhileIsHad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { _ = unlock() })
+	again, err := LockSoon(path)
+	if err != nil {
+		t.Fatalf("the lock was given back, and answered %v", err)
+	}
+	_ = again()
 }

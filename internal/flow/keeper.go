@@ -143,6 +143,9 @@ func (c *Conductor) isAwaited(e towpath.Environment, w towpath.Worker, now time.
 func (c *Conductor) keeping(tx *store.Tx, offers []offer) Keeping {
 	keeping := Keeping{Expires: c.clock().Add(queue.LeaseTime)}
 	for _, o := range offers {
+		if expires := o.environment.Keeper.Expires; o.fits && expires.Before(keeping.Expires) {
+			keeping.Expires = expires // not every call renews
+		}
 		switch {
 		case !o.fits && o.known:
 			keeping.Lost = append(keeping.Lost, o.environment.Key)

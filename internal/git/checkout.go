@@ -17,7 +17,7 @@ type Checkout struct {
 	LFS        bool   // not supported yet
 }
 
-// ErrOccupied: the folder of a checkout is not empty.
+// ErrOccupied says that the folder of a checkout is not empty.
 var ErrOccupied = errors.New("folder not empty")
 
 // Checkout writes a revision's files into a folder, with a .git of its own in which scripts can use git: HEAD

@@ -2,6 +2,7 @@ package git
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -21,17 +22,19 @@ func takeLock(ctx context.Context, path string) (*lock, error) {
 	select {
 	case err := <-locked:
 		if err != nil {
-			file.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
+			return nil, fmt.Errorf("lock %s: %w", path, errors.Join(err, file.Close()))
 		}
 		return &lock{file: file}, nil
 	case <-ctx.Done():
-		go func() { <-locked; file.Close() }() // the wait itself cannot be broken off
+		go func() { // the wait itself cannot be broken off
+			<-locked
+			_ = file.Close()
+		}()
 		return nil, fmt.Errorf("wait for the lock of a mirror: %w", context.Cause(ctx))
 	}
 }
 
 func (l *lock) unlock() {
 	unlockFile(l.file)
-	l.file.Close()
+	_ = l.file.Close()
 }

@@ -126,8 +126,10 @@ func (m *Mirror) fetch(ctx context.Context, lock *lock, refspecs []string) error
 			return err
 		}
 	}
-	args := []string{"fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-		"--no-auto-maintenance", "--end-of-options", m.remote.url}
+	args := []string{
+		"fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
+		"--no-auto-maintenance", "--end-of-options", m.remote.url,
+	}
 	return m.writing(func() error {
 		if err := m.run(ctx, lock, "fetch "+m.remote.shown, append(args, refspecs...)...); err != nil {
 			return err

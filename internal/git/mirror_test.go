@@ -190,10 +190,10 @@ func TestADamagedMirrorIsMadeAnew(t *testing.T) {
 
 func TestAFetchKilledAtAnyMomentIsRepairedByTheNext(t *testing.T) {
 	up := newUpstream(t)
-	head := up.fill()
+	up.fill()
 	dir := filepath.Join(t.TempDir(), "shop.git")
 	for round := range 12 {
-		head = up.commit("n", fmt.Sprint(round), "more")
+		head := up.commit("n", fmt.Sprint(round), "more")
 		killAFetch(t, dir, up.dir, rand.N(40*time.Millisecond))
 		if round%3 == 0 {
 			leaveALock(t, dir)

@@ -7,14 +7,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 )
 
-// ErrChanged: a checkout is no longer as it was made, in a way that is not undone by removing files.
+// ErrChanged says that a checkout is no longer as it was made, in a way that is not undone by removing files.
 var ErrChanged = errors.New("checkout was changed")
 
 const (
@@ -217,7 +216,7 @@ func (p *Pristine) blobOf(path string, info fs.FileInfo) string {
 	if err != nil {
 		return ""
 	}
-	var sum hash.Hash = sha1.New() //nolint:gosec // git's own hash
+	sum := sha1.New() //nolint:gosec // git's own hash
 	if len(p.Revision) == hex.EncodedLen(sha256.Size) {
 		sum = sha256.New()
 	}

@@ -18,7 +18,7 @@ import (
 func TestAFirstDeploymentThatFailsLeavesNothing(t *testing.T) {
 	t.Parallel()
 	d := blueGreen()
-	d.Health.Within = 300 * time.Millisecond
+	d.Health.Within = 3 * time.Second
 	s := newSite(t, d)
 	s.keeps()
 	ended := s.ends(s.deploy(s.release("sick of it")), towpath.DeploymentReturned)
@@ -35,7 +35,7 @@ func TestAFirstDeploymentThatFailsLeavesNothing(t *testing.T) {
 func TestAReleaseThatFailsItsProbeGoesAndTheLiveOneServesOn(t *testing.T) {
 	t.Parallel()
 	d := blueGreen()
-	d.Health.Within = 300 * time.Millisecond
+	d.Health.Within = 3 * time.Second
 	s := newSite(t, d)
 	s.keeps()
 	s.goes(s.release("one"))
@@ -103,7 +103,7 @@ func TestASupervisorThatIsKilledIsReplacedAndTheInstanceRunsOn(t *testing.T) {
 func TestAnInstanceThatStaysIllIsReplaced(t *testing.T) {
 	t.Parallel()
 	d := blueGreen()
-	d.Health.Within = 500 * time.Millisecond
+	d.Health.Within = 3 * time.Second
 	s := newSite(t, d)
 	s.keeps()
 	one := s.release("one")

@@ -19,6 +19,8 @@ import (
 const (
 	// leaveLimit is how long the server may take to note that environments are given back.
 	leaveLimit = 5 * time.Second
+	// unknownSerial has the server tell an order that it told before.
+	unknownSerial = -1
 	// firstRetry and lastRetry bound the wait before a server that did not answer is called again.
 	firstRetry, lastRetry = 50 * time.Millisecond, 2 * time.Second
 )
@@ -155,10 +157,16 @@ func (k *Keeper) kick() {
 	}
 }
 
+// kept is what the server need not tell again. After a silence it tells all, so that it answers at once.
 func (k *Keeper) kept() []client.Keeping {
+	isSilent := !k.link.isHeard()
 	var kept []client.Keeping
 	for _, p := range k.performers {
-		kept = append(kept, p.keeping())
+		keeping := p.keeping()
+		if isSilent {
+			keeping.Serial = unknownSerial
+		}
+		kept = append(kept, keeping)
 	}
 	return kept
 }

@@ -42,6 +42,13 @@ func (l *link) lost() {
 	l.isUp = false
 }
 
+// isHeard says that the last call was answered.
+func (l *link) isHeard() bool {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.isUp
+}
+
 // mayBegin says whether something new may be begun.
 func (l *link) mayBegin() error {
 	l.mutex.Lock()

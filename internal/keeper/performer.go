@@ -208,7 +208,7 @@ func (p *performer) keeping() client.Keeping {
 	defer p.mutex.Unlock()
 	serial := p.order.Environment.Serial
 	if p.isStale {
-		serial = -1
+		serial = unknownSerial
 	}
 	return client.Keeping{Environment: p.key, Serial: serial, Observed: p.observed}
 }

@@ -96,7 +96,10 @@ func (p *performer) send(ctx context.Context, f deploy.Facts, event, reason stri
 func (p *performer) report(ctx context.Context, f deploy.Facts, r client.KeeperReport) (isNews bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, reportLimit)
 	defer cancel()
-	r.Epoch, r.Observation = f.Environment.Epoch, &f.Observed
+	r.Epoch = f.Environment.Epoch
+	if !f.Observed.At.IsZero() {
+		r.Observation = &f.Observed
+	}
 	order, err := p.keeper.options.Client.ReportKept(ctx, p.key, r)
 	if err != nil {
 		return false, p.silence(ctx, err)
@@ -115,6 +118,7 @@ func (p *performer) silence(ctx context.Context, err error) error {
 	default:
 		p.logger.Warn("report not taken", "error", err)
 		p.keeper.link.lost()
+		p.keeper.kick()
 	}
 	return unheard{err}
 }

@@ -41,6 +41,7 @@ type server struct {
 	deployments map[string]towpath.Deployment
 	rung        chan struct{}
 	isDeaf      bool // answers nothing but 503
+	unheard     int  // calls that were answered so
 }
 
 func newServer(t testing.TB, d towpath.EnvironmentDefinition) *server {
@@ -74,6 +75,9 @@ func newServer(t testing.TB, d towpath.EnvironmentDefinition) *server {
 func (s *server) deaf() bool {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
+	if s.isDeaf {
+		s.unheard++
+	}
 	return s.isDeaf
 }
 

@@ -71,7 +71,8 @@ func newSite(t testing.TB, d towpath.EnvironmentDefinition) *site {
 
 func (s *site) startProxy() {
 	s.t.Helper()
-	command := exec.Command(os.Args[0], "proxy", s.ProxyDir)
+	folder := s.ProxyDir
+	command := exec.Command(os.Args[0], "proxy", folder)
 	command.Stderr = s.t.Output()
 	output, err := command.StdoutPipe()
 	if err == nil {
@@ -83,7 +84,7 @@ func (s *site) startProxy() {
 	s.t.Cleanup(func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
-		_ = proxy.StopHolder(context.Background(), s.ProxyDir)
+		_ = proxy.StopHolder(context.Background(), folder)
 	})
 	var state control.State
 	if err := json.NewDecoder(bufio.NewReader(output)).Decode(&state); err != nil {
@@ -276,7 +277,7 @@ func runScript(ctx context.Context, s keeper.Script) error {
 // until polls what other processes do, with a deadline.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(40 * time.Second)
+	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()

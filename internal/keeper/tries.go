@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/deploy"
 )
 
@@ -84,6 +85,10 @@ func (p *performer) fail(ctx context.Context, f deploy.Facts, step deploy.Step, 
 	wait := p.tries.pause()
 	if errors.As(err, &again) {
 		wait = max(wait, again.After)
+	}
+	if f.Environment.Deployment == nil {
+		doing := fmt.Sprintf("%s failed, and is tried again in %s: %s", step.Operation, wait, err)
+		_, _ = p.report(ctx, f, client.KeeperReport{Doing: doing}) // the next round tells it again
 	}
 	return wait
 }

@@ -69,7 +69,7 @@ func (d *decoder) content(n *node, s *shape, where spot) *value {
 func (d *decoder) mismatch(n *node, s *shape, where spot) {
 	message := fmt.Sprintf("%s is %s, not %s", where.name, s.what(), n.kind.article())
 	switch {
-	case (s.accepts(nodeText)) && (n.kind == nodeNumber || n.kind == nodeDecimal || n.kind == nodeFlag):
+	case s.accepts(nodeText) && (n.kind == nodeNumber || n.kind == nodeDecimal || n.kind == nodeFlag):
 		d.numberForText(n, s, where, message)
 	case s.accepts(nodeFlag) && n.kind == nodeText:
 		d.wrong(n.at, message, "write true or false")

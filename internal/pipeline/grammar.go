@@ -34,8 +34,10 @@ func triggerShape() *shape {
 			field{key: "branches", doc: "globs of branches; by default the default branch", shape: several(globFormat())},
 			field{key: "paths", doc: "globs of files, one of which has to have changed; by default any", shape: several(globFormat())},
 		))},
-		field{key: "poll", doc: "how often to look for new revisions where no webhook tells of them, or off", fallback: "2m",
-			shape: either(&shape{kind: kindDuration, low: time.Second, high: day, words: []word{{text: "off"}}}, yesNo())},
+		field{
+			key: "poll", doc: "how often to look for new revisions where no webhook tells of them, or off", fallback: "2m",
+			shape: either(&shape{kind: kindDuration, low: time.Second, high: day, words: []word{{text: "off"}}}, yesNo()),
+		},
 		field{key: "manual", doc: "people and programs may ask for a run", fallback: "true", shape: either(yesNo(), mapping(
 			field{key: "inputs", doc: "what is asked for beforehand", later: true, shape: table(variableFormat(), inputShape())},
 		))},

@@ -34,8 +34,8 @@ func checkText(data []byte) error {
 			column := utf8.RuneCount(text[:invalidAt(text)]) + 1
 			return &mistake{place{line, column, 1}, "this is not UTF-8", "save the file as UTF-8"}
 		}
-		if i := bytes.IndexByte(text, 0); i >= 0 {
-			return &mistake{place{line, utf8.RuneCount(text[:i]) + 1, 1}, "the file holds a zero byte", "save it as plain text"}
+		if before, _, found := bytes.Cut(text, []byte{0}); found {
+			return &mistake{place{line, utf8.RuneCount(before) + 1, 1}, "the file holds a zero byte", "save it as plain text"}
 		}
 		if indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]; bytes.IndexByte(indent, '\t') >= 0 &&
 			startsKey(text[len(indent):]) {

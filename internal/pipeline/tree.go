@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -113,7 +114,7 @@ func merge(m *node, merged []*node) error {
 		merged = merged[1:]
 		switch from.kind {
 		case nodeList:
-			merged = append(from.items[:len(from.items):len(from.items)], merged...)
+			merged = append(slices.Clip(from.items), merged...)
 		case nodeMapping:
 			for _, e := range from.entries {
 				if !known[e.key] {

@@ -23,8 +23,7 @@ func (c *child) kill() { _ = c.cmd.Process.Kill() }
 
 // ignoreExit drops the error that only repeats the exit status.
 func ignoreExit(err error) error {
-	var status *exec.ExitError
-	if errors.As(err, &status) {
+	if _, isStatus := errors.AsType[*exec.ExitError](err); isStatus {
 		return nil
 	}
 	return err

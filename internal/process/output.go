@@ -72,14 +72,14 @@ func newOutput(w io.Writer) (*output, error) {
 
 func closeAll(outputs []*output) {
 	for _, o := range outputs {
-		o.reader.Close()
-		o.inner.Close()
+		_ = o.reader.Close()
+		_ = o.inner.Close()
 	}
 }
 
 // start closes our copy of the end that the process writes to, and begins to copy.
 func (o *output) start() {
-	o.inner.Close()
+	_ = o.inner.Close()
 	go func() { o.done <- o.copy() }()
 }
 
@@ -116,7 +116,7 @@ func finish(outputs []*output) error {
 		// Where deadlines are not supported the copy ends with the pipe's last holder.
 		_ = o.reader.SetReadDeadline(time.Now().Add(drainLimit))
 		failed = errors.Join(failed, <-o.done)
-		o.reader.Close()
+		_ = o.reader.Close()
 	}
 	return failed
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/towpath-cd/towpath/internal/durable"
 	"github.com/towpath-cd/towpath/internal/proxy/control"
 )
 
@@ -74,26 +75,10 @@ func (b book) save(folder string) error {
 	if err != nil {
 		return fmt.Errorf("save proxy state: %w", err)
 	}
-	path := filepath.Join(folder, bookName)
-	if err := writeDurably(path+".new", content); err != nil {
-		return fmt.Errorf("save proxy state: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("save proxy state: %w", err)
-	}
-	if err := syncFolder(folder); err != nil {
+	if err := durable.WriteFile(filepath.Join(folder, bookName), content); err != nil {
 		return fmt.Errorf("save proxy state: %w", err)
 	}
 	return nil
-}
-
-func writeDurably(path string, content []byte) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	return errors.Join(err, file.Sync(), file.Close())
 }
 
 // route returns the record of that name, nil when there is none.

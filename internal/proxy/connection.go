@@ -143,7 +143,7 @@ func (cs *connections) sever(isChosen func(c *connection, target *backend) bool)
 			continue
 		}
 		if c.target.CompareAndSwap(target, cs.severed) {
-			c.Close()
+			_ = c.Close() // it is cut, whatever that answers
 		}
 	}
 }

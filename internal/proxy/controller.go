@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"reflect"
 	"slices"
 	"sync"
@@ -33,8 +32,8 @@ type controller struct {
 	hasHeir    atomic.Bool   // a successor wants to know what this process did
 
 	mu        sync.Mutex
-	port      string   // the control address as it is bound
-	lock      *os.File // of the folder; nil when this process does not own it
+	port      string       // the control address as it is bound
+	unlock    func() error // gives the folder back; nil when this process does not own it
 	book      book
 	listeners map[string]net.Listener
 	followers []*follower
@@ -82,11 +81,11 @@ func (c *controller) serve(ctx context.Context) error {
 }
 
 // own makes this process take orders: predecessors follow from here on.
-func (c *controller) own(ctx context.Context, lock *os.File) {
+func (c *controller) own(ctx context.Context, unlock func() error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.adopt(ctx)
-	c.lock = lock
+	c.unlock = unlock
 }
 
 func (c *controller) setPort(address string) {
@@ -101,16 +100,16 @@ func (c *controller) disown() {
 	defer c.mu.Unlock()
 	c.server.isLeaving.Store(true)
 	for address, listener := range c.listeners {
-		listener.Close()
+		_ = listener.Close()
 		delete(c.listeners, address)
 	}
 	for _, f := range c.followers {
 		f.release() // it is the successor's now
 	}
 	c.followers = nil
-	if c.lock != nil {
-		c.lock.Close()
-		c.lock = nil
+	if c.unlock != nil {
+		_ = c.unlock() // it ends with the process at the latest
+		c.unlock = nil
 	}
 }
 
@@ -119,7 +118,7 @@ func (c *controller) disown() {
 func (c *controller) change(ctx context.Context, name string, epoch control.Epoch, edit func(*record) error) (control.RouteState, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lock == nil {
+	if c.unlock == nil {
 		return control.RouteState{}, notOwner()
 	}
 	next := c.book.clone()
@@ -170,7 +169,7 @@ func (c *controller) follow(content []byte) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lock != nil {
+	if c.unlock != nil {
 		return control.Refuse(control.CodeConflict, "", "this process owns the data folder, and follows nobody")
 	}
 	c.book = parsed
@@ -213,7 +212,7 @@ func (c *controller) drain(ctx context.Context, name string, epoch control.Epoch
 
 func (c *controller) beginDrain(ctx context.Context, name string, epoch control.Epoch) ([]*follower, error) {
 	c.mu.Lock()
-	isFollower := c.lock == nil
+	isFollower := c.unlock == nil
 	c.mu.Unlock()
 	if !isFollower {
 		if _, err := c.change(ctx, name, epoch, needsRoute); err != nil {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath/internal/proxy/control"
@@ -123,15 +124,7 @@ func (d *drain) releaseIdle(left control.InFlight) {
 
 func (d *drain) cut(streams bool) {
 	d.server.connections.cut(func(target *backend, isStream bool) bool {
-		if isStream != streams {
-			return false
-		}
-		for _, b := range d.backends {
-			if target == b {
-				return true
-			}
-		}
-		return false
+		return isStream == streams && slices.Contains(d.backends, target)
 	})
 }
 

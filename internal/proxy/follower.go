@@ -61,7 +61,7 @@ func (f *follower) isGone() bool {
 	if err != nil {
 		return true
 	}
-	conn.Close()
+	_ = conn.Close()
 	return false
 }
 

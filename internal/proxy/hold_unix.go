@@ -12,27 +12,29 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 // Hold binds listening sockets for the proxy and keeps them open, until ctx ends or it is told to stop. It
 // never takes a connection: while no proxy runs they wait in the kernel's queue. When another holder already
 // serves the folder it returns at once, without error.
 func Hold(ctx context.Context, options HoldOptions) error {
-	lock, err := lockFile(filepath.Join(options.DataDir, "holder.lock"))
-	if errors.Is(err, ErrLocked) {
+	unlock, err := durable.Lock(filepath.Join(options.DataDir, "holder.lock"))
+	if errors.Is(err, durable.ErrHeld) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("hold sockets: %w", err)
 	}
-	defer lock.Close()
+	defer unlock()
 	listener, err := listenUnix(holdSocket(options.DataDir))
 	if err != nil {
 		return fmt.Errorf("hold sockets: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = listener.Close() })
 	defer stop()
 	h := &holder{held: make(map[string]*net.TCPListener), stop: cancel, options: options}
 	options.Logger.Info("holding sockets", "folder", options.DataDir)

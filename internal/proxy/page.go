@@ -22,13 +22,17 @@ func pageUnknownHost() page {
 }
 
 func pageUnavailable() page {
-	return page{http.StatusServiceUnavailable, "unavailable", "Unavailable",
-		"The service cannot answer at the moment. Please try again shortly."}
+	return page{
+		http.StatusServiceUnavailable, "unavailable", "Unavailable",
+		"The service cannot answer at the moment. Please try again shortly.",
+	}
 }
 
 func pageUnreachable() page {
-	return page{http.StatusBadGateway, "bad_gateway", "No answer",
-		"The service did not answer this request. Please try again shortly."}
+	return page{
+		http.StatusBadGateway, "bad_gateway", "No answer",
+		"The service did not answer this request. Please try again shortly.",
+	}
 }
 
 const pageHTML = `<!doctype html>

@@ -79,7 +79,7 @@ func TestStoppingAndStartingUnderLoadLosesNothing(t *testing.T) {
 	load.more(t, 200)
 	proxy.terminate()
 	<-proxy.ended
-	proxy = spawn(t, folder)
+	spawn(t, folder)
 	load.more(t, 200)
 	load.mustNotFail(t)
 }

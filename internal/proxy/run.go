@@ -100,11 +100,11 @@ func (p *process) run(ctx context.Context) error {
 	}
 	defer p.close()
 	for p.serve(ctx) {
-		lock := p.awaitSuccessor(ctx)
-		if lock == nil {
+		unlock := p.awaitSuccessor(ctx)
+		if unlock == nil {
 			break
 		}
-		if err := p.takeBack(ctx, lock); err != nil {
+		if err := p.takeBack(ctx, unlock); err != nil {
 			p.options.Logger.Error("folder not taken back", "error", err)
 			break
 		}
@@ -118,30 +118,30 @@ func (p *process) start(ctx context.Context) error {
 	if _, err := loadBook(p.options.DataDir); err != nil {
 		return err
 	}
-	lock, err := p.takeFolder(ctx)
+	unlock, err := p.takeFolder(ctx)
 	if err != nil {
 		return err
 	}
 	if err := p.controller.serve(ctx); err != nil {
 		p.controller.disown()
-		return errors.Join(err, lock.Close())
+		return errors.Join(err, unlock())
 	}
 	if err := p.openControl(ctx); err != nil {
 		p.controller.disown()
 		p.close()
-		return errors.Join(err, lock.Close())
+		return errors.Join(err, unlock())
 	}
 	// Last, so that the one before still goes on if anything above has failed.
-	p.controller.own(ctx, lock)
+	p.controller.own(ctx, unlock)
 	p.options.Ready(p.controller.state(ctx))
 	return nil
 }
 
 // takeFolder locks the folder, having asked the proxy that has it, if one does, to hand over.
-func (p *process) takeFolder(ctx context.Context) (*os.File, error) {
-	lock, err := lockFolder(ctx, p.options.DataDir, 0)
+func (p *process) takeFolder(ctx context.Context) (unlock func() error, err error) {
+	unlock, err = lockFolder(ctx, p.options.DataDir, 0)
 	if err == nil || !errors.Is(err, ErrLocked) {
-		return lock, err
+		return unlock, err
 	}
 	before := control.New(control.Options{DataDir: p.options.DataDir, Patience: takeOverTime})
 	defer before.Close()
@@ -154,7 +154,7 @@ func (p *process) takeFolder(ctx context.Context) (*os.File, error) {
 }
 
 // takeBack makes this process the owner again, when its successor never stood.
-func (p *process) takeBack(ctx context.Context, lock *os.File) error {
+func (p *process) takeBack(ctx context.Context, unlock func() error) error {
 	p.options.Logger.Warn("successor did not take over; going on")
 	err := p.controller.serve(ctx)
 	if err == nil {
@@ -162,10 +162,10 @@ func (p *process) takeBack(ctx context.Context, lock *os.File) error {
 	}
 	if err != nil {
 		p.controller.disown()
-		return errors.Join(err, lock.Close())
+		return errors.Join(err, unlock())
 	}
 	p.local.SetKeepAlivesEnabled(true)
-	p.controller.own(ctx, lock)
+	p.controller.own(ctx, unlock)
 	p.options.Ready(p.controller.state(ctx))
 	return nil
 }
@@ -186,7 +186,7 @@ func (p *process) serve(ctx context.Context) bool {
 
 // awaitSuccessor returns nil once a successor serves. If it ended before that, its lock of the folder is
 // free again, and is returned, taken.
-func (p *process) awaitSuccessor(ctx context.Context) *os.File {
+func (p *process) awaitSuccessor(ctx context.Context) (unlock func() error) {
 	tick := time.NewTicker(time.Second) // by the first, a successor that is well has the lock
 	defer tick.Stop()
 	for {
@@ -196,8 +196,8 @@ func (p *process) awaitSuccessor(ctx context.Context) *os.File {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if lock, err := lockFolder(ctx, p.options.DataDir, 0); err == nil {
-				return lock
+			if unlock, err := lockFolder(ctx, p.options.DataDir, 0); err == nil {
+				return unlock
 			}
 		}
 	}
@@ -284,8 +284,8 @@ func (p *process) close() {
 		ctx, cancel := context.WithTimeout(context.Background(), farewellTime)
 		defer cancel()
 		_ = p.local.Shutdown(ctx)
-		p.local.Close()
+		_ = p.local.Close() // whoever still waits has had their time
 	}
 	withdrawSocket(p.options.DataDir, p.socket)
-	p.controller.server.Close()
+	_ = p.controller.server.Close() // what is left was cut
 }

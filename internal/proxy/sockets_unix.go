@@ -104,7 +104,7 @@ func isAnswering(folder string) bool {
 	if err != nil {
 		return false
 	}
-	conn.Close()
+	_ = conn.Close()
 	return true
 }
 

@@ -4,6 +4,3 @@ import "io/fs"
 
 // isExposed knows nothing of access lists: on Windows the folder's own keep others out.
 func isExposed(fs.FileInfo) bool { return false }
-
-// syncDir has nothing to do: NTFS journals renames.
-func syncDir(string) error { return nil }

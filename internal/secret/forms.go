@@ -16,7 +16,7 @@ import (
 // ordinary text and be guessed from where it does.
 const MinLength = 4
 
-// ErrTooShort: the value cannot be masked.
+// ErrTooShort says that the value cannot be masked.
 var ErrTooShort = errors.New("too short to be masked in logs")
 
 // CheckMaskable says whether a value can be kept out of logs. Ask it when a secret is written.

@@ -10,8 +10,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 const (
@@ -102,7 +103,8 @@ func Rotate(path string) (Keys, error) {
 		return nil, err
 	}
 	keys = append(keys, NewKey())
-	if err := write(path, keys.encode()); err != nil {
+	// Durably: a key that has sealed something must not be lost.
+	if err := durable.WriteFile(path, keys.encode()); err != nil {
 		return nil, fmt.Errorf("write the key file: %w", err)
 	}
 	return keys, nil
@@ -135,21 +137,4 @@ func (ks Keys) encode() []byte {
 		out.WriteString(keyPrefix + base64.StdEncoding.EncodeToString(k.material[:]) + "\n")
 	}
 	return out.Bytes()
-}
-
-// write replaces the file as a whole, durably: a key that has sealed something must not be lost.
-func write(path string, content []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name())
-	_, err = temporary.Write(content)
-	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }

@@ -233,8 +233,15 @@ func TestNamesNeverLeaveTheFolderNorCollide(t *testing.T) {
 	store := openStore(t, dir)
 	defer store.Close()
 	names := []steplog.Name{
-		{"..", "../../etc/passwd", 1}, {"r", "Test", 1}, {"r", "test", 1}, {"r", "test", 2}, {"r", "test.1", 1}, {"r", "con", 1}, {"", "", 0},
-		{"r", strings.Repeat("ü", 500), 1}, {"r", strings.Repeat("ü", 501), 1},
+		{"..", "../../etc/passwd", 1},
+		{"r", "Test", 1},
+		{"r", "test", 1},
+		{"r", "test", 2},
+		{"r", "test.1", 1},
+		{"r", "con", 1},
+		{"", "", 0},
+		{"r", strings.Repeat("ü", 500), 1},
+		{"r", strings.Repeat("ü", 501), 1},
 	}
 	for _, n := range names {
 		l, err := store.Create(n)

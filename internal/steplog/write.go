@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 // write makes p durable, in the tail or, when enough came together, in frames; then readers may see it.
@@ -140,7 +142,7 @@ func (l *Log) openFile(file **os.File, suffix string) error {
 		if err = makeDurably(dir); err == nil {
 			opened, err = os.OpenFile(l.path+suffix, os.O_RDWR|os.O_CREATE, 0o600)
 		}
-		err = errors.Join(err, syncDir(dir))
+		err = errors.Join(err, durable.SyncFolder(dir))
 	}
 	if err != nil {
 		return fmt.Errorf("open for writing: %w", err)
@@ -156,5 +158,5 @@ func makeDurably(dir string) error {
 		}
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
+	return durable.SyncFolder(filepath.Dir(dir))
 }

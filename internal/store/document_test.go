@@ -97,8 +97,8 @@ func complete(v reflect.Value) {
 		v.Set(reflect.New(v.Type().Elem()))
 		complete(v.Elem())
 	case reflect.Struct:
-		for i := range v.NumField() {
-			complete(v.Field(i))
+		for _, field := range v.Fields() {
+			complete(field)
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath/internal/process"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 // Sentinels of a Client.
@@ -111,14 +113,14 @@ func (c Client) stop(ctx context.Context, dir string, o order) (State, error) {
 
 // isStopped believes a state only while no supervisor can be about to change it.
 func isStopped(dir string) (State, bool, error) {
-	held, err := tryLock(filepath.Join(dir, lockFile))
-	if errors.Is(err, errLocked) {
+	unlock, err := durable.Lock(filepath.Join(dir, lockFile))
+	if errors.Is(err, durable.ErrHeld) {
 		return State{}, false, nil
 	}
 	if err != nil {
 		return State{}, false, err
 	}
-	defer held.release()
+	defer unlock()
 	state, err := readState(dir)
 	return state, state.Status == StatusStopped, err
 }
@@ -147,7 +149,7 @@ func (c Client) Remove(ctx context.Context, dir string, epoch Epoch) error {
 
 // removeFolder waits for a supervisor that is about to end. Renamed first, the folder vanishes at once.
 func removeFolder(ctx context.Context, dir string) error {
-	held, err := takeLock(ctx, filepath.Join(dir, lockFile))
+	unlock, err := durable.AwaitLock(ctx, filepath.Join(dir, lockFile))
 	if err != nil {
 		return err
 	}
@@ -155,8 +157,7 @@ func removeFolder(ctx context.Context, dir string) error {
 	if err == nil && state.Group != "" {
 		err = cmp.Or(isEnded(state.Child), process.KillGroup(state.Group))
 	}
-	held.release()
-	if err != nil {
+	if err = errors.Join(err, unlock()); err != nil {
 		return err
 	}
 	grave := filepath.Join(filepath.Dir(dir), ".removed-"+rand.Text())

@@ -72,8 +72,7 @@ func listen(s *supervisor) (*control, error) {
 	}
 	listener.SetUnlinkOnClose(false)
 	if err := os.Chmod(path, 0o600); err != nil {
-		listener.Close()
-		return nil, err
+		return nil, errors.Join(err, listener.Close())
 	}
 	c := &control{supervisor: s, listener: listener, path: path}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -89,7 +88,7 @@ func (c *control) serve() {
 		}
 		if err != nil {
 			c.supervisor.log.Warn("connection not accepted", "error", err)
-			pause(c.ctx, lockPace)
+			pause(c.ctx, pace)
 			continue
 		}
 		c.served.Go(func() { c.handle(connection) })
@@ -99,8 +98,8 @@ func (c *control) serve() {
 // close lets the answers that are due leave, then ends. It may be called twice.
 func (c *control) close() {
 	c.once.Do(func() {
-		os.Remove(c.path)
-		c.listener.Close()
+		_ = os.Remove(c.path) // the next supervisor replaces what is left
+		_ = c.listener.Close()
 		c.cancel()
 		c.served.Wait()
 	})
@@ -201,7 +200,7 @@ func ask(ctx context.Context, dir string, r request) (answer, error) {
 		return answer{}, fmt.Errorf("%w: %w", errNoSupervisor, err)
 	}
 	defer connection.Close()
-	stop := context.AfterFunc(ctx, func() { connection.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = connection.Close() })
 	defer stop()
 	reply, err := exchange(connection, r)
 	if err != nil && ctx.Err() != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 // ErrStaleEpoch means that an order was refused because somebody else has taken over; see StaleEpochError.
@@ -67,11 +69,11 @@ type fence struct{ dir string }
 // give accepts an order, which change makes of the last one, or refuses it with a StaleEpochError or with what change
 // returns. Giving the same order again is harmless.
 func (f fence) give(ctx context.Context, epoch Epoch, change func(*order) error) (order, error) {
-	held, err := f.hold(ctx)
+	unlock, err := f.hold(ctx)
 	if err != nil {
 		return order{}, err
 	}
-	defer held.release()
+	defer unlock()
 	last, err := f.last()
 	if err != nil {
 		return order{}, err
@@ -90,8 +92,8 @@ func (f fence) give(ctx context.Context, epoch Epoch, change func(*order) error)
 	return next, writeJSON(filepath.Join(f.dir, epochFile), next)
 }
 
-func (f fence) hold(ctx context.Context) (*lock, error) {
-	return takeLock(ctx, filepath.Join(f.dir, epochLockFile))
+func (f fence) hold(ctx context.Context) (unlock func() error, err error) {
+	return durable.AwaitLock(ctx, filepath.Join(f.dir, epochLockFile))
 }
 
 // last returns the last order, the zero one before the first.

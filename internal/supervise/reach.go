@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/towpath-cd/towpath/internal/process"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 // errStopped means that a supervisor found nothing to do, and ended.
@@ -59,7 +61,7 @@ func (c Client) reach(ctx context.Context, dir string, r request) (answer, error
 		if err := isUnattended(dir, started); err != nil {
 			return answer{}, err
 		}
-		if !pause(ctx, lockPace) {
+		if !pause(ctx, pace) {
 			return answer{}, fmt.Errorf("supervisor not reached: %w", context.Cause(ctx))
 		}
 	}
@@ -82,14 +84,14 @@ func isUnattended(dir string, started process.Identity) error {
 	if process.Alive(started) {
 		return nil
 	}
-	held, err := tryLock(filepath.Join(dir, lockFile))
-	if errors.Is(err, errLocked) {
+	unlock, err := durable.Lock(filepath.Join(dir, lockFile))
+	if errors.Is(err, durable.ErrHeld) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer held.release()
+	defer unlock()
 	if entry, err := readEntry(dir); err == nil && entry.Want != WantRunning && entry.State.Status == StatusStopped {
 		return errStopped
 	}

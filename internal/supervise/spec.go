@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 // Sentinels of a spec.
@@ -200,7 +202,7 @@ func (s Spec) store(ctx context.Context, dir string, epoch Epoch) error {
 			return err
 		}
 		o.Want = WantRunning
-		return writeFile(filepath.Join(dir, specFile), wanted)
+		return durable.WriteFile(filepath.Join(dir, specFile), wanted)
 	})
 	return err
 }

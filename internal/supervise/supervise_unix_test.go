@@ -94,10 +94,10 @@ func (f fixture) end() {
 		f.Logf("supervisor's log:\n%s", text)
 	}
 	last := supervise.Epoch{Number: 1 << 40, Holder: "cleanup"}
-	if _, err := f.Client.Stop(context.Background(), f.dir, last); err != nil {
+	if _, err := f.Stop(context.Background(), f.dir, last); err != nil {
 		f.Error(err)
 	}
-	if err := f.Client.Remove(context.Background(), f.dir, last); err != nil {
+	if err := f.Remove(context.Background(), f.dir, last); err != nil {
 		f.Error(err)
 	}
 	eventually(f.T, "every supervisor has ended", func() bool { return !isMentioned(f.dir) })

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath/internal/process"
+
+	"github.com/towpath-cd/towpath/internal/durable"
 )
 
 // ErrSupervised means that an instance has a living supervisor already.
@@ -59,7 +61,7 @@ type supervisor struct {
 	log     *slog.Logger
 	fence   fence
 	output  output
-	lock    *lock
+	unlock  func() error // gives the instance back
 	control *control
 
 	child     *process.Process
@@ -77,18 +79,18 @@ func open(ctx context.Context, options Options) (_ *supervisor, err error) {
 	if err != nil {
 		return nil, err
 	}
-	held, err := succeed(ctx, options.Dir)
+	unlock, err := succeed(ctx, options.Dir)
 	if err != nil {
 		return nil, err
 	}
 	s := &supervisor{
 		dir: options.Dir, spec: spec, log: options.Logger.With("instance", spec.Instance),
-		fence: fence{options.Dir}, output: output{options.Dir, spec.Log}, lock: held,
+		fence: fence{options.Dir}, output: output{options.Dir, spec.Log}, unlock: unlock,
 		wake: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
-			held.release()
+			err = errors.Join(err, unlock())
 		}
 	}()
 	if err := s.takeOver(); err != nil {
@@ -100,18 +102,18 @@ func open(ctx context.Context, options Options) (_ *supervisor, err error) {
 
 // succeed takes the lock that makes this process the supervisor. A predecessor that answers stays; one that does not
 // is about to end, or to be killed.
-func succeed(ctx context.Context, dir string) (*lock, error) {
+func succeed(ctx context.Context, dir string) (unlock func() error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, succession)
 	defer cancel()
 	for {
-		held, err := tryLock(filepath.Join(dir, lockFile))
-		if !errors.Is(err, errLocked) {
-			return held, err
+		unlock, err := durable.Lock(filepath.Join(dir, lockFile))
+		if !errors.Is(err, durable.ErrHeld) {
+			return unlock, err
 		}
 		if _, err := ask(ctx, dir, request{Ask: askState}); err == nil {
 			return nil, ErrSupervised
 		}
-		if !pause(ctx, lockPace) {
+		if !pause(ctx, pace) {
 			return nil, fmt.Errorf("%w, which does not answer", ErrSupervised)
 		}
 	}
@@ -119,7 +121,7 @@ func succeed(ctx context.Context, dir string) (*lock, error) {
 
 func (s *supervisor) close() {
 	s.control.close()
-	s.lock.release()
+	_ = s.unlock() // it ends with the process at the latest
 }
 
 // run does what the last order and the situation ask for, one thing at a time, until nothing is left to supervise.
@@ -150,11 +152,11 @@ func (s *supervisor) run(ctx context.Context) error {
 // finish ends the supervision, unless the instance was ordered to run meanwhile. Orders are held off until the socket
 // and the lock are given back, so that whoever orders next finds either a supervisor that listens, or none.
 func (s *supervisor) finish(ctx context.Context) (done bool, err error) {
-	held, err := s.fence.hold(ctx)
+	unlock, err := s.fence.hold(ctx)
 	if err != nil {
 		return false, err
 	}
-	defer held.release()
+	defer unlock()
 	if last, err := s.fence.last(); err != nil || last.Want == WantRunning {
 		return false, err
 	}

@@ -23,7 +23,7 @@ type house []room
 func newHouse() house {
 	var (
 		// Tools know git, processes and secrets, and nothing of ours.
-		tools  = []string{"durable", "git", "process", "secret", "ssh", "steplog"}
+		tools  = []string{"durable", "git", "load", "process", "secret", "ssh", "steplog"}
 		ground = append([]string{root}, tools...)
 
 		// Legs of the server, which keep their state in the store.
@@ -56,11 +56,12 @@ func newHouse() house {
 		{name: "balancer/proxy", may: slices.Concat(ground, []string{"deploy", "proxy"})},
 		{name: "target/process", may: slices.Concat(ground, []string{"deploy", "supervise"})},
 
-		// cmd → cli → app. The demo is a user of the binary like any other.
+		// cmd → cli → app. The demo is a user of the binary like any other; what it deployed outlives the worker, so
+		// that it has to end the supervisors itself.
 		{name: "app", may: slices.Concat(ground, server, shared, drivers, standalone, []string{
 			"balancer/proxy", "client", "config", "flow", "keeper", "store", "target/process", "web", "worker",
 		})},
-		{name: "demo", may: slices.Concat(ground, []string{"client", "config"})},
+		{name: "demo", may: slices.Concat(ground, []string{"client", "config", "supervise"})},
 		{name: "cli", may: slices.Concat(ground, standalone, []string{"app", "client", "config", "demo", "pipeline"})},
 		{name: "cmd", may: []string{"cli"}},
 

@@ -78,7 +78,7 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request, _ access.Caller
 
 // backup writes a consistent copy of the database into the server's data folder.
 func (s *Server) backup(c call[none]) (map[string]string, error) {
-	path := filepath.Join(s.Backups, "towpath-"+s.Clock().UTC().Format("20060102T150405Z")+".db")
+	path := filepath.Join(s.Backups, "towpath-"+s.Clock().UTC().Format("20060102T150405.000000Z")+".db")
 	if err := s.Store.Backup(c.Context(), path); err != nil {
 		return nil, err
 	}

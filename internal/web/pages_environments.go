@@ -104,7 +104,7 @@ func (s *Server) followEnvironment(w http.ResponseWriter, r *http.Request, calle
 		view, err := s.environmentView(c)
 		return []part{
 			{"state", page.EnvironmentState(view)}, {"actions", page.EnvironmentActions(view)},
-			{"facts", page.EnvironmentFacts(view)}, {"plan", page.EnvironmentPlan(view)},
+			{"back", page.EnvironmentBack(view)}, {"facts", page.EnvironmentFacts(view)}, {"plan", page.EnvironmentPlan(view)},
 			{"instances", page.EnvironmentInstances(view)}, {"deployments", page.EnvironmentDeployments(view)},
 			{"releases", page.EnvironmentReleases(view)},
 		}, false, err

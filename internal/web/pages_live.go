@@ -12,7 +12,7 @@ import (
 
 // part is a piece of a page that is sent again when it changes.
 type part struct {
-	name  string // of the event
+	name  string // of the event; not one of the browser's own: open, message, error
 	shown templ.Component
 }
 

@@ -45,9 +45,12 @@ func (s *Server) followLog(w http.ResponseWriter, r *http.Request, caller access
 	f := &follower{events: newEvents(ctx, w), next: from, blocks: []int64{max(0, from-page.LogLines)}}
 	f.anew = r.Header.Get("Last-Event-ID") != ""
 	for {
-		rung := s.Hub.Wait(flow.TopicRun(name.Run))
+		rung, begun := s.Hub.Wait(flow.TopicRun(name.Run)), s.Hub.Wait(flow.TopicLog(name.Run, name.Step))
 		ended := s.hasEnded(ctx, name)
 		grown, more, err := f.catchUp(s.Logs, name, ended)
+		if grown == nil {
+			grown = begun
+		}
 		if err == nil {
 			err = s.sendStanding(f.events, c)
 		}
@@ -86,7 +89,8 @@ func (s *Server) sendStanding(e *events, c call[none]) error {
 	return e.sendChanged(part{"state", page.LogState(view)})
 }
 
-// catchUp sends lines that came. It answers what tells of the next ones, and whether there are more already.
+// catchUp sends lines that came. It answers what tells of the next ones, nil where there is no log yet, and whether there
+// are more already.
 func (f *follower) catchUp(logs *steplog.Store, name steplog.Name, ended bool) (grown <-chan struct{}, more bool, err error) {
 	log, err := logs.Open(name)
 	if errors.Is(err, steplog.ErrNotFound) {
@@ -111,7 +115,7 @@ func (f *follower) catchUp(logs *steplog.Store, name steplog.Name, ended bool) (
 	if n := len(lines); n > 0 && lines[n-1].Open && !ended {
 		open = page.LogOpen(shownLine(lines[n-1]))
 	}
-	return grown, len(lines) > 0 && lines[len(lines)-1].Number+1 < total, f.sendChanged(part{"open", open})
+	return grown, len(lines) > 0 && lines[len(lines)-1].Number+1 < total, f.sendChanged(part{"printing", open})
 }
 
 func (f *follower) sendLines(block page.LogBlock) error {

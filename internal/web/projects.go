@@ -151,22 +151,12 @@ func (s *Server) removeProject(c call[none]) (none, error) {
 	})
 }
 
-// change is one recorded change, with what became of it.
-type change struct {
-	Branch   string    `json:"branch"`
-	Revision string    `json:"revision"`
-	Trigger  string    `json:"trigger"`
-	Outcome  string    `json:"outcome"` // pending, run, ignored or failed
-	Reason   string    `json:"reason,omitempty"`
-	SeenAt   time.Time `json:"seen_at"`
-}
-
-func (s *Server) changes(c call[none]) ([]change, error) {
-	found := []change{}
+func (s *Server) changes(c call[none]) ([]client.Change, error) {
+	found := []client.Change{}
 	err := s.Store.View(c.Context(), func(tx *store.Tx) error {
 		recorded, err := tx.Changes(store.ChangeFilter{Projects: []string{c.Project.ID}, Limit: listed})
 		for _, r := range recorded {
-			found = append(found, change{
+			found = append(found, client.Change{
 				Branch: r.Change.Branch, Revision: r.Change.Revision, Trigger: string(r.Change.Trigger),
 				Outcome: string(r.Outcome), Reason: r.Reason, SeenAt: r.Change.SeenAt,
 			})

@@ -160,10 +160,9 @@ func logNameIn(run towpath.Run, name, attempt string) (steplog.Name, error) {
 func (s *Server) copyLog(ctx context.Context, w http.ResponseWriter, q logQuery) {
 	piece := make([]byte, logPiece)
 	for {
-		rung := s.Hub.Wait(flow.TopicRun(q.name.Run))
+		rung, grown := s.Hub.Wait(flow.TopicRun(q.name.Run)), s.Hub.Wait(flow.TopicLog(q.name.Run, q.name.Step))
 		ended := s.hasEnded(ctx, q.name)
 		log, err := s.Logs.Open(q.name)
-		var grown <-chan struct{}
 		if err == nil {
 			grown = log.Changed()
 			q.offset = copyPieces(w, log, q.offset, piece)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/artifact"
 	"github.com/towpath-cd/towpath/internal/flow"
@@ -75,7 +76,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'")
 	defer s.recover(w, r)
+	if _, pattern := s.mux.Handler(r); pattern == "" {
+		s.lost(w, r)
+		return
+	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// lost answers a request that no route is for, in the look of the others; 405 where another method has one.
+func (s *Server) lost(w http.ResponseWriter, r *http.Request) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := s.mux.Handler(other); pattern != "" {
+			s.mux.ServeHTTP(w, r)
+			return
+		}
+	}
+	s.fail(w, r, towpath.Errorf(towpath.CodeNotFound, "there is nothing at %s", r.URL.Path))
 }
 
 func (s *Server) recover(w http.ResponseWriter, r *http.Request) {

@@ -38,7 +38,7 @@ func (s *Server) keep(c call[client.KeepRequest]) (client.KeepAnswer, error) {
 	if err = ignoreStop(s, err); err != nil {
 		return client.KeepAnswer{}, err
 	}
-	answer := client.KeepAnswer{Lost: keeping.Lost, Expires: keeping.Expires}
+	answer := client.KeepAnswer{Lost: keeping.Lost, Expires: keeping.Expires, Now: s.Clock()}
 	for _, o := range keeping.Orders {
 		answer.Orders = append(answer.Orders, s.orderOf(o))
 	}

@@ -171,7 +171,11 @@ func (s *Server) takeLog(r *http.Request, caller access.Caller) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return log.Append(offset, piece, s.Clock())
+	end, err := log.Append(offset, piece, s.Clock())
+	if offset == 0 { // whoever waited for the log to come into being cannot have asked the log itself
+		s.Hub.Ring(flow.TopicLog(lease.Run, lease.Step))
+	}
+	return end, err
 }
 
 func logName(l towpath.Lease) steplog.Name {

@@ -8,8 +8,8 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
-// ErrDrain, as the cause of the end of Run's context, lets the steps that run come to their end. With every other
-// cause they are interrupted.
+// ErrDrain lets the steps that run come to their end when it is the cause of the end of Run's context. With every
+// other cause they are interrupted.
 var ErrDrain = errors.New("the worker drains")
 
 // ErrRemoved says that the server does not know this worker, or no longer.

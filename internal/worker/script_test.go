@@ -46,10 +46,14 @@ func TestOutputsThatCannotBeReadFailTheStep(t *testing.T) {
 	tests := []struct{ script, reason string }{
 		{`printf 'good=1\nno equals sign\n' >"$TOWPATH_OUTPUT"`, `TOWPATH_OUTPUT: line 2 is not name=value: "no equals sign"`},
 		{`echo "a b=1" >"$TOWPATH_OUTPUT"`, `TOWPATH_OUTPUT: line 1 is not name=value: "a b=1"`},
-		{`head -c 300000 /dev/zero | tr '\0' x >"$TOWPATH_OUTPUT"`,
-			"TOWPATH_OUTPUT: more than 262144 bytes; keep large things as artifacts"},
-		{`echo "token=$TOKEN" >"$TOWPATH_OUTPUT"`,
-			"TOWPATH_OUTPUT: token holds a secret, and outputs are shown to everyone"},
+		{
+			`head -c 300000 /dev/zero | tr '\0' x >"$TOWPATH_OUTPUT"`,
+			"TOWPATH_OUTPUT: more than 262144 bytes; keep large things as artifacts",
+		},
+		{
+			`echo "token=$TOKEN" >"$TOWPATH_OUTPUT"`,
+			"TOWPATH_OUTPUT: token holds a secret, and outputs are shown to everyone",
+		},
 	}
 	for _, tt := range tests {
 		l := s.step(tt.script)

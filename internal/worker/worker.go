@@ -50,11 +50,11 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return err
 	}
-	lock, err := lockFolder(w.dirs.lock)
+	unlock, err := lockFolder(w.dirs.lock)
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer func() { _ = unlock() }()
 	defer w.janitor.Wait()
 	release := w.bindTo(ctx)
 	defer release()

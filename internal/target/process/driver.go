@@ -46,7 +46,11 @@ func New(options Options) (*Driver, error) {
 	if target == nil {
 		return nil, fmt.Errorf("open the target of %s: its definition has no process target", options.Environment)
 	}
-	h := homeOf(options.DataDir, options.Environment)
+	dataDir, err := filepath.Abs(options.DataDir)
+	if err != nil {
+		return nil, fmt.Errorf("open the target of %s: %w", options.Environment, err)
+	}
+	h := homeOf(dataDir, options.Environment)
 	for _, folder := range []string{h.files, h.run} {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return nil, fmt.Errorf("open the target of %s: %w", options.Environment, err)
@@ -106,7 +110,7 @@ type home struct{ root, files, run string }
 // homeOf keeps the parts of a key apart, whatever they are made of.
 func homeOf(dataDir, environment string) home {
 	root := filepath.Join(dataDir, "instances")
-	for _, part := range strings.Split(environment, "/") {
+	for part := range strings.SplitSeq(environment, "/") {
 		root = filepath.Join(root, folderName(part))
 	}
 	return home{root: root, files: filepath.Join(root, "files"), run: filepath.Join(root, "run")}

@@ -60,11 +60,7 @@ func (d *Driver) specs(r towpath.Release, instances []string) ([]supervise.Spec,
 			specs = append(specs, entries[known].Spec)
 			continue
 		}
-		spec, err := d.spec(r, id, addresses[n])
-		if err != nil {
-			return nil, err
-		}
-		specs = append(specs, spec)
+		specs = append(specs, d.spec(r, id, addresses[n]))
 	}
 	return specs, nil
 }
@@ -76,16 +72,12 @@ func (d *Driver) addresses(count int) ([]string, error) {
 	return slices.Repeat([]string{d.fixedAddress()}, count), nil
 }
 
-func (d *Driver) spec(r towpath.Release, id, address string) (supervise.Spec, error) {
-	dir, err := filepath.Abs(d.home.filesOf(id))
-	if err != nil {
-		return supervise.Spec{}, err
-	}
+func (d *Driver) spec(r towpath.Release, id, address string) supervise.Spec {
 	return supervise.Spec{
-		Instance: id, Release: r.Number, Shell: d.definition.Command, Dir: dir, Address: address,
+		Instance: id, Release: r.Number, Shell: d.definition.Command, Dir: d.home.filesOf(id), Address: address,
 		Env:  d.environment(r),
 		Stop: supervise.Stop{Signal: d.definition.Stop.Signal, Within: d.definition.Stop.Within},
-	}, nil
+	}
 }
 
 // environment is what an instance finds beside PORT and the rest that its supervisor gives it. The release's own

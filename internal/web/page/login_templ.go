@@ -219,20 +219,20 @@ func PasswordPage(v Password) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, " <p>Your other sessions end with the change. Who came by a one-time link leaves the present password empty.</p><form method=\"post\" action=\"/password\" class=\"tall\"><input type=\"hidden\" name=\"username\" value=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 12, " <p>Your other sessions end with the change. Who came by a one-time link leaves the present password empty.</p><form method=\"post\" action=\"/password\" class=\"tall\"><label>name <input name=\"username\" value=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var9 string
 			templ_7745c5c3_Var9, templ_7745c5c3_Err = templ.JoinStringErrs(v.Name)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/web/page/login.templ`, Line: 62, Col: 54}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `internal/web/page/login.templ`, Line: 62, Col: 52}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var9))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "\" autocomplete=\"username\"> <label>present password <input name=\"present\" type=\"password\" autocomplete=\"current-password\"></label> <label>new password <input name=\"password\" type=\"password\" autocomplete=\"new-password\" required></label> <label>new password again <input name=\"again\" type=\"password\" autocomplete=\"new-password\" required></label> <button class=\"main\">set the password</button></form>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "\" autocomplete=\"username\" readonly></label> <label>present password <input name=\"present\" type=\"password\" autocomplete=\"current-password\"></label> <label>new password <input name=\"password\" type=\"password\" autocomplete=\"new-password\" required></label> <label>new password again <input name=\"again\" type=\"password\" autocomplete=\"new-password\" required></label> <button class=\"main\">set the password</button></form>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -242,7 +242,7 @@ func attention(v Runs) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "</a> <span>waits for your decision,")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "</a> <span class=\"spaced\">waits for your decision,")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,0 +1,183 @@
+// Command bench measures Towpath beside the same work done without it. Everything is measured on the shipped binary,
+// built first and started as processes, in turn with its reference in one run, so that what else the machine does hits
+// both alike. Nothing is warmed up aside, nothing is tried again, and whatever fails is a figure of its own.
+//
+//	go run ./bench                   names the benchmarks
+//	go run ./bench run --quick       runs one, in under a minute
+//	go run ./bench --page FILE       runs all, and writes the page
+//
+// Standard output holds one tab-separated line a figure, and nothing else. The exit code is 0 when every goal is met,
+// 1 when one is short or could not be measured, 2 when the arguments are wrong.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+// The exit codes.
+const (
+	exitMet   = 0
+	exitShort = 1
+	exitUsage = 2
+)
+
+// benchmark measures the figures of one name.
+type benchmark struct {
+	name    string
+	about   string
+	measure func(context.Context, *stage) ([]Figure, error)
+}
+
+// benchmarks are all, in the order of the page.
+func benchmarks() []benchmark {
+	return []benchmark{
+		{"run", "running pipelines, beside a shell script that clones and runs the same steps", measureRun},
+		{"switch", "moving traffic under load, beside the proxy's own orders", measureSwitch},
+		{"proxy", "requests through the proxy, beside none and beside a 40-line one", measureProxy},
+		{"idle", "memory and CPU of processes that have nothing to do", measureIdle},
+	}
+}
+
+func main() {
+	if verb, ok := part(os.Args); ok {
+		os.Exit(verb(os.Args[2:]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	code := bench(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// part answers what this program does when it is one of a benchmark's own processes.
+func part(args []string) (func([]string) int, bool) {
+	if len(args) < 2 {
+		return nil, false
+	}
+	verb, ok := map[string]func([]string) int{
+		"application": applicationMain,
+		"plain-proxy": plainProxyMain,
+	}[args[1]]
+	return verb, ok
+}
+
+// orders are what the command line asks for.
+type orders struct {
+	names []string
+	quick bool
+	page  string
+}
+
+func bench(ctx context.Context, args []string, out, progress io.Writer) int {
+	o, err := read(args, progress)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitMet
+	case err != nil:
+		fmt.Fprintln(progress, err)
+		return exitUsage
+	case len(o.names) == 0 && o.page == "":
+		for _, b := range benchmarks() {
+			fmt.Fprintln(out, b.name)
+		}
+		return exitMet
+	}
+	return perform(ctx, o, out, progress)
+}
+
+// read takes flags before, between and after the names.
+func read(args []string, progress io.Writer) (orders, error) {
+	var o orders
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(progress)
+	flags.BoolVar(&o.quick, "quick", false, "fewer rounds: under a minute a name")
+	flags.StringVar(&o.page, "page", "", "run all, and write this page")
+	for len(args) > 0 {
+		if err := flags.Parse(args); err != nil {
+			return o, err
+		}
+		if args = flags.Args(); len(args) > 0 {
+			o.names, args = append(o.names, args[0]), args[1:]
+		}
+	}
+	for _, name := range o.names {
+		if _, ok := find(name); !ok {
+			return o, fmt.Errorf("there is no benchmark %q; there are %s", name, strings.Join(names(), ", "))
+		}
+	}
+	if o.page != "" {
+		o.names = names()
+	}
+	return o, nil
+}
+
+// perform measures one name after the other. One that fails does not keep the others from being measured.
+func perform(ctx context.Context, o orders, out, progress io.Writer) int {
+	code := exitMet
+	var found []chapter
+	for _, name := range o.names {
+		b, _ := find(name)
+		figures, err := measure(ctx, b, o.quick, progress)
+		found = append(found, chapter{b, figures, err})
+		code = max(code, tell(found[len(found)-1:], out, progress))
+	}
+	if o.page != "" {
+		if err := writePage(ctx, o.page, found); err != nil {
+			fmt.Fprintln(progress, err)
+			return exitShort
+		}
+	}
+	return code
+}
+
+// tell writes figures down, and answers the exit code.
+func tell(found []chapter, out, progress io.Writer) int {
+	code := exitMet
+	for _, c := range found {
+		for _, f := range c.figures {
+			fmt.Fprintln(out, f)
+			if !f.IsMet() {
+				code = exitShort
+			}
+		}
+		if c.failure != nil {
+			fmt.Fprintf(progress, "%s: %v\n", c.name, c.failure)
+			code = exitShort
+		}
+	}
+	return code
+}
+
+func measure(ctx context.Context, b benchmark, quick bool, progress io.Writer) (figures []Figure, err error) {
+	s, err := newStage(ctx, b.name, quick, progress)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return b.measure(ctx, s)
+}
+
+func find(name string) (benchmark, bool) {
+	for _, b := range benchmarks() {
+		if b.name == name {
+			return b, true
+		}
+	}
+	return benchmark{}, false
+}
+
+func names() []string {
+	var all []string
+	for _, b := range benchmarks() {
+		all = append(all, b.name)
+	}
+	return all
+}

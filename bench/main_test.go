@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// measured is a benchmark that found these figures.
+func measured(err error, figures ...Figure) benchmark {
+	return benchmark{"made-up", "for the test", func(context.Context, *stage) ([]Figure, error) { return figures, err }}
+}
+
+var (
+	met   = Figure{Name: "step", Ours: 5, Unit: "ms", Reference: "shell", Limit: 4, Goal: AtMost(10)}
+	short = Figure{Name: "step", Ours: 11, Unit: "ms", Reference: "shell", Limit: 4, Goal: AtMost(10)}
+)
+
+func TestOneShortFigureFailsTheWhole(t *testing.T) {
+	for name, c := range map[string]struct {
+		all  []benchmark
+		code int
+		told string
+	}{
+		"all met":         {[]benchmark{measured(nil, met)}, exitMet, met.String() + "\n"},
+		"one short":       {[]benchmark{measured(nil, short), measured(nil, met)}, exitShort, short.String() + "\n" + met.String() + "\n"},
+		"one unmeasured":  {[]benchmark{measured(errors.New("no git"), met)}, exitShort, met.String() + "\n"},
+		"nothing at all":  {nil, exitMet, ""},
+		"short and error": {[]benchmark{measured(errors.New("no git"), short)}, exitShort, short.String() + "\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out, progress bytes.Buffer
+			code := tell(chapters(c.all), &out, &progress)
+			if code != c.code || out.String() != c.told {
+				t.Errorf("exit code %d, want %d; standard output:\n%s", code, c.code, out.String())
+			}
+		})
+	}
+}
+
+func chapters(all []benchmark) []chapter {
+	var found []chapter
+	for _, b := range all {
+		figures, err := b.measure(context.Background(), nil)
+		found = append(found, chapter{b, figures, err})
+	}
+	return found
+}
+
+func TestWithoutANameTheNamesAreListed(t *testing.T) {
+	var out, progress bytes.Buffer
+	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nproxy\nidle\n" {
+		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
+	}
+}
+
+func TestAWrongNameIsUsageAndMeasuresNothing(t *testing.T) {
+	var out, progress bytes.Buffer
+	if code := bench(t.Context(), []string{"--quick", "runs"}, &out, &progress); code != exitUsage || out.Len() > 0 {
+		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
+	}
+	if !strings.Contains(progress.String(), "run, switch, proxy, idle") {
+		t.Errorf("it does not say what there is: %s", progress.String())
+	}
+}
+
+func TestThePageHasEveryFigureAndWhatFailed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "benchmarks.md")
+	if err := writePage(t.Context(), path, chapters([]benchmark{measured(nil, met), measured(errors.New("no git"), short)})); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"- Date: 20", "- Machine: ", "- Versions: go", "| step | 5 | ms | shell | 4 | 1.25 | 10 | met |", "| short |", "no git"} {
+		if !bytes.Contains(page, []byte(part)) {
+			t.Errorf("the page lacks %q:\n%s", part, page)
+		}
+	}
+}

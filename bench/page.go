@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// chapter is what one benchmark found.
+type chapter struct {
+	benchmark
+	figures []Figure
+	failure error
+}
+
+const pageHead = `# Benchmarks
+
+` + "`make bench`" + ` wrote this page; it is not edited by hand. Every figure was measured on the shipped binary, in turn with
+its reference in the same run. The machine is shared, so that ratios say more than milliseconds do. Times are medians
+unless a figure says otherwise. A goal that is a time is told as what it comes to on this machine: as the reference takes
+longer here than where the goal was set, so may ours.
+
+`
+
+// writePage writes what was found, with what it was found on.
+func writePage(ctx context.Context, path string, chapters []chapter) error {
+	var page bytes.Buffer
+	page.WriteString(pageHead)
+	for _, fact := range facts(ctx) {
+		fmt.Fprintf(&page, "- %s\n", fact)
+	}
+	for _, c := range chapters {
+		c.write(&page)
+	}
+	if err := os.WriteFile(path, page.Bytes(), 0o644); err != nil { //nolint:gosec // a page is for everybody
+		return fmt.Errorf("write the page: %w", err)
+	}
+	return nil
+}
+
+func (c chapter) write(page *bytes.Buffer) {
+	fmt.Fprintf(page, "\n## %s: %s\n\n", c.name, c.about)
+	page.WriteString("| figure | ours | unit | reference | its value | ratio | goal | |\n|---|--:|---|---|--:|--:|--:|---|\n")
+	for _, f := range c.figures {
+		fmt.Fprintf(page, "| %s |\n", strings.Join(f.Fields(), " | "))
+	}
+	if c.failure != nil {
+		fmt.Fprintf(page, "\nNot all could be measured: %v\n", c.failure)
+	}
+}
+
+// facts are the machine, the date and the versions.
+func facts(ctx context.Context) []string {
+	return []string{
+		"Date: " + time.Now().UTC().Format(time.DateOnly),
+		fmt.Sprintf("Machine: %s/%s, %d × %s, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), memory()),
+		"Revision: " + said(ctx, "git", "describe", "--always", "--dirty"),
+		"Versions: " + strings.Join([]string{
+			runtime.Version(), said(ctx, "git", "--version"), said(ctx, "bash", "--version"), said(ctx, "haproxy", "-v"), said(ctx, "uname", "-sr"),
+		}, "; "),
+	}
+}
+
+// said is the first line of what a program says.
+func said(ctx context.Context, name string, args ...string) string {
+	out, err := exec.CommandContext(ctx, name, args...).Output()
+	if err != nil {
+		return "no " + name
+	}
+	line, _, _ := strings.Cut(string(out), "\n")
+	return line
+}
+
+func processor() string { return described("/proc/cpuinfo", "model name") }
+
+func memory() string { return described("/proc/meminfo", "MemTotal") + " of memory" }
+
+// described is the first value of that name in a file of the kernel's.
+func described(path, name string) string {
+	text, _ := os.ReadFile(path)
+	for line := range strings.Lines(string(text)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/towpath-cd/towpath/internal/load"
+)
+
+const (
+	switchOver = 5  // ms that the whole way may take longer than the proxy's own orders
+	settled    = 10 // answers that each connection gets before a switch, and again after it
+)
+
+// moved is what one switch under load was like.
+type moved struct {
+	firstNew float64 // ms from the command until the first answer of the new release was complete
+	lastOld  float64 // ms until the last one of the old release was
+	command  float64 // ms until the command returned
+}
+
+// moves are all switches of one side.
+type moves struct {
+	firstNew, lastOld, command []float64
+	requests, failed           int
+	failure                    error // the last one
+}
+
+func (m *moves) add(one moved, sent load.Report) {
+	m.firstNew, m.lastOld = append(m.firstNew, one.firstNew), append(m.lastOld, one.lastOld)
+	m.command = append(m.command, one.command)
+	m.count(sent)
+}
+
+func (m *moves) count(sent load.Report) {
+	m.requests, m.failed = m.requests+sent.Requests, m.failed+sent.Failed
+	for _, f := range sent.Failures {
+		m.failure = fmt.Errorf("the last request that failed, of %s at %s: %s", f.Path, f.At.Format(time.TimeOnly), f.Reason)
+	}
+}
+
+// side is what can be switched under load.
+type side interface {
+	// host is whom the load asks.
+	host() string
+	// prepare has the next release ready, and answers its number as it tells it.
+	prepare(ctx context.Context) (release string, err error)
+	// move moves all traffic to it, and answers when nothing needs the old one any more.
+	move(ctx context.Context) error
+	// killOld ends the old instance at once.
+	killOld() error
+}
+
+// measureSwitch moves traffic by a server's deployments and rollbacks, and by the bare orders to the proxy, in turn.
+func measureSwitch(ctx context.Context, s *stage) ([]Figure, error) {
+	proxy, err := s.startProxy(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	raw, err := newRawSide(ctx, s, proxy)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := newWholeSide(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	var byRaw, byWhole moves
+	for i := range s.rounds(10, 3) {
+		s.say("switch: %d", i+1)
+		if err := switchOnce(ctx, proxy.address, raw, &byRaw); err != nil {
+			return nil, fmt.Errorf("switch by the proxy's orders: %w", err)
+		}
+		if err := switchOnce(ctx, proxy.address, whole, &byWhole); err != nil {
+			return nil, fmt.Errorf("switch by the server: %w", err)
+		}
+	}
+	figures := switchFigures(byRaw, byWhole)
+	s.say("switch: what is long, across a switch")
+	long, err := acrossASwitch(ctx, proxy, whole)
+	figures = append(figures, long...)
+	if err != nil {
+		return figures, err
+	}
+	s.say("switch: the proxy restarts")
+	restarts, err := restartUnderLoad(ctx, s, proxy, raw.host())
+	return append(figures, restarts...), errors.Join(err, byRaw.failure, byWhole.failure)
+}
+
+// startLoad asks on 32 connections without a pause.
+func startLoad(ctx context.Context, address, host string) *load.Load {
+	return load.Start(ctx, load.Options{
+		Address: address, Host: host, Targets: []load.Target{{Path: "/", Digest: true}},
+		Kept: connections, Timeout: patience, Label: releaseHeader,
+	})
+}
+
+// settle waits until every connection has had some answers more.
+func settle(ctx context.Context, l *load.Load) error {
+	for range settled {
+		if err := l.Settle(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// switchOnce moves the traffic under load, and kills the old instance the moment the command returns.
+func switchOnce(ctx context.Context, address string, s side, all *moves) error {
+	release, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	l := startLoad(ctx, address, s.host())
+	defer l.Stop()
+	if err := settle(ctx, l); err != nil {
+		return err
+	}
+	began := l.Mark()
+	if err := s.move(ctx); err != nil {
+		return err
+	}
+	one := moved{command: since(began, time.Now())}
+	if err := s.killOld(); err != nil {
+		return err
+	}
+	if err := settle(ctx, l); err != nil {
+		return err
+	}
+	one.firstNew, one.lastOld = between(l.Sides(), release, began)
+	all.add(one, l.Stop())
+	return nil
+}
+
+// between finds the first answer of the new release and the last one of any other.
+func between(sides map[string]load.Side, release string, began time.Time) (firstNew, lastOld float64) {
+	firstNew = math.Inf(1)
+	for name, side := range sides {
+		if name == release {
+			firstNew = since(began, side.First)
+		} else {
+			lastOld = max(lastOld, since(began, side.Last))
+		}
+	}
+	return firstNew, lastOld
+}
+
+func since(began, at time.Time) float64 { return milliseconds(at.Sub(began)) }
+
+func switchFigures(raw, whole moves) []Figure {
+	const orders = "SetWeights and Drain"
+	figure := func(name string, samples func(moves) []float64) Figure {
+		return Figure{Name: name, Ours: median(samples(whole)), Unit: "ms", Reference: orders, Limit: median(samples(raw))}
+	}
+	first := figure("first answer of the new release", func(m moves) []float64 { return m.firstNew })
+	last := figure("last answer of the old release", func(m moves) []float64 { return m.lastOld })
+	command := figure("until the command returned", func(m moves) []float64 { return m.command })
+	first.Goal, last.Goal = AtMost(first.Limit+switchOver), AtMost(last.Limit+switchOver)
+	count := func(name string, n int, goal Goal) Figure {
+		return Figure{Name: name, Ours: float64(n), Unit: "requests", Goal: goal}
+	}
+	return []Figure{
+		first, last, command,
+		count("failed, the old one killed as the command returned", whole.failed, AtMost(0)),
+		count("of so many", whole.requests, Goal{}),
+		count("failed, by "+orders+" alone", raw.failed, AtMost(0)),
+		count("of so many, by "+orders+" alone", raw.requests, Goal{}),
+	}
+}

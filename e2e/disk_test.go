@@ -1,0 +1,118 @@
+//go:build linux
+
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+func TestAFullDiskRefusesNewWorkAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.onSmallDisk()
+	s.startServer("--no-worker")
+	s.startWorker()
+	s.holds("hold")
+	repository := s.newRepository("app", tree{"towpath.yaml": `
+pipeline: app
+steps:
+  - test: long
+    run: |
+      echo began
+      while test -e ` + s.root + `/hold; do sleep 0.05; done
+      for i in $(seq 2000); do echo "line $i of a log that finds no room"; done
+      echo ended
+`}).watch()
+	s.reaches(1, "long", "running")
+	until(t, "the script began", func() bool { text, _ := s.readLog(1, "long", 0); return strings.Contains(text, "began") })
+
+	room := s.fillDisk()
+	acknowledged := s.untilRefused()
+	if _, err := s.api.Run(t.Context(), "app", 1); err != nil {
+		t.Errorf("what is there cannot be read: %v", err)
+	}
+	s.refuses(func() error { _, err := s.api.StartRun(t.Context(), "app", client.StartRun{}); return err }, "unavailable")
+	repository.push(tree{"version": "pushed meanwhile"})
+	s.letsGo("hold") // now the step has more to say than there is room for
+	told := s.alerted("storage", 1)[0]
+	if !strings.Contains(told.Subject, "disk is full") || !strings.Contains(told.Text, "Free some space") {
+		t.Errorf("the alert does not say what to do: %+v", told)
+	}
+
+	room()
+	s.ends(1, "passed")
+	if text := s.log(1, "long", 0); strings.Count(text, "of a log that finds no room\n") != 2000 || !strings.HasSuffix(text, "ended\n") {
+		t.Errorf("the log is not whole: %d bytes, to %q", len(text), lastLines(text, 1))
+	}
+	pushed := s.ends(2, "passed")
+	if pushed.Title != "Version pushed meanwhile" {
+		t.Errorf("run 2 is of %q", pushed.Title)
+	}
+	s.hasGroups(acknowledged)
+	s.alerted("storage", 1)
+}
+
+// onSmallDisk gives the server a disk of its own, which only root can make.
+func (s *site) onSmallDisk() {
+	s.Helper()
+	s.must(os.Mkdir(s.data, 0o700))
+	if err := syscall.Mount("tmpfs", s.data, "tmpfs", 0, "size=24m"); err != nil {
+		s.Fatalf("this story needs the right to mount a small disk, as root has it: %v", err)
+	}
+	s.onDisk = true
+}
+
+// fillDisk leaves no room, until the answered function is called.
+func (s *site) fillDisk() (room func()) {
+	s.Helper()
+	path := filepath.Join(s.data, "ballast")
+	ballast, err := os.Create(path)
+	s.must(err)
+	defer ballast.Close()
+	for size := 1 << 20; size > 0; {
+		if _, err := ballast.Write(make([]byte, size)); err != nil {
+			size /= 2
+		}
+	}
+	return func() { s.must(os.Remove(path)) }
+}
+
+// untilRefused makes groups until there is no room for another, and answers how many were acknowledged.
+func (s *site) untilRefused() (acknowledged int) {
+	s.Helper()
+	until(s, "new work is refused", func() bool {
+		_, err := s.api.PutGroup(s.Context(), client.Group{Name: fmt.Sprintf("group-%d", acknowledged)})
+		if err == nil {
+			acknowledged++
+			return false
+		}
+		s.refuses(func() error { return err }, "unavailable")
+		if !strings.Contains(err.Error(), "disk is full") {
+			s.Errorf("refused with %q", err)
+		}
+		return true
+	})
+	return acknowledged
+}
+
+func (s *site) hasGroups(count int) {
+	s.Helper()
+	groups, err := s.api.Groups(s.Context())
+	s.must(err)
+	known := map[string]bool{}
+	for _, g := range groups {
+		known[g.Name] = true
+	}
+	for n := range count {
+		if name := fmt.Sprintf("group-%d", n); !known[name] {
+			s.Errorf("%s was acknowledged and is lost", name)
+		}
+	}
+}

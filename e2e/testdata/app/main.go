@@ -1,0 +1,98 @@
+// Command app is the application that the stories deploy. What it says, and whether it is well, stands in the files
+// "version" and "mode" beside it.
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	if len(os.Args) == 3 && os.Args[1] == "check" {
+		return check(os.Args[2])
+	}
+	mode, version := read("mode"), read("version")
+	fmt.Printf("version %s, mode %q\n", version, mode)
+	if mode == "crash" {
+		return errors.New("cannot open the books: no such table")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: pages(version, mode)}
+	ended := make(chan error, 1)
+	go func() { ended <- server.ListenAndServe() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return server.Shutdown(context.Background())
+	}
+}
+
+func read(name string) string {
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(content))
+}
+
+func pages(version, mode string) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if mode == "sick" {
+			fmt.Println("the books are closed")
+			http.Error(w, "the books are closed", http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("/release", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("TOWPATH_RELEASE")) })
+	mux.HandleFunc("/secret", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("PASSWORD")) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { answer(w, r, version) })
+	return mux
+}
+
+// answer takes 5 ms and names its SHA-256, so that a cut or mixed answer is noticed.
+func answer(w http.ResponseWriter, r *http.Request, version string) {
+	select {
+	case <-time.After(5 * time.Millisecond):
+	case <-r.Context().Done():
+		return
+	}
+	body := strings.Repeat("version "+version+"\n", 100)
+	sum := sha256.Sum256([]byte(body))
+	w.Header().Set("X-Version", version)
+	w.Header().Set("X-Release", os.Getenv("TOWPATH_RELEASE"))
+	w.Header().Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
+	fmt.Fprint(w, body)
+}
+
+// check is the smoke test: the address answers with the version that was built.
+func check(address string) error {
+	response, err := http.Get(address)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	got, want := response.Header.Get("X-Version"), read("dist/version")
+	if got != want {
+		return fmt.Errorf("%s answers with version %q, not %q", address, got, want)
+	}
+	fmt.Printf("%s answers with version %s\n", address, got)
+	return nil
+}

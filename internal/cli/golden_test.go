@@ -1,0 +1,204 @@
+package cli
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/pipeline"
+)
+
+var update = flag.Bool("update", false, "write the golden files and the reference anew")
+
+// story is one call of a verb on the shop's server.
+type story struct {
+	name  string
+	call  string // arguments, apart by spaces
+	input string
+	doc   any // what each line under --json is; nil where there is none
+}
+
+// stories has every verb that speaks to a server.
+var stories = []story{
+	{name: "project_add", call: "project add https://git.example.com/shop.git --poll 10s", doc: client.Project{}},
+	{name: "project_list", call: "project list", doc: []client.Project{}},
+	{name: "project_show", call: "project show", doc: client.Project{}},
+	{name: "project_pause", call: "project pause shop", doc: client.Project{}},
+	{name: "project_resume", call: "project resume shop", doc: client.Project{}},
+	{name: "project_remove", call: "project remove shop --yes", doc: removed{}},
+	{name: "project_remove_unasked", call: "project remove shop"},
+	{name: "secret_put", call: "secret put shop SMTP_PASSWORD --branch release/**", input: "hunter2\r\n", doc: client.Secret{}},
+	{name: "secret_put_nothing", call: "secret put shop SMTP_PASSWORD", input: "\n"},
+	{name: "secret_list", call: "secret list", doc: []client.Secret{}},
+	{name: "secret_remove", call: "secret remove shop SMTP_PASSWORD", doc: removed{}},
+	{name: "run", call: "run --branch main", doc: client.Run{}},
+	{name: "run_detached", call: "run shop --detach", doc: client.Run{}},
+	{name: "runs", call: "runs shop --state failed", doc: []client.Run{}},
+	{name: "status", call: "status", doc: overview{}},
+	{name: "status_waiting", call: "status shop#128", doc: client.Run{}},
+	{name: "status_failed", call: "status 127", doc: client.Run{}},
+	{name: "status_queued", call: "status desktop#7", doc: client.Run{}},
+	{name: "status_failed_followed", call: "status shop#127 --follow", doc: client.Run{}},
+	{name: "cancel", call: "cancel shop#128", doc: client.Run{}},
+	{name: "cancel_which", call: "cancel"},
+	{name: "approve", call: "approve --yes --reason tested", doc: client.Approval{}},
+	{name: "approve_unasked", call: "approve shop 128 release"},
+	{name: "reject", call: "reject shop#128 --yes", doc: client.Approval{}},
+	{name: "environments", call: "environments", doc: []client.Environment{}},
+	{name: "environment", call: "environments production", doc: client.Environment{}},
+	{name: "environment_unknown", call: "environments prod"},
+	{name: "releases", call: "releases production", doc: []client.Release{}},
+	{name: "deployments", call: "deployments shop/production", doc: []client.Deployment{}},
+	{name: "plan", call: "plan production 42", doc: client.Plan{}},
+	{name: "deploy", call: "deploy production 42", doc: client.Deployment{}},
+	{name: "deploy_detached", call: "deploy production 42 --detach --reason sale", doc: client.Deployment{}},
+	{name: "deploy_no_number", call: "deploy production latest"},
+	{name: "rollback", call: "rollback staging --reason slow", doc: client.Deployment{}},
+	{name: "promote", call: "promote production", doc: client.Environment{}},
+	{name: "freeze", call: "freeze production --reason sale", doc: client.Environment{}},
+	{name: "thaw", call: "thaw production", doc: client.Environment{}},
+	{name: "unpin", call: "unpin production", doc: client.Environment{}},
+	{name: "user_add", call: "user add cem --role shop=runner --role *=viewer", doc: client.Account{}},
+	{name: "user_add_taken", call: "user add ana"},
+	{name: "user_add_no_role", call: "user add cem --role shop"},
+	{name: "user_list", call: "user list", doc: []client.Account{}},
+	{name: "user_roles", call: "user roles ana shop=maintainer *=none", doc: client.Account{}},
+	{name: "user_roles_unknown", call: "user roles anna shop=viewer"},
+	{name: "user_link", call: "user link ana", doc: client.Account{}},
+	{name: "user_remove", call: "user remove ana", doc: removed{}},
+	{name: "group_add", call: "group add release-managers cem", doc: client.Group{}},
+	{name: "group_add_new", call: "group add designers ana --role shop=viewer", doc: client.Group{}},
+	{name: "group_list", call: "group list", doc: []client.Group{}},
+	{name: "group_roles", call: "group roles release-managers blog=approver", doc: client.Group{}},
+	{name: "group_remove", call: "group remove release-managers", doc: removed{}},
+	{name: "group_remove_member", call: "group remove release-managers ben", doc: client.Group{}},
+	{name: "token_add", call: "token add ci --project shop --permission run.start --valid 90d", doc: client.Token{}},
+	{name: "token_add_never_valid", call: "token add ci --valid -1d"},
+	{name: "token_list", call: "token list", doc: []client.Token{}},
+	{name: "token_remove", call: "token remove ci", doc: removed{}},
+	{name: "workers", call: "workers", doc: []client.Worker{}},
+	{name: "workers_token", call: "workers token", doc: client.Token{}},
+	{name: "audit", call: "audit", doc: []client.AuditEntry{}},
+	{name: "login", call: "login --token twp_given", doc: signedIn{}},
+	{name: "logout_unknown", call: "logout"},
+	{name: "check_wrong", call: "check ../pipeline/testdata/wrong/look.yaml", doc: pipeline.Problems{}},
+	{name: "check_right", call: "check ../pipeline/testdata/right/shop.yaml ../pipeline/testdata/right/parallel.yaml", doc: pipeline.Problems{}},
+	{name: "check_expand", call: "check --expand ../pipeline/testdata/right/smallest.yaml", doc: []expanded{}},
+	{name: "check_nothing_there", call: "check testdata"},
+}
+
+func TestVerbsTellPeopleWhatIsSo(t *testing.T) {
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			home(t)
+			w := shopWorld(t)
+			got := w.callWith(s.input, strings.Fields(s.call)...)
+			isGolden(t, s.name, transcript(s.call, got, w.changes()))
+		})
+	}
+}
+
+// transcript is what a terminal would show, and what the server was asked to change.
+func transcript(call string, a answer, changes []string) string {
+	text := "$ towpath " + call + "\n" + a.out
+	if a.err != "" {
+		text += "--- standard error\n" + a.err
+	}
+	text += fmt.Sprintf("--- exit %d\n", a.code)
+	for _, change := range changes {
+		text += "--- asked " + change + "\n"
+	}
+	return text
+}
+
+func isGolden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".txt")
+	if *update {
+		write(t, file, got)
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v (go test ./internal/cli -update writes it)", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s reads differently (-want +got):\n%s", file, diff)
+	}
+}
+
+func TestProgramsGetTheTypesOfTheClientAndTheSameExitCode(t *testing.T) {
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			home(t)
+			text := shopWorld(t).callWith(s.input, strings.Fields(s.call)...)
+			got := shopWorld(t).callWith(s.input, append(strings.Fields(s.call), "--json")...)
+			if got.code != text.code {
+				t.Errorf("exit code %d under --json, %d without", got.code, text.code)
+			}
+			if failed := decodes(t, got.err, failure{}) == 1; failed != (got.code != ExitDone) {
+				t.Errorf("exit code %d, but standard error is %q", got.code, got.err)
+			}
+			if s.doc == nil && got.out != "" || s.doc != nil && decodes(t, got.out, s.doc) == 0 {
+				t.Errorf("standard output is %q", got.out)
+			}
+		})
+	}
+}
+
+// decodes reads documents of one type, with no field that the type does not have, and answers how many there are.
+func decodes(t *testing.T, text string, like any) (documents int) {
+	t.Helper()
+	if text != "" && strings.Count(text, "\n") != strings.Count(strings.TrimSpace(text), "\n")+1 {
+		t.Errorf("a document is not a line: %q", text)
+	}
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	for ; ; documents++ {
+		err := decoder.Decode(reflect.New(reflect.TypeOf(like)).Interface())
+		if err == io.EOF {
+			return documents
+		}
+		if err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+	}
+}
+
+func TestEveryVerbHasAStory(t *testing.T) {
+	told := map[string]bool{
+		// These have tests of their own, or of the process that they are.
+		"towpath log": true, "towpath logout": true, "towpath schema": true, "towpath version": true,
+		"towpath server": true, "towpath worker": true, "towpath proxy": true, "towpath demo": true,
+	}
+	root := newRootCommand(&Console{})
+	for _, s := range stories {
+		verb, _, err := root.Find(strings.Fields(s.call))
+		if err != nil {
+			t.Fatal(err)
+		}
+		told[verb.CommandPath()] = true
+	}
+	var visit func(*cobra.Command)
+	visit = func(command *cobra.Command) {
+		if command.Hidden || told[command.CommandPath()] {
+			return
+		}
+		for _, child := range command.Commands() {
+			visit(child)
+		}
+		if !command.HasSubCommands() && command.Name() != "help" {
+			t.Errorf("no story has %s", command.CommandPath())
+		}
+	}
+	visit(root)
+}

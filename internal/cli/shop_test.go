@@ -1,0 +1,291 @@
+package cli
+
+import (
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+// The shop's states, as the stories need them.
+
+func shopRun() client.Run {
+	return client.Run{
+		ID: "r128", Project: "shop", Pipeline: "shop", Number: 128, State: "running", Branch: "main",
+		Revision: "9be07d4417fe", Title: "faster checkout", Author: "ana", Trigger: "push", CreatedAt: minutesAgo(3),
+		Steps: []client.Step{
+			{Name: "shop", Kind: "build", State: "pending"},
+			{Name: "unit", Kind: "test", State: "pending"},
+			{Name: "staging", Kind: "deploy", State: "pending"},
+			{Name: "release", Kind: "approve", State: "pending"},
+			{Name: "production", Kind: "deploy", State: "pending"},
+		},
+	}
+}
+
+// with changes one step of a run.
+func with(r client.Run, step string, change client.Step) client.Run {
+	steps := append([]client.Step{}, r.Steps...)
+	for i := range steps {
+		if steps[i].Name == step {
+			change.Name, change.Kind = step, steps[i].Kind
+			steps[i] = change
+		}
+	}
+	r.Steps = steps
+	return r
+}
+
+func passed(worker string, took time.Duration) client.Step {
+	return client.Step{State: "passed", Worker: worker, Attempt: 1, StartedAt: minutesAgo(3), FinishedAt: minutesAgo(3).Add(took)}
+}
+
+// shopWaiting is the run of look.md: built, tested, on staging, waiting for people.
+func shopWaiting() client.Run {
+	r := with(shopRun(), "shop", passed("worker-2", 41200*time.Millisecond))
+	r = with(r, "unit", passed("worker-2", 12800*time.Millisecond))
+	staging := passed("", 6100*time.Millisecond)
+	staging.Release, staging.Attempt = 42, 0
+	r = with(r, "staging", staging)
+	return with(r, "release", client.Step{State: "waiting", StartedAt: minutesAgo(1)})
+}
+
+// shopPassed is its end.
+func shopPassed() client.Run {
+	r := with(shopWaiting(), "release", client.Step{
+		State: "passed", Reason: "approved by ben", StartedAt: minutesAgo(1), FinishedAt: now.Add(-20 * time.Second),
+	})
+	r = with(r, "production", client.Step{State: "passed", Release: 42, StartedAt: now.Add(-20 * time.Second), FinishedAt: now})
+	r.State, r.FinishedAt = "passed", now
+	return r
+}
+
+// shopFailed is the run before, whose test failed.
+func shopFailed() client.Run {
+	r := with(shopRun(), "shop", passed("worker-2", 41200*time.Millisecond))
+	r = with(r, "unit", client.Step{
+		State: "failed", Worker: "worker-1", Attempt: 2, ExitCode: 2, StartedAt: minutesAgo(2), FinishedAt: minutesAgo(1),
+	})
+	for _, name := range []string{"staging", "release", "production"} {
+		r = with(r, name, client.Step{State: "skipped", Reason: "unit failed"})
+	}
+	r.Number, r.ID, r.Revision, r.Title, r.Author = 127, "r127", "3f2c1aa9b0c4", "cart totals \x1b]0;owned\x07", "ben"
+	r.State, r.Reason, r.FinishedAt = "failed", "unit failed", minutesAgo(1)
+	return r
+}
+
+// shopQueued is a run of another pipeline that no worker fits.
+func shopQueued() client.Run {
+	return client.Run{
+		Project: "shop", Pipeline: "desktop", Number: 7, State: "running", Branch: "main", Revision: "77aa00cc11",
+		Title: "new icon", Author: "cem", CreatedAt: minutesAgo(9),
+		Steps: []client.Step{{
+			Name: "windows installer", Kind: "build", State: "queued", Attempt: 1, Reason: "no worker has os=windows (3 have linux/amd64)",
+		}},
+	}
+}
+
+func release(number int) *client.Release {
+	known := map[int]client.Release{
+		41: {Number: 41, Run: 126, Revision: "3f2c1aa9b0c4", Title: "slower checkout", Author: "ben", CreatedAt: now.Add(-50 * time.Hour)},
+		42: {Number: 42, Run: 128, Revision: "9be07d4417fe", Title: "faster checkout", Author: "ana", CreatedAt: minutesAgo(2)},
+	}
+	r := known[number]
+	return &r
+}
+
+func shopProduction() client.Environment {
+	return client.Environment{
+		Key: "shop/production", Project: "shop", Pipeline: "shop", Name: "production", URL: "https://shop.example.com",
+		Strategy: "blue-green", Live: release(41), Goal: release(41), LiveAt: now.Add(-48 * time.Hour), Keeper: "worker-1",
+		ObservedAt: now.Add(-2 * time.Second),
+		Pin:        "since ben went back from release 40: slow",
+		Instances: []client.Instance{
+			{ID: "r41-1", Release: 41, State: "running", Address: "127.0.0.1:35341", Health: "passing", Weight: 100, Requests: 2031, Streams: 3},
+			{ID: "r40-1", Release: 40, State: "running", Address: "127.0.0.1:35342", Health: "failing", Problem: "GET /healthz answered 500"},
+		},
+	}
+}
+
+func shopStaging() client.Environment {
+	d := deployment("running")
+	d.Environment = "shop/staging"
+	return client.Environment{
+		Key: "shop/staging", Project: "shop", Pipeline: "shop", Name: "staging", Strategy: "all-at-once",
+		Live: release(41), Goal: release(42), LiveAt: minutesAgo(90), Deployment: &d, Doing: "starting r42-1",
+	}
+}
+
+// deployment is that of release 42 in place of 41.
+func deployment(state string) client.Deployment {
+	d := client.Deployment{
+		ID: "d1", Environment: "shop/production", Release: 42, From: 41, Cause: "manual", By: "ana", State: state,
+		RequestedAt: minutesAgo(3),
+	}
+	if state != "waiting" {
+		d.BeganAt = minutesAgo(1)
+	}
+	if d.IsFinal() {
+		d.EndedAt = now
+	}
+	return d
+}
+
+// deploying is production with a deployment under way.
+func deploying(d client.Deployment, doing string) client.Environment {
+	e := shopProduction()
+	e.Goal, e.Deployment, e.Doing = release(42), &d, doing
+	return e
+}
+
+func shopPlan() client.Plan {
+	return client.Plan{
+		Environment: "shop/production", Live: 41, Goal: 42,
+		Text: "shop/production   live: release 41 (3f2c1aa, 2 days)   goal: release 42 (9be07d4)\n" +
+			"strategy blue-green, 1 instance, target process, balancer proxy\n\n" +
+			"  1  place      release 42: 1 instance\n  2  shift      release 41 100% → 0%, release 42 0% → 100%\n\n" +
+			"downtime: none. way back: one shift to release 41. schema: none. destroys: nothing.\n",
+		Operations: []string{"place release 42", "shift"},
+	}
+}
+
+func shopApproval(state string) client.Approval {
+	return client.Approval{
+		Pipeline: "shop", Run: 128, Step: "release", State: state, By: []string{"release-managers"}, Count: 1,
+		Message: "is the checkout fast now?", Intent: "sha256:5d41", AskedAt: minutesAgo(1), ExpiresAt: minutesAgo(1).Add(7 * 24 * time.Hour),
+	}
+}
+
+func shopProject(paused bool) client.Project {
+	return client.Project{
+		ID: "p1", Name: "shop", URL: "https://git.example.com/shop.git", DefaultBranch: "main", Pipelines: []string{"shop"},
+		Poll: 120, Paused: paused, CreatedAt: now.Add(-400 * 24 * time.Hour),
+	}
+}
+
+// shopWorld is a server with the shop on it.
+func shopWorld(t *testing.T) *world {
+	w := newWorld(t)
+	w.answers("GET /api/v1/projects", []client.Project{shopProject(false)})
+	w.answers("POST /api/v1/projects", shopProject(false))
+	w.answers("GET /api/v1/projects/shop", shopProject(false))
+	takes(w, "PUT /api/v1/projects/shop", func(*client.Project) {})
+	w.answers("DELETE /api/v1/projects/shop", nil)
+	w.answers("POST /api/v1/projects/shop/runs", shopRun())
+	w.answers("GET /api/v1/projects/shop/secrets", []client.Secret{
+		{Name: "DATABASE_URL", Environments: []string{"production"}, Branches: []string{"main"}, UpdatedAt: minutesAgo(70)},
+		{Name: "SMTP_PASSWORD", UpdatedAt: minutesAgo(70)},
+	})
+	w.answers("PUT /api/v1/projects/shop/secrets/SMTP_PASSWORD", nil)
+	w.answers("DELETE /api/v1/projects/shop/secrets/SMTP_PASSWORD", nil)
+	shopRuns(w)
+	shopEnvironments(w)
+	shopPeople(w)
+	return w
+}
+
+func shopRuns(w *world) {
+	w.answers("GET /api/v1/runs", []client.Run{shopWaiting(), shopFailed(), shopQueued()})
+	w.answers("GET /api/v1/pipelines/shop/runs/128", shopWaiting())
+	w.answers("GET /api/v1/pipelines/shop/runs/127", shopFailed())
+	w.answers("GET /api/v1/pipelines/desktop/runs/7", shopQueued())
+	w.streams("GET /api/v1/pipelines/shop/runs/128/events",
+		with(shopRun(), "shop", client.Step{State: "queued", Attempt: 1, Reason: "no worker is connected"}),
+		with(shopRun(), "shop", client.Step{State: "running", Attempt: 1, Worker: "worker-2", StartedAt: minutesAgo(3)}),
+		shopWaiting(), shopPassed())
+	w.streams("GET /api/v1/pipelines/shop/runs/127/events", shopFailed())
+	w.answers("POST /api/v1/pipelines/shop/runs/128/cancel", shopWaiting())
+	w.answers("GET /api/v1/approvals", []client.Approval{shopApproval("waiting")})
+	w.answers("GET /api/v1/pipelines/shop/runs/128/approvals/release", withPlan(shopApproval("waiting")))
+	w.mux.HandleFunc("POST /api/v1/pipelines/shop/runs/128/approvals/release/decide", decideShop)
+}
+
+func decideShop(answer http.ResponseWriter, r *http.Request) {
+	var d client.Decision
+	json.NewDecoder(r.Body).Decode(&d)
+	state := "rejected"
+	if d.Approved {
+		state = "approved"
+	}
+	json.NewEncoder(answer).Encode(shopApproval(state))
+}
+
+func withPlan(a client.Approval) client.Approval {
+	a.Plans = []client.Plan{shopPlan()}
+	return a
+}
+
+func shopEnvironments(w *world) {
+	const production = "/api/v1/environments/shop/production"
+	w.answers("GET /api/v1/environments", []client.Environment{shopProduction(), shopStaging()})
+	w.answers("GET "+production+"/plan", shopPlan())
+	w.answers("GET "+production+"/releases", []client.Release{*release(42), *release(41)})
+	back := deployment("returned")
+	back.Outcome, back.Reason = "errors 4.1% over 2m (limit 1%)", "friday"
+	w.answers("GET "+production+"/deployments", []client.Deployment{deployment("live"), back, deployment("waiting")})
+	w.answers("POST "+production+"/deploy", deployment("waiting"))
+	ahead := deployment("running")
+	ahead.ID, ahead.By, ahead.Release = "d0", "ben", 41
+	queued := deploying(ahead, "draining r40-1")
+	queued.Queue = []client.Deployment{deployment("waiting")}
+	w.streams("GET "+production+"/events",
+		queued, deploying(deployment("running"), "starting r42-1"), deploying(deployment("running"), ""), shopProduction())
+	shopGoesBack(w)
+	for _, act := range []string{"promote", "freeze", "thaw", "unpin"} {
+		w.answers("POST "+production+"/"+act, shopProduction())
+	}
+}
+
+// shopGoesBack turns the deployment back that is under way on staging.
+func shopGoesBack(w *world) {
+	const staging = "/api/v1/environments/shop/staging"
+	back := deployment("returning")
+	back.ID, back.Environment, back.Outcome = "d2", "shop/staging", "rolled back by ana"
+	returned := back
+	returned.State, returned.EndedAt = "returned", now
+	e := shopStaging()
+	e.Deployment, e.Goal, e.Doing = &back, release(41), "stopping r42-1"
+	after := shopStaging()
+	after.Deployment, after.Goal, after.Doing = nil, release(41), ""
+	w.answers("POST "+staging+"/rollback", back)
+	w.answers("GET "+staging+"/deployments", []client.Deployment{returned})
+	w.streams("GET "+staging+"/events", e, after)
+}
+
+func shopPeople(w *world) {
+	ana := client.Account{
+		Name: "ana", Email: "ana@example.com", Roles: map[string]string{"shop": "deployer", "*": "viewer"},
+		Groups: []string{"release-managers"}, CreatedAt: minutesAgo(900),
+	}
+	ben := client.Account{Name: "ben", Administrator: true, CreatedAt: minutesAgo(900)}
+	w.answers("GET /api/v1/accounts", []client.Account{ana, ben})
+	takes(w, "PUT /api/v1/accounts/cem", func(a *client.Account) { a.Link = "http://SERVER/login?code=twl_abc" })
+	takes(w, "PUT /api/v1/accounts/ana", func(*client.Account) {})
+	w.answers("POST /api/v1/accounts/ana/link", client.Account{Name: "ana", Link: "http://SERVER/login?code=twl_def"})
+	w.answers("DELETE /api/v1/accounts/ana", nil)
+	managers := client.Group{Name: "release-managers", Members: []string{"ana", "ben"}, Roles: map[string]string{"shop": "approver"}}
+	w.answers("GET /api/v1/groups", []client.Group{managers})
+	takes(w, "PUT /api/v1/groups/release-managers", func(*client.Group) {})
+	takes(w, "PUT /api/v1/groups/designers", func(*client.Group) {})
+	w.answers("DELETE /api/v1/groups/release-managers", nil)
+	w.answers("GET /api/v1/tokens", []client.Token{
+		{Name: "ci", Permissions: []string{"run.start"}, Project: "shop", ExpiresAt: now.Add(90 * 24 * time.Hour), UsedAt: minutesAgo(4)},
+		{Name: "login-laptop"},
+	})
+	w.answers("POST /api/v1/tokens", client.Token{Name: "ci", Token: "twp_secret", Permissions: []string{"run.start"}, Project: "shop"})
+	w.answers("DELETE /api/v1/tokens/ci", nil)
+	w.answers("GET /api/v1/me", client.Me{Account: "ana"})
+	w.answers("POST /api/v1/login", client.Token{Name: "login", Token: "twp_fresh"})
+	w.answers("POST /api/v1/logout", nil)
+	w.answers("POST /api/v1/workers/tokens", client.Token{Name: "worker", Token: "twr_once"})
+	w.answers("GET /api/v1/workers", []client.Worker{
+		{ID: "w1", Name: "worker-1", OS: "linux", Arch: "amd64", Labels: []string{"big"}, Slots: 4, Running: 1, Version: "v0.1.0", SeenAt: now.Add(-time.Second)},
+		{ID: "w2", Name: "worker-2", OS: "darwin", Arch: "arm64", Slots: 2, Draining: true, Version: "v0.1.0", SeenAt: minutesAgo(5)},
+	})
+	w.answers("GET /api/v1/audit", []client.AuditEntry{
+		{Number: 2, Actor: "ana (token ci)", Action: "deploy", Object: "shop/production", Detail: "release 42", At: minutesAgo(3)},
+		{Number: 1, Actor: "ben", Action: "project.add", Object: "shop", Detail: "https://git.example.com/shop.git", At: minutesAgo(3000)},
+	})
+}

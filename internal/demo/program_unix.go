@@ -1,0 +1,6 @@
+//go:build unix
+
+package demo
+
+// programName is the file of the program in the demo's folder.
+const programName = "towpath"

@@ -1,0 +1,188 @@
+package web_test
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/access"
+)
+
+// reply is what a browser gets.
+type reply struct {
+	*http.Response
+	text string
+}
+
+// asks for a page, or sends a form where there are fields, as a person with a token; "" is nobody.
+func (h *house) asks(token, path string, fields ...string) reply {
+	h.Helper()
+	method, form := http.MethodGet, url.Values{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		method = http.MethodPost
+		form.Set(fields[i], fields[i+1])
+	}
+	r, err := http.NewRequestWithContext(h.Context(), method, h.URL+path, strings.NewReader(form.Encode()))
+	must(h.T, err)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := http.DefaultTransport.RoundTrip(r)
+	must(h.T, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	must(h.T, err)
+	return reply{response, string(text)}
+}
+
+// wants fails unless the reply has a status, and all texts.
+func (r reply) wants(t *testing.T, status int, texts ...string) {
+	t.Helper()
+	if r.StatusCode != status {
+		t.Errorf("%s answered %d, wanted %d:\n%s", r.Request.URL, r.StatusCode, status, r.text)
+	}
+	for _, text := range texts {
+		if !strings.Contains(r.text, text) {
+			t.Errorf("%s does not say %q:\n%s", r.Request.URL, text, r.text)
+		}
+	}
+}
+
+// session answers the cookie by which the browser is signed in from now on.
+func (r reply) session() *http.Cookie {
+	for _, c := range r.Cookies() {
+		if c.Name == access.SessionCookie {
+			return c
+		}
+	}
+	return nil
+}
+
+func TestOpeningAOneTimeLinkSignsNobodyIn(t *testing.T) {
+	h := newHouse(t)
+	code := h.link(client.Account{Name: "ana"})
+	for range 2 { // as the programs do that look at a mail before its reader
+		opened := h.asks("", "/login?code="+code)
+		opened.wants(t, http.StatusOK, `value="`+code+`"`)
+		if opened.session() != nil {
+			t.Fatal("opening the link made a session")
+		}
+	}
+	clicked := h.asks("", "/login", "code", code)
+	clicked.wants(t, http.StatusSeeOther)
+	if clicked.session() == nil || clicked.Header.Get("Location") != "/password" {
+		t.Errorf("the button led to %q, with the cookie %v", clicked.Header.Get("Location"), clicked.session())
+	}
+	again := h.asks("", "/login", "code", code)
+	if again.session() != nil || again.StatusCode < 400 {
+		t.Error("the link works twice")
+	}
+}
+
+func TestTheSessionsCookieIsKeptFromScriptsAndFromPlainHTTP(t *testing.T) {
+	for address, secure := range map[string]bool{"": false, "https://towpath.example.com": true} {
+		h := newHouseBehind(t, address)
+		h.person("ana", "viewer", "*")
+		cookie := h.asks("", "/login", "name", "ana", "password", password).session()
+		if cookie == nil || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode || cookie.Secure != secure {
+			t.Errorf("reached at %q the cookie is %v", address, cookie)
+		}
+	}
+}
+
+func TestSigningInLeadsToWhereThePersonWantedToGoAndNeverToAnotherSite(t *testing.T) {
+	h := newHouse(t)
+	h.person("ana", "viewer", "*")
+	first := h.asks("", "/environments?x=1")
+	if want := "/login?next=%2Fenvironments%3Fx%3D1"; first.Header.Get("Location") != want {
+		t.Errorf("nobody was sent to %q, wanted %q", first.Header.Get("Location"), want)
+	}
+	for next, want := range map[string]string{
+		"/environments?x=1": "/environments?x=1", "": "/", "https://elsewhere.example": "/", "//elsewhere.example": "/",
+		`/\elsewhere.example`: "/", "/\t/elsewhere.example": "/",
+	} {
+		in := h.asks("", "/login", "name", "ana", "password", password, "next", next)
+		if got := in.Header.Get("Location"); got != want {
+			t.Errorf("next=%q led to %q, wanted %q", next, got, want)
+		}
+	}
+	h.asks("", "/login", "name", "ana", "password", "guess").wants(t, http.StatusUnauthorized, "is not valid", `name="password"`)
+}
+
+func TestAButtonIsThereForWhoMayUseItOnly(t *testing.T) {
+	h := newHouse(t)
+	h.group("release-managers")
+	h.project("shop")
+	w := h.worker("north-1")
+	boss := h.person("boss", "administrator", "", "release-managers")
+	viewer, deployer := h.person("vera", "viewer", "shop"), h.person("dora", "deployer", "shop")
+	asked := h.person("abe", "approver", "shop", "release-managers")
+	author := h.person("ana", "maintainer", "shop", "release-managers")
+	h.releases(w, boss, "shop")
+	h.releases(w, boss, "shop")
+	h.brings(w, "shop")
+
+	const environment, run, approval = "/environments/shop/production", "/runs/shop/3", "/approvals/shop/3/release"
+	for _, c := range []struct {
+		who            person
+		path, form     string
+		sees           bool
+		statusOfASend  int
+		field, content string
+	}{
+		{viewer, environment, environment + "/rollback", false, http.StatusForbidden, "reason", "curious"},
+		{viewer, run, run + "/cancel", false, http.StatusForbidden, "x", ""},
+		{viewer, approval, approval, false, http.StatusForbidden, "decision", "approve"},
+		{deployer, approval, approval, false, http.StatusForbidden, "decision", "approve"},
+		{author, approval, approval, false, http.StatusGone, "decision", "approve"}, // the intent is missing as well
+		{asked, approval, approval, true, http.StatusGone, "decision", "approve"},
+		{deployer, run, run + "/cancel", true, http.StatusSeeOther, "x", ""},
+		{deployer, environment, environment + "/freeze", false, http.StatusForbidden, "reason", ""},
+		{deployer, environment, environment + "/rollback", true, http.StatusSeeOther, "reason", "slow"},
+	} {
+		shown := h.asks(c.who.token, c.path)
+		shown.wants(t, http.StatusOK)
+		if got := strings.Contains(shown.text, `method="post" action="`+c.form+`"`); got != c.sees {
+			t.Errorf("%s sees a form to %s on %s: %t, wanted %t", c.who.name, c.form, c.path, got, c.sees)
+		}
+		h.asks(c.who.token, c.form, c.field, c.content).wants(t, c.statusOfASend)
+	}
+	h.asks(viewer.token, environment).wants(t, http.StatusOK, "release 1 is on its way, by dora")
+}
+
+func TestALogShowsTextAndColoursAndNothingElse(t *testing.T) {
+	h := newHouse(t)
+	h.project("shop")
+	vera, w := h.person("vera", "viewer", "shop"), h.worker("north-1")
+	h.run("shop")
+	built := w.takes("site")
+	built.prints("<script>alert(1)</script>\n" +
+		"\x1b]8;;javascript:alert(2)\x07click me\x1b]8;;\x07 \x1b[31mred\n" +
+		"\x1b]1338;url=http://elsewhere.example/x.png;alt=picture\x07after\n" +
+		"10 %\r 90 %\r100 %\n" + "\xff\xfe bytes\n" + strings.Repeat("long ", 60_000) + "\n")
+	built.ends("passed", "")
+	shown := h.asks(vera.token, "/runs/shop/1/steps/site/log")
+	shown.wants(t, http.StatusOK, "&lt;script&gt;alert(1)", "click me", `<span class="term-fg31">red</span>`, "after", "100 %", "\uFFFD bytes", "the line goes on")
+	for _, bad := range []string{"<script>", "javascript:", "elsewhere.example", "10 %\r"} {
+		if strings.Contains(strings.ReplaceAll(shown.text, `<script src="/static/`, ""), bad) {
+			t.Errorf("the page holds %q", bad)
+		}
+	}
+	h.asks(vera.token, "/runs/shop/1/steps/site/log?from=4").wants(t, http.StatusOK, "lines 5 to 6 of 6")
+	h.asks(vera.token, "/runs/shop/1/steps/site/log?from=x").wants(t, http.StatusUnprocessableEntity, "is not the number of a line")
+}
+
+func TestWhatIsNotThereIsSaidInTheLookOfTheOtherPages(t *testing.T) {
+	h := newHouse(t)
+	h.project("shop")
+	vera := h.person("vera", "viewer", "shop")
+	for _, path := range []string{"/nothing", "/static/nothing.js", "/runs/shop/7", "/environments/shop/moon", "/runs/other/1"} {
+		h.asks(vera.token, path).wants(t, http.StatusNotFound, "<h1>Not found</h1>", "there is no", `href="/static/style.css"`)
+	}
+	h.asks(vera.token, "/api/v1/nothing").wants(t, http.StatusNotFound, `"code":"not_found"`)
+	h.asks(vera.token, "/environments", "x", "y").wants(t, http.StatusMethodNotAllowed)
+}
