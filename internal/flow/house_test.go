@@ -3,16 +3,13 @@ package flow_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,7 +42,7 @@ type house struct {
 	path      string // of the database
 	dir       string // of the repository
 	clock     *clock
-	ids       int
+	ids       atomic.Int64
 }
 
 // clock is the only thing that is not real.
@@ -109,7 +106,7 @@ func (h *house) open(path string) {
 	h.t.Cleanup(func() { _ = h.store.Close() })
 }
 
-func (h *house) newID() string { h.ids++; return fmt.Sprintf("id%d", h.ids) }
+func (h *house) newID() string { return fmt.Sprintf("id%d", h.ids.Add(1)) }
 
 func (h *house) addProject(name, dir string) towpath.Project {
 	h.t.Helper()
@@ -334,57 +331,6 @@ func (h *house) wantRun(id string, state towpath.RunState) towpath.Run {
 	return run
 }
 
-// People.
-
-// person adds an account in groups.
-func (h *house) person(name string, groups ...string) {
-	h.t.Helper()
-	h.update(func(tx *store.Tx) error {
-		known, err := tx.Groups()
-		if err != nil {
-			return err
-		}
-		a := store.Account{ID: "account-" + name, Name: name, Email: name + "@example.com"}
-		if err := tx.CreateAccount(a); err != nil {
-			return err
-		}
-		for _, group := range groups {
-			if !slices.Contains(known, group) {
-				if err := tx.CreateGroup(group, h.clock.Now()); err != nil {
-					return err
-				}
-			}
-			if err := tx.AddMember(group, a.ID); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func unrecorded(*store.Tx) error { return nil }
-
-func (h *house) decide(run, step, who string, approved bool) (towpath.Approval, error) {
-	h.t.Helper()
-	intent := h.approval(run, step).Intent
-	a, err := h.Decide(h.t.Context(), run+"/"+step, intent, towpath.Decision{Account: who, Approved: approved}, unrecorded)
-	h.settle()
-	return a, err
-}
-
-func (h *house) approve(run, step, who string) {
-	h.t.Helper()
-	good(h.decide(run, step, who, true))(h.t)
-}
-
-func (h *house) start(w flow.Wish) ([]towpath.Run, error) {
-	h.t.Helper()
-	w.Project, w.By, w.Record = h.project.ID, "bob", unrecorded
-	runs, err := h.StartRun(h.t.Context(), w)
-	h.settle()
-	return runs, err
-}
-
 // do fails the story where something went wrong that the story is not about.
 func (h *house) do(err error) {
 	h.t.Helper()
@@ -409,42 +355,4 @@ func wantCode(t testing.TB, err error, code towpath.Code) {
 	if err == nil || towpath.CodeOf(err) != code {
 		t.Errorf("the error is %v (%s), want %s", err, towpath.CodeOf(err), code)
 	}
-}
-
-// receiver is where alerts are posted to.
-type receiver struct {
-	*httptest.Server
-	mu       sync.Mutex
-	received []delivery
-	answer   int // status
-}
-
-type delivery struct{ key, body string }
-
-func newReceiver(t testing.TB) *receiver {
-	r := &receiver{answer: http.StatusNoContent}
-	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		body, _ := io.ReadAll(request.Body)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.received = append(r.received, delivery{request.Header.Get("Towpath-Delivery"), string(body)})
-		w.WriteHeader(r.answer)
-	}))
-	t.Cleanup(r.Close)
-	return r
-}
-
-func (r *receiver) answers(status int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.answer = status
-}
-
-// of answers the alerts of a kind.
-func (r *receiver) of(kind towpath.AlertKind) []delivery {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(r.received), func(d delivery) bool {
-		return !strings.Contains(d.body, fmt.Sprintf(`"kind":%q`, kind))
-	})
 }

@@ -192,3 +192,21 @@ func TestAnAttemptThatDoesNotFitItsRunBlocksNobody(t *testing.T) {
 	})
 	h.newMachine("worker").take("shop")
 }
+
+func TestAStartedConductorDoesAllOfItByItself(t *testing.T) {
+	h := newHouse(t, scripts)
+	m := h.newMachine("worker")
+	h.do(h.Start(t.Context()))
+	t.Cleanup(h.Stop)
+	h.do(h.poller.Poll(t.Context(), h.project)) // which rings
+	for _, step := range []string{"shop", "publish"} {
+		work := good(h.LeaseStep(t.Context(), m.worker, 20*time.Second))(t)
+		if work == nil || work.Step.Name != step {
+			t.Fatalf("leased %+v, want %s", work, step)
+		}
+		h.do(h.ReportStep(t.Context(), work.Lease, towpath.StepReported{State: towpath.AttemptPassed}, store.Log{}))
+	}
+	h.wantRun(h.runs()[0].ID, towpath.RunPassed)
+	h.Stop()
+	h.Stop() // twice is no error
+}
