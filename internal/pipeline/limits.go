@@ -37,11 +37,10 @@ func checkText(data []byte) error {
 		if before, _, found := bytes.Cut(text, []byte{0}); found {
 			return &mistake{place{line, utf8.RuneCount(before) + 1, 1}, "the file holds a zero byte", "save it as plain text"}
 		}
-		if indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]; bytes.IndexByte(indent, '\t') >= 0 &&
-			startsKey(text[len(indent):]) {
+		// A tab behind spaces may be a script's own, in a block; at the margin it can only be an indent.
+		if bytes.HasPrefix(text, []byte{'\t'}) && startsKey(bytes.TrimLeft(text, " \t")) {
 			return &mistake{
-				place{line, bytes.IndexByte(indent, '\t') + 1, 1},
-				"the line is indented with a tab", "YAML takes spaces only; use two for each level",
+				place{line, 1, 1}, "the line is indented with a tab", "YAML takes spaces only; use two for each level",
 			}
 		}
 		line++
