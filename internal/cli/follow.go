@@ -85,7 +85,9 @@ func (f following[T]) run(ctx context.Context) error {
 	over, err := f.show(documents, ended)
 	cancel()
 	if !over {
-		_ = <-ended // it was told to end
+		if stopped := <-ended; err == nil && !errors.Is(stopped, context.Canceled) {
+			return stopped
+		}
 	}
 	return err
 }
