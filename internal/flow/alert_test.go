@@ -20,6 +20,7 @@ func oneStep(alerts string) string {
 }
 
 func TestPeopleAreToldOfBrokenStillBrokenAndFixedOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, oneStep(""))
 	m := h.newMachine("worker")
 	for _, state := range []towpath.AttemptState{
@@ -36,6 +37,7 @@ func TestPeopleAreToldOfBrokenStillBrokenAndFixedOnce(t *testing.T) {
 }
 
 func TestTheFileSaysWhoIsTold(t *testing.T) {
+	t.Parallel()
 	for alerts, to := range map[string]string{
 		"alerts: {broke: [author, team-shop]}\n":             `"to":["ada@example.com","team-shop"]`,
 		"alerts: {broke: [team-shop, team-shop]}\n":          `"to":["team-shop"]`,
@@ -51,6 +53,7 @@ func TestTheFileSaysWhoIsTold(t *testing.T) {
 }
 
 func TestAnEmptyListTellsNobody(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, oneStep("alerts: {broke: []}\n"))
 	h.breaks(h.newMachine("worker"), towpath.AttemptFailed)
 	if told := h.receiver.of(towpath.AlertBroke); len(told) > 0 {

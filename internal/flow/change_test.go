@@ -26,6 +26,7 @@ func (h *house) wantChange(outcome store.ChangeOutcome) store.RecordedChange {
 }
 
 func TestABrokenPipelineFileEndsVisiblyWithAllItsProblems(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "pipeline: shop\nsteps:\n  - {build: shop, rum: make}\n  - {test: unit, run: make, needs: [shpo]}\n")
 	h.poll()
 	change := h.wantChange(store.ChangeFailed)
@@ -40,6 +41,7 @@ func TestABrokenPipelineFileEndsVisiblyWithAllItsProblems(t *testing.T) {
 }
 
 func TestARepositoryWithoutAPipelineFileSaysSo(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	h.do(os.Rename(filepath.Join(h.dir, "towpath.yaml"), filepath.Join(h.dir, "other.yaml")))
 	h.commit("Move the file away")
@@ -50,6 +52,7 @@ func TestARepositoryWithoutAPipelineFileSaysSo(t *testing.T) {
 }
 
 func TestAPushThatTriggersNothingIsIgnoredWithAReason(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	h.poll()
 	h.git("checkout", "-q", "-b", "idea")
@@ -61,6 +64,7 @@ func TestAPushThatTriggersNothingIsIgnoredWithAReason(t *testing.T) {
 }
 
 func TestOneCommitSeenTwiceMakesOneRun(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	h.poll()
 	seen := h.changes()[0].Change
@@ -78,6 +82,7 @@ func TestOneCommitSeenTwiceMakesOneRun(t *testing.T) {
 }
 
 func TestAWishMakesARunAtOnceAndLeavesNothingPending(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	tip := h.git("rev-parse", "HEAD")
 	runs := good(h.start(flow.Wish{}))(t)
@@ -94,6 +99,7 @@ func TestAWishMakesARunAtOnceAndLeavesNothingPending(t *testing.T) {
 }
 
 func TestARunOfScriptsOnlyNeverReachesAGate(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	runs := good(h.start(flow.Wish{Scripts: true}))(t)
@@ -106,6 +112,7 @@ func TestARunOfScriptsOnlyNeverReachesAGate(t *testing.T) {
 }
 
 func TestAWishThatCannotBeSaysWhyAndWhatToDo(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	h.git("checkout", "-q", "-b", "idea")
 	foreign := h.commit("Read all secrets")
@@ -142,6 +149,7 @@ func TestAWishThatCannotBeSaysWhyAndWhatToDo(t *testing.T) {
 }
 
 func TestAPausedProjectStartsNothing(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	h.update(func(tx *store.Tx) error {
 		p, version, err := tx.Project(h.project.ID)
@@ -156,6 +164,7 @@ func TestAPausedProjectStartsNothing(t *testing.T) {
 }
 
 func TestAnUnreachableRepositoryWaitsAndHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	var asked atomic.Int32
 	forge := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -202,6 +211,7 @@ func TestAnUnreachableRepositoryWaitsAndHoldsUpNobodyElse(t *testing.T) {
 }
 
 func TestAPipelineNameBelongsToTheProjectThatUsedItFirst(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	h.poll()
 	first := h.project
@@ -220,6 +230,7 @@ func TestAPipelineNameBelongsToTheProjectThatUsedItFirst(t *testing.T) {
 }
 
 func TestAClosedStoreEndsTheRoundWithoutARushOfOthers(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	h.do(h.poller.Poll(t.Context(), h.project))
 	h.do(h.store.Close())

@@ -46,6 +46,7 @@ func (h *house) settleWithCrashes() {
 }
 
 func TestWhateverIsCarriedOutTwiceHappensOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	h.person("mira", "release-managers")
 	m := h.newMachine("worker")
@@ -98,6 +99,7 @@ func keysOf(deliveries []delivery) []string {
 }
 
 func TestAServerThatDiesWhilePeopleAreToldTellsThemAgainUnderTheSameKey(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	m := h.newMachine("worker")
 	run := h.push("Break it")
@@ -130,6 +132,7 @@ func TestAServerThatDiesWhilePeopleAreToldTellsThemAgainUnderTheSameKey(t *testi
 }
 
 func TestAReceiverThatRefusesIsAskedAgainLaterAndDelaysNothingElse(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	h.receiver.answers(http.StatusBadGateway)
 	m := h.newMachine("worker")

@@ -34,6 +34,7 @@ func (h *house) deploys(m *machine, digest, environment string) (string, towpath
 }
 
 func TestProductionRefusesABranchThatIsNotProtectedAlsoByHand(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, straight("production", ""))
 	h.poll()
 	m := h.newMachine("worker")
@@ -57,6 +58,7 @@ func TestProductionRefusesABranchThatIsNotProtectedAlsoByHand(t *testing.T) {
 }
 
 func TestAnEnvironmentTakesOnlyTheBranchesThatItNames(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, straight("staging", `    branches: [main, "release/**"]`+"\n"))
 	h.poll()
 	m := h.newMachine("worker")
@@ -74,6 +76,7 @@ func TestAnEnvironmentTakesOnlyTheBranchesThatItNames(t *testing.T) {
 }
 
 func TestAnOlderChangeIsNotDeployedOverANewerOne(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, straight("staging", ""))
 	m := h.newMachine("worker")
 	older := h.push("One")
@@ -92,6 +95,7 @@ func TestAnOlderChangeIsNotDeployedOverANewerOne(t *testing.T) {
 }
 
 func TestARollbackPinsUntilANewerChange(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, straight("staging", ""))
 	m := h.newMachine("worker")
 	for _, digest := range []string{"aa", "bb"} {
@@ -123,6 +127,7 @@ func TestARollbackPinsUntilANewerChange(t *testing.T) {
 }
 
 func TestADeploymentWaitsForItsTurnAndACanceledRunGivesItUp(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, straight("staging", ""))
 	m := h.newMachine("worker")
 	first, _ := h.deploys(m, "aa", "staging")
@@ -149,6 +154,7 @@ func TestADeploymentWaitsForItsTurnAndACanceledRunGivesItUp(t *testing.T) {
 }
 
 func TestADeploymentUnderWayGoesOnWhenItsRunIsCanceled(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, straight("staging", ""))
 	m := h.newMachine("worker")
 	run, _ := h.deploys(m, "aa", "staging")
@@ -163,6 +169,7 @@ func TestADeploymentUnderWayGoesOnWhenItsRunIsCanceled(t *testing.T) {
 }
 
 func TestADeploymentWhoseSecretIsNotGrantedIsRefusedBeforeAnythingIsTouched(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, straight("staging", "    secrets: [DATABASE_URL]\n"))
 	m := h.newMachine("worker")
 	_, step := h.deploys(m, "aa", "staging")
@@ -175,6 +182,7 @@ func TestADeploymentWhoseSecretIsNotGrantedIsRefusedBeforeAnythingIsTouched(t *t
 }
 
 func TestAFrozenEnvironmentTakesNothingButARollback(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, straight("staging", ""))
 	m := h.newMachine("worker")
 	for _, digest := range []string{"aa", "bb"} {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestEveryNewHolderRaisesTheEpochAndTheOldOneIsRefused(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	h.toStaging(m, "One", "aa")
@@ -45,6 +46,7 @@ func TestEveryNewHolderRaisesTheEpochAndTheOldOneIsRefused(t *testing.T) {
 }
 
 func TestAnEpochThatTargetsHaveSeenIsPassedByTheNext(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	h.toStaging(m, "One", "aa")
@@ -56,6 +58,7 @@ func TestAnEpochThatTargetsHaveSeenIsPassedByTheNext(t *testing.T) {
 }
 
 func TestAKeeperThatIsNotHeardOfIsLostAndItsMachineStaysTied(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	h.toStaging(m, "One", "aa")
@@ -79,6 +82,7 @@ func TestAKeeperThatIsNotHeardOfIsLostAndItsMachineStaysTied(t *testing.T) {
 }
 
 func TestAKeeperThatIsRenewedStaysAndCostsFewCommits(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	h.toStaging(m, "One", "aa")
@@ -115,6 +119,7 @@ func (h *house) addEnvironment(name string, secrets ...string) string {
 }
 
 func TestAfterAnOutageAKeeperIsAwaitedBeforeAnotherTakesOver(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	key := h.addEnvironment("cluster")
 	m, other := h.newMachine("worker"), h.newMachine("other")
@@ -137,6 +142,7 @@ func TestAfterAnOutageAKeeperIsAwaitedBeforeAnotherTakesOver(t *testing.T) {
 }
 
 func TestAnEnvironmentWhoseSecretIsMissingHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	poor, rich := h.addEnvironment("poor", "DATABASE_URL"), h.addEnvironment("rich")
@@ -150,6 +156,7 @@ func TestAnEnvironmentWhoseSecretIsMissingHoldsUpNoOther(t *testing.T) {
 }
 
 func TestAKeeperThatLeavesGivesItsEnvironmentsBackAtOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	key := h.addEnvironment("cluster")
 	m, other := h.newMachine("worker"), h.newMachine("other")
@@ -169,6 +176,7 @@ func TestAKeeperThatLeavesGivesItsEnvironmentsBackAtOnce(t *testing.T) {
 }
 
 func TestAnEnvironmentThatWasRemovedIsLostByItsKeeper(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	key := h.addEnvironment("cluster")
 	m := h.newMachine("worker")

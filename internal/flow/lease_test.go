@@ -17,6 +17,7 @@ import (
 const scripts = "pipeline: shop\non: {push: {}, manual: true}\nsteps:\n  - {build: shop, run: make}\n  - {run: publish, script: make publish}\n"
 
 func TestAWorkerThatIsNotHeardOfLosesItsStepAndABuildRunsAgain(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	m := h.newMachine("worker")
 	run := h.push("Sell more tea")
@@ -40,6 +41,7 @@ func TestAWorkerThatIsNotHeardOfLosesItsStepAndABuildRunsAgain(t *testing.T) {
 }
 
 func TestALeaseThatIsRenewedLasts(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	m := h.newMachine("worker")
 	run := h.push("Sell more tea")
@@ -55,6 +57,7 @@ func TestALeaseThatIsRenewedLasts(t *testing.T) {
 }
 
 func TestALeaseOfAnotherWorkerOrOfAForgottenRunIsStale(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	m := h.newMachine("worker")
 	run := h.push("Sell more tea")
@@ -72,6 +75,7 @@ func TestALeaseOfAnotherWorkerOrOfAForgottenRunIsStale(t *testing.T) {
 }
 
 func TestAReportThatComesTwiceIsTakenOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	m := h.newMachine("worker")
 	run := h.push("Sell more tea")
@@ -86,6 +90,7 @@ func TestAReportThatComesTwiceIsTakenOnce(t *testing.T) {
 }
 
 func TestACanceledStepIsToldWhenItsWorkerRenews(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	m := h.newMachine("worker")
 	run := h.push("Sell more tea")
@@ -101,6 +106,7 @@ func TestACanceledStepIsToldWhenItsWorkerRenews(t *testing.T) {
 }
 
 func TestTimeWithoutAServerDoesNotCountForLeases(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	m := h.newMachine("worker")
 	run := h.push("Sell more tea")
@@ -123,6 +129,7 @@ func TestTimeWithoutAServerDoesNotCountForLeases(t *testing.T) {
 }
 
 func TestAnIdleServerWritesItsHeartbeatRarely(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	beats := map[time.Time]bool{}
 	for range 60 {
@@ -139,6 +146,7 @@ func TestAnIdleServerWritesItsHeartbeatRarely(t *testing.T) {
 }
 
 func TestAWaitingWorkerIsWokenByAPush(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	m := h.newMachine("worker")
 	leased := make(chan *flow.Work)
@@ -161,6 +169,7 @@ func TestAWaitingWorkerIsWokenByAPush(t *testing.T) {
 }
 
 func TestWhatNobodyCanRunDoesNotHideWhatIsBehindIt(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, `pipeline: shop
 on: {push: {}, manual: true}
 steps:
@@ -185,6 +194,7 @@ steps:
 }
 
 func TestAnAttemptThatDoesNotFitItsRunBlocksNobody(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	run := h.push("Sell more tea")
 	h.update(func(tx *store.Tx) error {
@@ -194,6 +204,7 @@ func TestAnAttemptThatDoesNotFitItsRunBlocksNobody(t *testing.T) {
 }
 
 func TestAStartedConductorDoesAllOfItByItself(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, scripts)
 	m := h.newMachine("worker")
 	h.do(h.Start(t.Context()))

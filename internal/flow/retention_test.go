@@ -41,6 +41,7 @@ func (h *house) retain() {
 }
 
 func TestArtifactsGoFirstThenLogsThenRunsAndWhatIsLiveStays(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, straight("staging", ""))
 	m := h.newMachine("worker")
 	h.push("Lose a worker")
@@ -92,6 +93,7 @@ func TestArtifactsGoFirstThenLogsThenRunsAndWhatIsLiveStays(t *testing.T) {
 }
 
 func TestAReleaseWhoseArtifactsAreGoneIsNotDeployed(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, straight("staging", ""))
 	m := h.newMachine("worker")
 	first, _ := h.deploys(m, "aa", "staging")

@@ -33,6 +33,7 @@ environments:
 `
 
 func TestAPushGoesThroughEveryLegToLiveTraffic(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	h.person("mira", "release-managers")
 	m := h.newMachine("worker")
@@ -73,6 +74,7 @@ func TestAPushGoesThroughEveryLegToLiveTraffic(t *testing.T) {
 }
 
 func TestAFailedDeploymentTurnsBackAndIsToldOnce(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	first := h.toStaging(m, "One", "aa")
@@ -101,6 +103,7 @@ func TestAFailedDeploymentTurnsBackAndIsToldOnce(t *testing.T) {
 }
 
 func TestWhatCannotGoBackHalts(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	h.toStaging(m, "One", "aa")
@@ -138,6 +141,7 @@ func (h *house) toApproval(m *machine, message, digest string) string {
 }
 
 func TestADecisionIsTakenOnlyFromWhoWasAskedAndOnWhatTheySaw(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	h.person("ada", "release-managers") // the change's author
 	h.person("bob", "testers")
@@ -168,6 +172,7 @@ func TestADecisionIsTakenOnlyFromWhoWasAskedAndOnWhatTheySaw(t *testing.T) {
 }
 
 func TestAnApprovalExpiresByTheClockAndTheRunStops(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	h.person("mira", "release-managers")
 	m := h.newMachine("worker")
@@ -185,6 +190,7 @@ func TestAnApprovalExpiresByTheClockAndTheRunStops(t *testing.T) {
 }
 
 func TestACanceledRunTakesItsRequestBack(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	run := h.toApproval(m, "Sell more tea", "aa")
@@ -197,6 +203,7 @@ func TestACanceledRunTakesItsRequestBack(t *testing.T) {
 }
 
 func TestNobodyIsAskedForARunThatWasCanceledBeforeTheyWereAsked(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	run := h.toStaging(m, "Sell more tea", "aa")
@@ -224,6 +231,7 @@ func (m *machine) reachesUnsettled(key string) {
 }
 
 func TestANewerRunSupersedesAnOlderOneAtTheSameGateButNotOneThatDeploys(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, shop)
 	m := h.newMachine("worker")
 	old := h.toApproval(m, "One", "aa")
@@ -240,6 +248,7 @@ func TestANewerRunSupersedesAnOlderOneAtTheSameGateButNotOneThatDeploys(t *testi
 }
 
 func TestAStepWhoseSecretIsNotGrantedFailsVisiblyAndTheNextIsLeased(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, `pipeline: shop
 steps:
   - {build: first, run: make, secrets: [NPM_TOKEN]}
@@ -255,6 +264,7 @@ steps:
 }
 
 func TestASecretThatCannotBeOpenedFailsItsStepOnly(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t, "pipeline: shop\nsteps:\n  - {build: shop, run: make, secrets: [NPM_TOKEN]}\n")
 	h.update(func(tx *store.Tx) error {
 		return tx.PutSecret(store.Secret{Project: h.project.ID, Name: "NPM_TOKEN", Sealed: []byte("sealed by another server")})
