@@ -66,26 +66,10 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		return err
 	}
 
-	db, err := store.Open(ctx, store.Options{Path: filepath.Join(c.Data, "towpath.db"), Log: o.Log})
+	kept, err := openStorage(ctx, c.Data, o.Log, &closers)
 	if err != nil {
 		return err
 	}
-	closers.add(db.Close)
-
-	keys, err := secret.LoadOrCreate(filepath.Join(c.Data, "secret.key"))
-	if err != nil {
-		return fmt.Errorf("read the key of the secrets: %w", err)
-	}
-	logs, err := steplog.NewStore(filepath.Join(c.Data, "logs"))
-	if err != nil {
-		return err
-	}
-	closers.add(logs.Close)
-	artifacts, err := artifact.OpenStore(filepath.Join(c.Data, "artifacts"), artifact.Options{Log: o.Log})
-	if err != nil {
-		return err
-	}
-	closers.add(func() error { artifacts.Close(); return nil })
 	program, err := git.New(git.Options{})
 	if err != nil {
 		return err
@@ -96,17 +80,17 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	guard := access.NewGuard(access.Options{Store: db, Owner: owner, Now: time.Now})
-	secrets := access.NewSecrets(keys)
+	guard := access.NewGuard(access.Options{Store: kept.db, Owner: owner, Now: time.Now})
+	secrets := access.NewSecrets(kept.keys)
 	hub := flow.NewHub()
 	conductor := flow.New(flow.Options{
-		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets},
+		Store: kept.db, Hub: hub, Repositories: repositories, Secrets: granted{secrets},
 		Announcer: alert.NewDesk(time.Now, o.Log, notifiers(c.Alerts)...),
-		Logs:      logs, Artifacts: artifacts, Keep: flow.Keep(c.Keep),
+		Logs:      kept.logs, Artifacts: kept.artifacts, Keep: flow.Keep(c.Keep),
 		Clock: time.Now, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
 	})
 	poller := trigger.NewPoller(trigger.PollerOptions{
-		Store: db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Clock: time.Now,
+		Store: kept.db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Clock: time.Now,
 		Log: o.Log.With("room", "trigger"),
 	})
 	if err := conductor.Start(ctx); err != nil {
@@ -117,19 +101,12 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	closers.add(func() error { poller.Stop(); return nil })
 
 	handlers := web.New(web.Options{
-		Store: db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
-		Polled: poller.Wake, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString,
+		Store: kept.db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
+		Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: time.Now, NewID: uuid.NewString,
 		URL: c.URL, Backups: c.Data, Version: o.Version, Log: o.Log.With("room", "web"),
 	})
 	failed := make(chan error, 2)
-	server := &http.Server{Handler: handlers, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
-	go func() { failed <- server.Serve(listener) }()
-	closers.add(func() error {
-		handlers.Stop()
-		ending, cancel := context.WithTimeout(context.Background(), stopTime)
-		defer cancel()
-		return errors.Join(server.Shutdown(ending), server.Close())
-	})
+	closers.add(serve(handlers, listener, failed))
 
 	if !c.Worker.Off {
 		stop, err := embeddedWorker(ctx, o, guard, listener.Addr().String(), failed)
@@ -152,6 +129,45 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		return nil
 	case err := <-failed:
 		return fmt.Errorf("the server stopped by itself: %w", err)
+	}
+}
+
+// storage is what a server keeps in its data folder.
+type storage struct {
+	db        *store.Store
+	keys      secret.Keys
+	logs      *steplog.Store
+	artifacts *artifact.Store
+}
+
+func openStorage(ctx context.Context, folder string, log *slog.Logger, closers *closing) (s storage, err error) {
+	if s.db, err = store.Open(ctx, store.Options{Path: filepath.Join(folder, "towpath.db"), Log: log}); err != nil {
+		return s, err
+	}
+	closers.add(s.db.Close)
+	if s.keys, err = secret.LoadOrCreate(filepath.Join(folder, "secret.key")); err != nil {
+		return s, fmt.Errorf("read the key of the secrets: %w", err)
+	}
+	if s.logs, err = steplog.NewStore(filepath.Join(folder, "logs")); err != nil {
+		return s, err
+	}
+	closers.add(s.logs.Close)
+	if s.artifacts, err = artifact.OpenStore(filepath.Join(folder, "artifacts"), artifact.Options{Log: log}); err != nil {
+		return s, err
+	}
+	closers.add(func() error { s.artifacts.Close(); return nil })
+	return s, nil
+}
+
+// serve answers requests until stop is called, which lets those under way end.
+func serve(handlers *web.Server, listener net.Listener, failed chan<- error) (stop func() error) {
+	server := &http.Server{Handler: handlers, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	go func() { failed <- server.Serve(listener) }()
+	return func() error {
+		handlers.Stop()
+		ending, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		return errors.Join(server.Shutdown(ending), server.Close())
 	}
 }
 
