@@ -28,7 +28,8 @@ func TestMain(m *testing.M) {
 		os.Setenv(name, home)
 	}
 	for _, name := range []string{
-		"TOWPATH_SERVER", "TOWPATH_TOKEN", "TOWPATH_WORKER_TOKEN", "TOWPATH_DATA", "XDG_DATA_HOME", "CLICOLOR_FORCE", "NO_COLOR",
+		"TOWPATH_SERVER", "TOWPATH_TOKEN", "TOWPATH_WORKER_TOKEN", "TOWPATH_DATA", "XDG_DATA_HOME",
+		"CI", "CLICOLOR_FORCE", "COLORTERM", "NO_COLOR", // each of them changes the colours
 	} {
 		os.Unsetenv(name)
 	}
