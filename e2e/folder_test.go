@@ -4,8 +4,10 @@ package e2e_test
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,6 +48,19 @@ func TestAPortThatIsTakenNamesItsHolder(t *testing.T) {
 	code, said := start(t, "server", s.root, "server", "--data", s.data, "--listen", s.address).result()
 	if code != 1 || !strings.Contains(said, s.address) || !strings.Contains(said, strconv.Itoa(os.Getpid())) {
 		t.Errorf("the server ended with %d:\n%s", code, said)
+	}
+}
+
+func TestAServerThatChoosesItsPortSaysWhichOne(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	server := s.start("server", "server", "--data", s.data, "--listen", "127.0.0.1:0", "--no-worker").awaits("first administrator, once: ")
+	link := regexp.MustCompile(`first administrator, once: (\S+)`).FindStringSubmatch(server.said())[1]
+	answer, err := http.Get(link)
+	s.must(err)
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("%s answers %s", link, answer.Status)
 	}
 }
 

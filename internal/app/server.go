@@ -61,10 +61,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		return inUse(c.Listen, err)
 	}
 	closers.add(ignoreClosed(listener.Close))
-	c.Listen = listener.Addr().String() // the port is chosen where the settings leave it open
-	if err := c.Finish(); err != nil {
-		return err
-	}
+	address := c.Address(listener.Addr().(*net.TCPAddr).Port) // with the port that was chosen, where the settings leave it open
 
 	kept, err := openStorage(ctx, c.Data, o.Log, &closers)
 	if err != nil {
@@ -103,7 +100,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	handlers := web.New(web.Options{
 		Store: kept.db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: time.Now, NewID: uuid.NewString,
-		URL: c.URL, Backups: c.Data, Version: o.Version, Log: o.Log.With("room", "web"),
+		URL: address, Backups: c.Data, Version: o.Version, Log: o.Log.With("room", "web"),
 	})
 	failed := make(chan error, 2)
 	closers.add(serve(handlers, listener, failed))
@@ -120,9 +117,9 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		return err
 	}
 	if link != "" {
-		link = c.URL + "/login?code=" + link
+		link = address + "/login?code=" + link
 	}
-	o.Ready(c.URL, link)
+	o.Ready(address, link)
 
 	select {
 	case <-ctx.Done():

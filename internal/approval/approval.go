@@ -120,9 +120,38 @@ func Bars(tx *store.Tx, run towpath.Run, step towpath.Step, d towpath.Environmen
 	if reason := BarsBranch(run.Change, d); reason != "" {
 		return reason, nil
 	}
-	for _, before := range run.Behind(step.Name) {
-		if before.Kind != towpath.KindApprove || before.State != towpath.StepPassed {
+	return unapproved(tx, run, step)
+}
+
+// BarsByHand says why a person may not deploy a release of the run: what bars the run's own way there bars theirs. A run
+// that has no such way bars nothing but branches, so that a release can be promoted to a place that its file did not
+// know yet.
+func BarsByHand(tx *store.Tx, run towpath.Run, d towpath.EnvironmentDefinition) (string, error) {
+	if reason := BarsBranch(run.Change, d); reason != "" {
+		return reason, nil
+	}
+	why := ""
+	for _, step := range run.Steps {
+		if step.Kind != towpath.KindDeploy || step.Deploy != d.Name {
 			continue
+		}
+		reason, err := unapproved(tx, run, step)
+		if err != nil || reason == "" {
+			return "", err
+		}
+		why = reason
+	}
+	return why, nil
+}
+
+// unapproved says which approval before a step is missing, or was given for something else.
+func unapproved(tx *store.Tx, run towpath.Run, step towpath.Step) (string, error) {
+	for _, before := range run.Behind(step.Name) {
+		if before.Kind != towpath.KindApprove {
+			continue
+		}
+		if before.State != towpath.StepPassed {
+			return fmt.Sprintf("%q of %s #%d has not been approved", before.Name, run.Pipeline, run.Number), nil
 		}
 		a, _, err := tx.Approval(ID(run.ID, before.Name))
 		if err != nil {

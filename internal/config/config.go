@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -176,20 +177,27 @@ func (k Keep) wrong() (wrong []error) {
 	return wrong
 }
 
+// Address is where people reach the server: URL, where the settings name one, else the host of Listen with the port
+// that it listens on.
+func (s *Server) Address(port int) string {
+	if s.URL != "" {
+		return s.URL
+	}
+	host, _, _ := net.SplitHostPort(s.Listen) // Finish has judged it
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(port))
+}
+
 // Finish fills in what depends on other settings, and says all that is wrong.
 func (s *Server) Finish() error {
 	var wrong []error
-	host, port, err := net.SplitHostPort(s.Listen)
+	_, port, err := net.SplitHostPort(s.Listen)
 	if err != nil || port == "" {
 		wrong = append(wrong, fmt.Errorf("listen: %q is not host:port", s.Listen))
 	}
-	if s.URL == "" {
-		if host == "" || host == "0.0.0.0" || host == "::" {
-			host = "localhost"
-		}
-		s.URL = "http://" + net.JoinHostPort(host, port)
-	}
-	if !isAddress(s.URL) {
+	if s.URL != "" && !isAddress(s.URL) {
 		wrong = append(wrong, fmt.Errorf("url: %q is not the address of a server", s.URL))
 	}
 	if s.Alerts.Webhook != "" && !isAddress(s.Alerts.Webhook) {

@@ -49,13 +49,29 @@ func TestDefaultsAreWholeAndFinish(t *testing.T) {
 	if err := s.Finish(); err != nil {
 		t.Fatal(err)
 	}
-	if s.URL != "http://"+config.DefaultListen || !filepath.IsAbs(s.Data) {
+	if !filepath.IsAbs(s.Data) {
 		t.Errorf("the settings are %+v", s)
 	}
-	s = config.DefaultServer()
-	s.Listen = ":9000"
-	if err := s.Finish(); err != nil || s.URL != "http://localhost:9000" {
-		t.Errorf("a server on every address is at %s, %v", s.URL, err)
+}
+
+func TestAServerIsReachedWhereItListensUnlessItsAddressIsNamed(t *testing.T) {
+	for _, c := range []struct{ listen, url, want string }{
+		{config.DefaultListen, "", "http://127.0.0.1:9000"},
+		{":0", "", "http://localhost:9000"},
+		{"0.0.0.0:0", "", "http://localhost:9000"},
+		{"[::]:0", "", "http://localhost:9000"},
+		{"[::1]:0", "", "http://[::1]:9000"},
+		{"build.example.com:0", "", "http://build.example.com:9000"},
+		{"127.0.0.1:0", "https://towpath.example.com", "https://towpath.example.com"},
+	} {
+		s := config.DefaultServer()
+		s.Listen, s.URL = c.listen, c.url
+		if err := s.Finish(); err != nil {
+			t.Errorf("%s: %v", c.listen, err)
+		}
+		if got := s.Address(9000); got != c.want {
+			t.Errorf("a server that listens on %s is at %s, want %s", c.listen, got, c.want)
+		}
 	}
 }
 

@@ -135,7 +135,8 @@ func (a *act) tellStep(e towpath.TellStep) error {
 }
 
 // Deploy makes a release the wish of an environment because a person says so. What is protected stays so: a release of a
-// branch that is not allowed there is refused, and so is one whose artifacts are not kept any more.
+// branch that is not allowed there is refused, and so is one that nobody approved, and one whose artifacts are not kept
+// any more. A release that was live there was approved then.
 func (c *Conductor) Deploy(ctx context.Context, key string, release int, by Act) (towpath.Deployment, error) {
 	id := c.newID()
 	return c.wish(ctx, key, id, by, func(a *act, e towpath.Environment) (towpath.EnvironmentEvent, error) {
@@ -147,13 +148,25 @@ func (c *Conductor) Deploy(ctx context.Context, key string, release int, by Act)
 		if err != nil {
 			return nil, err
 		}
-		if reason := approval.BarsBranch(run.Change, e.Definition); reason != "" {
-			return nil, towpath.Errorf(towpath.CodeForbidden, "%s", reason)
+		if err := a.admits(e, r, run); err != nil {
+			return nil, err
 		}
 		return towpath.DeploymentRequested{At: a.at, Deployment: towpath.Deployment{
 			ID: id, Release: r.Ref(), Cause: towpath.CauseManual, By: by.By, Reason: by.Reason, Ref: run.Change.Branch,
 		}}, a.areKept(r)
 	})
+}
+
+// admits answers an error where a release may not be deployed by hand.
+func (a *act) admits(e towpath.Environment, r towpath.Release, run towpath.Run) error {
+	reason, err := approval.BarsByHand(a.tx, run, e.Definition)
+	if slices.Contains(e.History, r.Ref()) {
+		reason = approval.BarsBranch(run.Change, e.Definition)
+	}
+	if err == nil && reason != "" {
+		err = towpath.Errorf(towpath.CodeForbidden, "%s", reason)
+	}
+	return err
 }
 
 // areKept answers an error where an artifact of a release is not kept any more.

@@ -57,6 +57,35 @@ func TestProductionRefusesABranchThatIsNotProtectedAlsoByHand(t *testing.T) {
 	wantCode(t, err, towpath.CodeForbidden)
 }
 
+func TestNobodyDeploysByHandWhatWasNotApproved(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, shop)
+	h.person("mira", "release-managers")
+	m := h.newMachine("worker")
+	h.approve(h.toApproval(m, "Sell more tea", "aa"), "release", "mira")
+	m.reaches("shop/production")
+	run := h.toApproval(m, "Sell less tea", "bb")
+
+	by := flow.Act{By: "bob", Record: unrecorded}
+	_, err := h.Deploy(t.Context(), "shop/production", 2, by)
+	wantCode(t, err, towpath.CodeForbidden)
+	if !strings.Contains(err.Error(), `"release" of shop #2 has not been approved`) {
+		t.Errorf("it is refused because %q", err)
+	}
+	if e := h.environment("shop/production"); e.Goal.Number != 1 || e.Deployment != nil {
+		t.Errorf("the refusal changed the environment: %+v", e)
+	}
+	h.approve(run, "release", "mira")
+	m.reaches("shop/production")
+	for _, release := range []int{1, 2} { // both were approved
+		good(h.Deploy(t.Context(), "shop/production", release, by))(t)
+		m.reaches("shop/production")
+		if e := h.environment("shop/production"); e.Live.Number != release {
+			t.Errorf("release %d is live, want %d", e.Live.Number, release)
+		}
+	}
+}
+
 func TestAnEnvironmentTakesOnlyTheBranchesThatItNames(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, straight("staging", `    branches: [main, "release/**"]`+"\n"))
