@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -94,7 +95,7 @@ func observe(tx *store.Tx, e towpath.Environment, answer *client.Environment) er
 	answer.Project = project.Name
 	if e.Keeper.Worker != "" {
 		worker, err := tx.Worker(e.Keeper.Worker)
-		if err != nil {
+		if err != nil && !errors.Is(err, store.ErrNotFound) { // a keeper may have been removed while its lease lasts
 			return err
 		}
 		answer.Keeper = worker.Name

@@ -25,7 +25,24 @@ func (s *Server) boardPage(c call[none]) (templ.Component, error) {
 
 func (s *Server) environmentPage(c call[none]) (templ.Component, error) {
 	view, err := s.environmentView(c)
+	if err == nil {
+		view.Shown, err = shown(c.Context(), environmentParts(view))
+	}
 	return page.EnvironmentPage(view), err
+}
+
+// environmentParts are the parts of an environment's page that are sent again when they change.
+func environmentParts(view page.Environment) []part {
+	return []part{
+		{"state", page.EnvironmentState(view)},
+		{"actions", page.EnvironmentActions(view)},
+		{"back", page.EnvironmentBack(view)},
+		{"facts", page.EnvironmentFacts(view)},
+		{"plan", page.EnvironmentPlan(view)},
+		{"instances", page.EnvironmentInstances(view)},
+		{"deployments", page.EnvironmentDeployments(view)},
+		{"releases", page.EnvironmentReleases(view)},
+	}
 }
 
 // environmentView gathers what the page of an environment shows, with the plan of the release that the query names.
@@ -102,16 +119,7 @@ func (s *Server) followEnvironment(w http.ResponseWriter, r *http.Request, calle
 	}
 	s.follow(w, r, flow.TopicEnvironment(keyIn(r)), func() ([]part, bool, error) {
 		view, err := s.environmentView(c)
-		return []part{
-			{"state", page.EnvironmentState(view)},
-			{"actions", page.EnvironmentActions(view)},
-			{"back", page.EnvironmentBack(view)},
-			{"facts", page.EnvironmentFacts(view)},
-			{"plan", page.EnvironmentPlan(view)},
-			{"instances", page.EnvironmentInstances(view)},
-			{"deployments", page.EnvironmentDeployments(view)},
-			{"releases", page.EnvironmentReleases(view)},
-		}, false, err
+		return environmentParts(view), false, err
 	})
 }
 

@@ -3,8 +3,11 @@ package web
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -20,7 +23,8 @@ type part struct {
 type events struct {
 	http.ResponseWriter
 	ctx  context.Context
-	sent map[string]string // by event's name: what was sent last
+	sent map[string]string // by event's name: the digest of what the page shows
+	id   string            // of events of parts; not empty where a browser that comes again has to say so
 }
 
 func newEvents(ctx context.Context, w http.ResponseWriter) *events {
@@ -38,22 +42,65 @@ func (e *events) send(name, id string, shown templ.Component) error {
 	return e.write(name, id, content.Bytes())
 }
 
+// render answers what a part shows.
+func (p part) render(ctx context.Context) (string, error) {
+	var content bytes.Buffer
+	if err := p.shown.Render(ctx, &content); err != nil {
+		return "", fmt.Errorf("show %s: %w", p.name, err)
+	}
+	return content.String(), nil
+}
+
+// shown names what a page shows in its parts, for the stream that the page then asks for. So nothing is sent that is
+// there already: a part that is replaced by its like is still one that moves under the hands of who uses it.
+func shown(ctx context.Context, parts []part) (string, error) {
+	var digests strings.Builder
+	for _, p := range parts {
+		content, err := p.render(ctx)
+		if err != nil {
+			return "", err
+		}
+		digests.WriteString(digestOf(content))
+	}
+	return digests.String(), nil
+}
+
+// digestOf is long enough to tell two states of one part of one page apart.
+func digestOf(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return hex.EncodeToString(sum[:6])
+}
+
 // sendChanged writes the parts that are another than what was sent before.
 func (e *events) sendChanged(parts ...part) error {
 	for _, p := range parts {
-		var content bytes.Buffer
-		if err := p.shown.Render(e.ctx, &content); err != nil {
-			return fmt.Errorf("show %s: %w", p.name, err)
+		content, err := p.render(e.ctx)
+		if err != nil {
+			return err
 		}
-		if e.sent[p.name] == content.String() {
+		digest := digestOf(content)
+		if e.sent[p.name] == digest {
 			continue
 		}
-		e.sent[p.name] = content.String()
-		if err := e.write(p.name, "", content.Bytes()); err != nil {
+		e.sent[p.name] = digest
+		if err := e.write(p.name, e.id, []byte(content)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// knows takes in what the page says that it shows, in the order of its parts. A page that comes again says so by the id
+// of the last event that it got: then it shows something else by now.
+func (e *events) knows(r *http.Request, parts []part) {
+	digests := r.URL.Query().Get("shown")
+	if r.Header.Get("Last-Event-ID") != "" || len(digests) != len(parts)*len(digestOf("")) {
+		return
+	}
+	for i, p := range parts {
+		width := len(digests) / len(parts)
+		e.sent[p.name] = digests[i*width : (i+1)*width]
+	}
 }
 
 func (e *events) write(name, id string, content []byte) error {
@@ -93,9 +140,13 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, topic string, re
 	ctx, cancel := s.live(r)
 	defer cancel()
 	stream := newEvents(ctx, w)
-	for {
+	stream.id = "again"
+	for first := true; ; first = false {
 		rung := s.Hub.Wait(topic)
 		parts, last, err := read()
+		if first {
+			stream.knows(r, parts)
+		}
 		if err != nil || stream.sendChanged(parts...) != nil {
 			return
 		}

@@ -65,7 +65,17 @@ func (s *Server) needy(c call[none]) ([]client.Environment, error) {
 
 func (s *Server) runPage(c call[none]) (templ.Component, error) {
 	view, err := s.runView(c)
+	if err == nil {
+		view.Shown, err = shown(c.Context(), runParts(view))
+	}
 	return page.RunPage(view), err
+}
+
+// runParts are the parts of a run's page that are sent again when they change.
+func runParts(view page.Run) []part {
+	return []part{
+		{"state", page.RunState(view)}, {"actions", page.RunActions(view)}, {"steps", page.RunSteps(view)},
+	}
 }
 
 func (s *Server) runView(c call[none]) (page.Run, error) {
@@ -85,9 +95,7 @@ func (s *Server) followRun(w http.ResponseWriter, r *http.Request, caller access
 	}
 	s.follow(w, r, flow.TopicRun(view.Run.ID), func() ([]part, bool, error) {
 		view, err := s.runView(c)
-		return []part{
-			{"state", page.RunState(view)}, {"actions", page.RunActions(view)}, {"steps", page.RunSteps(view)},
-		}, towpath.RunState(view.Run.State).IsFinal(), err
+		return runParts(view), towpath.RunState(view.Run.State).IsFinal(), err
 	})
 }
 

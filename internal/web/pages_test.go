@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"bufio"
+	"html"
 	"io"
 	"net/http"
 	"net/url"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/store"
 )
 
 // reply is what a browser gets.
@@ -185,4 +188,74 @@ func TestWhatIsNotThereIsSaidInTheLookOfTheOtherPages(t *testing.T) {
 	}
 	h.asks(vera.token, "/api/v1/nothing").wants(t, http.StatusNotFound, `"code":"not_found"`)
 	h.asks(vera.token, "/environments", "x", "y").wants(t, http.StatusMethodNotAllowed)
+}
+
+func TestAnEnvironmentIsShownAlsoWhenItsKeeperWasRemoved(t *testing.T) {
+	h := newHouse(t)
+	h.group("release-managers")
+	h.project("shop")
+	cleo, w := h.person("cleo", "maintainer", "shop", "release-managers"), h.worker("north-1")
+	h.releases(w, cleo, "shop")
+	h.asks(cleo.token, "/environments/shop/production").wants(t, http.StatusOK, "release 1", "north-1")
+	must(t, h.store.Update(t.Context(), func(tx *store.Tx) error {
+		workers, err := tx.Workers()
+		if err != nil {
+			return err
+		}
+		return tx.DeleteWorker(workers[0].ID)
+	}))
+	reply := h.asks(cleo.token, "/environments/shop/production")
+	reply.wants(t, http.StatusOK, "release 1")
+	if strings.Contains(reply.text, "north-1") {
+		t.Errorf("a worker that is gone is shown as its keeper:\n%s", reply.text)
+	}
+}
+
+// streamOf answers where a page asks for what changes.
+func (r reply) streamOf(t *testing.T) string {
+	t.Helper()
+	_, after, _ := strings.Cut(r.text, `sse-connect="`)
+	address, _, found := strings.Cut(after, `"`)
+	if !found {
+		t.Fatalf("the page follows nothing:\n%s", r.text)
+	}
+	return html.UnescapeString(address)
+}
+
+func TestAPageIsSentNothingThatItShowsAlready(t *testing.T) {
+	h := newHouse(t)
+	h.group("release-managers")
+	h.project("shop")
+	cleo, w := h.person("cleo", "maintainer", "shop", "release-managers"), h.worker("north-1")
+	h.releases(w, cleo, "shop")
+	page := h.asks(cleo.token, "/environments/shop/production")
+	address := page.streamOf(t)
+
+	first := func(lastEvent string) string {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.URL+address, nil)
+		must(t, err)
+		r.Header.Set("Authorization", "Bearer "+cleo.token)
+		r.Header.Set("Last-Event-ID", lastEvent)
+		response, err := http.DefaultTransport.RoundTrip(r)
+		must(t, err)
+		defer response.Body.Close()
+		for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+			if line := lines.Text(); line == ": alive" || strings.HasPrefix(line, "event: ") {
+				return line
+			}
+		}
+		t.Fatal("the stream ended")
+		return ""
+	}
+	if got := first(""); got != ": alive" {
+		t.Errorf("a page that shows all is sent %q", got)
+	}
+	if got := first("again"); got != "event: state" {
+		t.Errorf("a page that comes again is sent %q first", got)
+	}
+	_, err := h.client(cleo.token).Freeze(t.Context(), "shop/production", "a fair")
+	must(t, err)
+	if got := first(""); got != "event: facts" {
+		t.Errorf("after a freeze it is sent %q first", got)
+	}
 }
