@@ -19,7 +19,7 @@ func TestAKeeperThatIsKilledInTheMidstOfDeploymentsConvergesWithoutALostRequest(
 	s.ends(1, "passed")
 	traffic := s.asks()
 	random := moments(t)
-	deployments := crashes(5)
+	deployments := 5
 	for release := 2; release < 2+deployments; release++ {
 		repository.push(tree{"version": fmt.Sprintf("v%d", release)})
 		s.run(release, "deploying", func(r client.Run) bool {
@@ -46,7 +46,7 @@ func TestASupervisorThatIsKilledIsReplacedAndItsInstanceServesOn(t *testing.T) {
 	s.ends(1, "passed")
 	traffic := s.asks()
 	serving := s.instances()[0].State.Child
-	for range crashes(3) {
+	for range 3 {
 		killed := s.instances()[0].State.Supervisor
 		s.must(process.Signal(killed, syscall.SIGKILL))
 		until(t, "another supervisor has taken over", func() bool {

@@ -15,7 +15,7 @@ func TestAProxyThatIsKilledRefusesNoConnectionAndKnowsItsRoutesAgain(t *testing.
 	s.ends(1, "passed")
 	traffic := s.asks()
 	random := moments(t)
-	kills := crashes(6)
+	kills := 6
 	for range kills {
 		lets(time.Duration(random.IntN(400)) * time.Millisecond)
 		s.proxy.kill()
@@ -46,7 +46,7 @@ func TestAProxyIsRestartedWithoutALostRequest(t *testing.T) {
 	s.newRepository("app", short).watch()
 	s.ends(1, "passed")
 	traffic := s.asks()
-	for range crashes(3) {
+	for range 3 {
 		before := s.proxy
 		s.startProxy() // on the same folder: it takes over
 		select {

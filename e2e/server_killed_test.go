@@ -16,14 +16,6 @@ import (
 // that does other things as well.
 const readyLimit = 5 * time.Second
 
-// crashes is how often a story crashes what it is about.
-func crashes(usually int) int {
-	if testing.Short() {
-		return max(1, usually/3)
-	}
-	return usually
-}
-
 // moments are the seeded random times at which a story strikes, which it tells so that they can be had again.
 func moments(t testing.TB) *rand.Rand {
 	seed := uint64(time.Now().UnixNano())
@@ -66,7 +58,7 @@ steps:
 	until(t, "the step says something", func() bool { text, _ := s.readLog(1, "long", 0); return text != "" })
 
 	random := moments(t)
-	for range crashes(3) {
+	for range 3 {
 		lets(time.Duration(random.IntN(700)) * time.Millisecond)
 		s.crashServer("--no-worker")
 	}
@@ -93,7 +85,7 @@ func TestAServerThatIsKilledDuringDeploymentsBringsThemAllLive(t *testing.T) {
 	s.ends(1, "passed")
 	traffic := s.asks()
 	random := moments(t)
-	for release := 2; release < 2+crashes(3); release++ {
+	for release := 2; release < 2+3; release++ {
 		version := fmt.Sprintf("v%d", release)
 		repository.push(tree{"version": version})
 		s.reaches(release, "unit", "passed")
@@ -117,7 +109,7 @@ func TestAServerWithItsWorkerInsideIsKilledAndEveryChangeGoesLive(t *testing.T) 
 	s.ends(1, "passed")
 	traffic := s.asks()
 	random := moments(t)
-	for release := 2; release < 2+crashes(3); release++ {
+	for release := 2; release < 2+3; release++ {
 		version := fmt.Sprintf("v%d", release)
 		repository.push(tree{"version": version})
 		for range 2 {
