@@ -1,6 +1,7 @@
 package towpath
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -105,6 +106,12 @@ type Unpinned struct {
 	At time.Time
 }
 
+// ServerRestored says that what is recorded is of an older day than what runs: the server was restored from a backup.
+type ServerRestored struct {
+	Backup time.Time // when the backup was made
+	At     time.Time
+}
+
 func (e DeploymentRequested) when() time.Time { return e.At }
 func (e DeploymentDropped) when() time.Time   { return e.At }
 func (e RollbackRequested) when() time.Time   { return e.At }
@@ -118,6 +125,7 @@ func (e KeeperLeft) when() time.Time          { return e.At }
 func (e Frozen) when() time.Time              { return e.At }
 func (e Thawed) when() time.Time              { return e.At }
 func (e Unpinned) when() time.Time            { return e.At }
+func (e ServerRestored) when() time.Time      { return e.At }
 
 func (e DeploymentRequested) refusedBy(env Environment) error {
 	sameID := func(d Deployment) bool { return d.ID == e.Deployment.ID }
@@ -312,6 +320,26 @@ func (e Unpinned) refusedBy(env Environment) error {
 }
 
 func (e Unpinned) apply(t *environmentTransition) { t.environment.Pin = nil }
+
+func (e ServerRestored) refusedBy(Environment) error { return nil }
+
+// apply halts the environment: what serves may be a release that nobody here knows any more, so a person looks first.
+func (e ServerRestored) apply(t *environmentTransition) {
+	env := &t.environment
+	env.Halted = fmt.Sprintf("the server was restored from its backup of %s, and what runs here may be newer; "+
+		"deploy a release or roll back to go on", e.Backup.UTC().Format("2006-01-02 15:04 MST"))
+	waiting := env.Queue
+	env.Queue = nil
+	for _, d := range waiting {
+		t.close(d, DeploymentRefused, env.Halted)
+	}
+	if env.Deployment != nil {
+		env.Goal = env.Live
+		t.finish(DeploymentHalted, env.Halted)
+	}
+	env.Keeper, env.UnattendedSince = KeeperLease{}, e.At
+	t.wake()
+}
 
 // change alters the deployment under way, and records it.
 func (t *environmentTransition) change(alter func(*Deployment)) {

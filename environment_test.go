@@ -310,5 +310,6 @@ func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) Envi
 		Frozen{By: "ana", At: at},
 		Thawed{By: "ana", At: at},
 		Unpinned{By: "ana", At: at},
+		ServerRestored{Backup: at.Add(-time.Hour), At: at},
 	}).Draw(t, "event")
 }

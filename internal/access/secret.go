@@ -101,6 +101,27 @@ func (s *Secrets) Open(tx *store.Tx, use Use, wanted []string) (map[string]strin
 	return values, nil
 }
 
+// Unreadable names the secrets that the keys do not open, as project/name: those of another server's.
+func (s *Secrets) Unreadable(tx *store.Tx) ([]string, error) {
+	projects, err := tx.Projects()
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, p := range projects {
+		secrets, err := tx.Secrets(p.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range secrets {
+			if _, err := s.sealer.Open(secretRow(p.ID, k.Name), k.Sealed); err != nil {
+				names = append(names, p.Name+"/"+k.Name)
+			}
+		}
+	}
+	return names, nil
+}
+
 // refusedBy says why a secret does not go there.
 func (u Use) refusedBy(s store.Secret) error {
 	switch {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/alert"
 	"github.com/towpath-cd/towpath/internal/artifact"
+	"github.com/towpath-cd/towpath/internal/backup"
 	"github.com/towpath-cd/towpath/internal/config"
 	"github.com/towpath-cd/towpath/internal/flow"
 	"github.com/towpath-cd/towpath/internal/git"
@@ -100,7 +102,10 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	handlers := web.New(web.Options{
 		Store: kept.db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: time.Now, NewID: uuid.NewString,
-		URL: address, Backups: c.Data, Version: o.Version, Log: o.Log.With("room", "web"),
+		URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
+		Backup: func(ctx context.Context, w io.Writer) error {
+			return kept.backUp(ctx, c.Data, backup.About{Program: o.Version, MadeAt: time.Now().UTC()}, w)
+		},
 	})
 	failed := make(chan error, 2)
 	closers.add(serve(handlers, listener, failed))
@@ -138,18 +143,21 @@ type storage struct {
 }
 
 func openStorage(ctx context.Context, folder string, log *slog.Logger, closers *closing) (s storage, err error) {
-	if s.db, err = store.Open(ctx, store.Options{Path: filepath.Join(folder, "towpath.db"), Log: log}); err != nil {
+	if err := clearBackups(folder); err != nil {
+		return s, fmt.Errorf("remove what a backup left: %w", err)
+	}
+	if s.db, err = store.Open(ctx, store.Options{Path: filepath.Join(folder, databaseName), Log: log}); err != nil {
 		return s, err
 	}
 	closers.add(s.db.Close)
-	if s.keys, err = secret.LoadOrCreate(filepath.Join(folder, "secret.key")); err != nil {
+	if s.keys, err = secret.LoadOrCreate(filepath.Join(folder, keyName)); err != nil {
 		return s, fmt.Errorf("read the key of the secrets: %w", err)
 	}
-	if s.logs, err = steplog.NewStore(filepath.Join(folder, "logs")); err != nil {
+	if s.logs, err = steplog.NewStore(filepath.Join(folder, logsName)); err != nil {
 		return s, err
 	}
 	closers.add(s.logs.Close)
-	if s.artifacts, err = artifact.OpenStore(filepath.Join(folder, "artifacts"), artifact.Options{Log: log}); err != nil {
+	if s.artifacts, err = artifact.OpenStore(filepath.Join(folder, artifactsName), artifact.Options{Log: log}); err != nil {
 		return s, err
 	}
 	closers.add(func() error { s.artifacts.Close(); return nil })

@@ -61,6 +61,7 @@ type Store struct {
 	decoder *zstd.Decoder
 
 	sweeping sync.RWMutex // locked while something is deleted
+	held     sync.RWMutex // read-locked while nothing may be deleted
 
 	mu      sync.Mutex
 	packs   map[string]*storedPack

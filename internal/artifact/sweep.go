@@ -19,11 +19,22 @@ type Swept struct {
 	Bytes     int64 // freed on disk
 }
 
+// Hold keeps all that is there until it is released: a sweep that falls into that time does nothing. It waits for one
+// that is under way.
+func (s *Store) Hold() (release func()) {
+	s.held.RLock()
+	return s.held.RUnlock
+}
+
 // Sweep removes what nothing needs: manifests that are not to be kept, then packs none of whose blobs a manifest
 // names. A pack of which less than half is needed is written anew without the rest. What is younger than
 // Options.Grace, or was asked for since then, is left alone, so that nobody loses what is being uploaded. When a
 // manifest cannot be read, nothing is removed.
 func (s *Store) Sweep(ctx context.Context, keep func(manifest Digest) bool) (Swept, error) {
+	if !s.held.TryLock() {
+		return Swept{}, nil // the next sweep comes soon enough
+	}
+	defer s.held.Unlock()
 	s.sweeping.Lock()
 	defer s.sweeping.Unlock()
 	before := s.options.Now().Add(-s.options.Grace)

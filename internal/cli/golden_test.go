@@ -179,6 +179,7 @@ func TestEveryVerbHasAStory(t *testing.T) {
 		// These have tests of their own, or of the process that they are.
 		"towpath log": true, "towpath logout": true, "towpath schema": true, "towpath version": true,
 		"towpath server": true, "towpath worker": true, "towpath proxy": true, "towpath demo": true,
+		"towpath backup": true, "towpath restore": true,
 	}
 	root := newRootCommand(&Console{})
 	for _, s := range stories {

@@ -80,7 +80,8 @@ func newRootCommand(console *Console) *cobra.Command {
 	section(root, "People and machines:",
 		newLoginCommand(console), newLogoutCommand(console), newUserCommand(console), newGroupCommand(console),
 		newTokenCommand(console), newSecretCommand(console), newWorkersCommand(console), newAuditCommand(console))
-	section(root, "Run Towpath:", newDemoCommand(console), newServerCommand(console), newWorkerCommand(console), newProxyCommand(console))
+	section(root, "Run Towpath:", newDemoCommand(console), newServerCommand(console), newWorkerCommand(console), newProxyCommand(console),
+		newBackupCommand(console), newRestoreCommand(console))
 	root.AddCommand(newVersionCommand(console), newHoldCommand(console), newSuperviseCommand(console))
 	return root
 }

@@ -87,3 +87,11 @@ func (tx *Tx) NextReleaseNumber(pipeline string) (int, error) {
 	return one(tx, missing("pipeline", pipeline), number,
 		"UPDATE pipelines SET releases = releases + 1 WHERE name = ? RETURNING releases", pipeline)
 }
+
+// SkipNumbers moves the numbers of all runs and releases to come on to a round one, by a thousand at the least, so that
+// none is given twice after a restore: a release that was made since the backup may still run under its number.
+func (tx *Tx) SkipNumbers() error {
+	const step = 1000
+	_, err := tx.exec("UPDATE pipelines SET runs = (runs / ? + 2) * ?, releases = (releases / ? + 2) * ?", step, step, step, step)
+	return err
+}

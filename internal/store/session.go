@@ -35,6 +35,12 @@ func (tx *Tx) DeleteSessionsOf(account string) error {
 	return err
 }
 
+// DeleteSessions ends every session.
+func (tx *Tx) DeleteSessions() error {
+	_, err := tx.exec("DELETE FROM sessions")
+	return err
+}
+
 // ForgetExpired forgets sessions, links and registrations that are over.
 func (tx *Tx) ForgetExpired(now time.Time) error {
 	for _, table := range []string{"sessions", "links", "registrations"} {

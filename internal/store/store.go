@@ -130,3 +130,14 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 	}
 	return nil
 }
+
+// Check reads the whole database and answers an error where it is damaged.
+func (s *Store) Check(ctx context.Context) error {
+	return s.View(ctx, func(tx *Tx) error {
+		said, err := one(tx, nil, text, "PRAGMA integrity_check(1)")
+		if err == nil && said != "ok" {
+			err = fmt.Errorf("the database is damaged: %s", said)
+		}
+		return err
+	})
+}

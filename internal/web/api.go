@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"path/filepath"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/access"
@@ -64,7 +63,7 @@ func (s *Server) registerAPI() {
 	api(s, "POST /api/v1/workers/{worker}/drain", s.drainWorker)
 	api(s, "DELETE /api/v1/workers/{worker}", s.removeWorker)
 	api(s, "GET /api/v1/audit", s.auditList)
-	api(s, "POST /api/v1/backup", s.backup)
+	s.handle("POST /api/v1/backup", s.backup)
 }
 
 // healthz answers 200 as long as the server can store something.
@@ -74,13 +73,4 @@ func (s *Server) healthz(w http.ResponseWriter, r *http.Request, _ access.Caller
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok", "version": s.Version})
-}
-
-// backup writes a consistent copy of the database into the server's data folder.
-func (s *Server) backup(c call[none]) (map[string]string, error) {
-	path := filepath.Join(s.Backups, "towpath-"+s.Clock().UTC().Format("20060102T150405.000000Z")+".db")
-	if err := s.Store.Backup(c.Context(), path); err != nil {
-		return nil, err
-	}
-	return map[string]string{"path": path}, s.audited(c.Request, c.Caller, "server.backup", path, "", nothing)
 }

@@ -259,3 +259,18 @@ func TestAPageIsSentNothingThatItShowsAlready(t *testing.T) {
 		t.Errorf("after a freeze it is sent %q first", got)
 	}
 }
+
+func TestABackupIsForAdministratorsAndIsRecorded(t *testing.T) {
+	h := newHouse(t)
+	var backup strings.Builder
+	_, err := h.owner.Backup(t.Context(), &backup)
+	must(t, err)
+	if backup.String() != "all of it" {
+		t.Errorf("the backup is %q", backup.String())
+	}
+	audit, err := h.owner.Audit(t.Context())
+	must(t, err)
+	if audit[0].Action != "server.backup" {
+		t.Errorf("the last act is %+v", audit[0])
+	}
+}

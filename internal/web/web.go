@@ -6,6 +6,7 @@ package web
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -32,8 +33,8 @@ type Options struct {
 	Artifacts    *artifact.Store
 	Clock        func() time.Time
 	NewID        func() string
-	URL          string // where people reach the server, for links; without a slash at its end
-	Backups      string // folder
+	URL          string                                 // where people reach the server, for links; without a slash at its end
+	Backup       func(context.Context, io.Writer) error // writes all that the server keeps
 	Version      string
 	Log          *slog.Logger
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -79,7 +80,7 @@ func newHouseBehind(t *testing.T, address string) *house {
 	handlers := web.New(web.Options{
 		Store: db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Polled: func() {}, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString,
-		URL: cmp.Or(address, h.URL), Backups: folder, Version: "test", Log: log,
+		URL: cmp.Or(address, h.URL), Backup: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "all of it"); return err }, Version: "test", Log: log,
 	})
 	server := &http.Server{Handler: handlers}
 	served := make(chan error, 1)
