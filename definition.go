@@ -24,6 +24,7 @@ type EnvironmentDefinition struct {
 	Balancer  BalancerDefinition
 	Health    HealthDefinition
 	Drain     DrainDefinition
+	Watch     WatchDefinition `json:",omitzero"`
 }
 
 // Equal says whether both mean the same, wherever they stand in their files.
@@ -96,4 +97,12 @@ type HealthDefinition struct {
 type DrainDefinition struct {
 	Requests time.Duration
 	Streams  time.Duration // upgraded connections and event streams; then they are closed
+}
+
+// WatchDefinition is what a new release has to stand once it takes the traffic. The zero value watches nothing.
+type WatchDefinition struct {
+	For     time.Duration // how long; 0 is not at all
+	Errors  float64       // greatest share of requests that may fail, from 0 to 1
+	P99     time.Duration // how long 99 of 100 requests may take at most; 0 is not judged
+	Minimum int           // fewer requests than this say nothing
 }

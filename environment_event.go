@@ -49,10 +49,19 @@ type DeploymentTested struct {
 	At         time.Time
 }
 
+// WatchBegan says that the new release is watched from now on, and what had been answered by then.
+type WatchBegan struct {
+	Epoch      Epoch
+	Deployment string
+	Baseline   []Served
+	At         time.Time
+}
+
 // GoalReached is the keeper's word that nothing is left to do: the goal serves, or nothing does where nothing is wanted.
 type GoalReached struct {
 	Epoch      Epoch
 	Deployment string
+	Note       string // what was seen of it on the way, for people; may be empty
 	At         time.Time
 }
 
@@ -117,6 +126,7 @@ func (e DeploymentDropped) when() time.Time   { return e.At }
 func (e RollbackRequested) when() time.Time   { return e.At }
 func (e Promoted) when() time.Time            { return e.At }
 func (e DeploymentTested) when() time.Time    { return e.At }
+func (e WatchBegan) when() time.Time          { return e.At }
 func (e GoalReached) when() time.Time         { return e.At }
 func (e GoalFailed) when() time.Time          { return e.At }
 func (e TrafficObserved) when() time.Time     { return e.At }
@@ -208,6 +218,24 @@ func (e DeploymentTested) apply(t *environmentTransition) {
 	t.wake()
 }
 
+func (e WatchBegan) refusedBy(env Environment) error {
+	if err := refuseEpoch(env, e.Epoch); err != nil {
+		return err
+	}
+	if err := refuseDeployment(env, e.Deployment, DeploymentRunning); err != nil {
+		return err
+	}
+	if !env.Deployment.WatchedAt.IsZero() {
+		return Errorf(CodeConflict, "deployment %s is watched already", e.Deployment)
+	}
+	return nil
+}
+
+func (e WatchBegan) apply(t *environmentTransition) {
+	t.change(func(d *Deployment) { d.WatchedAt, d.Baseline = e.At, e.Baseline })
+	t.wake()
+}
+
 func (e GoalReached) refusedBy(env Environment) error {
 	if err := refuseEpoch(env, e.Epoch); err != nil {
 		return err
@@ -222,7 +250,7 @@ func (e GoalReached) apply(t *environmentTransition) {
 		return
 	}
 	t.promote(d)
-	t.finish(DeploymentLive, "")
+	t.finish(DeploymentLive, e.Note)
 	t.wake()
 }
 

@@ -305,6 +305,7 @@ func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) Envi
 		RollbackRequested{ID: fmt.Sprint("b", i), By: "ana", At: at},
 		Promoted{Deployment: id, By: "ana", At: at},
 		DeploymentTested{Epoch: epoch, Deployment: id, At: at},
+		WatchBegan{Epoch: epoch, Deployment: id, Baseline: []Served{{Release: 1, Requests: 9}}, At: at},
 		TrafficObserved{Epoch: epoch, Idle: []string{"i1"}, At: at},
 		KeeperLeft{Worker: worker, At: at},
 		Frozen{By: "ana", At: at},

@@ -10,8 +10,9 @@ import (
 type Observation struct {
 	Epoch     Epoch // highest seen by any target or balancer
 	Instances []Instance
-	Address   string // where the balancer answers requests for the environment; empty where it has none
-	Blind     bool   // the balancer could not be read: it may give traffic to instances that are not listed
+	Address   string   // where the balancer answers requests for the environment; empty where it has none
+	Served    []Served `json:",omitempty"` // by release, where the balancer counts
+	Blind     bool     // the balancer could not be read: it may give traffic to instances that are not listed
 	At        time.Time
 }
 

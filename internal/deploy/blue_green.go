@@ -5,7 +5,7 @@ package deploy
 // it, and another instance takes its place.
 func blueGreen() strategy {
 	return strategy{
-		reach: []rule{repair, place, start, probe, test, promotion, sight, shift, drain},
+		reach: []rule{repair, place, start, probe, test, promotion, sight, beginWatch, shift, drain, watch},
 		tidy:  []rule{drop, endStreams, settle, standBy},
 	}
 }

@@ -43,6 +43,9 @@ func (c *chaos) definition(balanced bool) towpath.EnvironmentDefinition {
 		d.Balancer.Proxy = &towpath.ProxyBalancer{Host: "*"}
 		d.Minimum = rapid.IntRange(0, d.Instances).Draw(c.t, "minimum")
 	}
+	if balanced && rapid.Bool().Draw(c.t, "watched") {
+		d.Watch = towpath.WatchDefinition{For: 5 * time.Minute, Errors: 0.01, Minimum: 50}
+	}
 	if balanced && rapid.IntRange(0, 3).Draw(c.t, "strategy") > 0 {
 		d.Strategy = towpath.StrategyDefinition{
 			Kind:          towpath.StrategyBlueGreen,
@@ -98,6 +101,7 @@ func (c *chaos) random() *rand.Rand {
 func (c *chaos) traffic() {
 	dice := c.random()
 	c.wait(time.Duration(dice.IntN(10)) * time.Second)
+	c.serve(uint64(dice.IntN(4)) * 100)
 	for _, id := range slices.Sorted(maps.Keys(c.members)) {
 		m := c.members[id]
 		if m.weight > 0 {
@@ -111,6 +115,7 @@ func (c *chaos) traffic() {
 func (c *chaos) deploy() {
 	c.last++
 	c.sick[c.last] = rapid.IntRange(0, 2).Draw(c.t, "sick") == 0
+	c.erring[c.last] = rapid.IntRange(0, 3).Draw(c.t, "erring") == 0
 	d := towpath.Deployment{
 		ID: towpath.InstanceID(c.last, 0), Release: towpath.ReleaseRef{Number: c.last, Change: c.last},
 		Cause: rapid.SampledFrom([]towpath.Cause{towpath.CauseRun, towpath.CauseManual}).Draw(c.t, "cause"),

@@ -34,8 +34,11 @@ type Order struct {
 	Instances []towpath.Instance // those that the operation names, as last observed: a balancer needs their addresses
 }
 
-// Receipt says what was done, for people: "14 of 2,031 files changed".
-type Receipt struct{ Detail string }
+// Receipt says what was done.
+type Receipt struct {
+	Detail string   // for people: "14 of 2,031 files changed"
+	Log    []string // what instances said last, where that was asked for
+}
 
 // Files lays out the files of a release in an empty folder. The keeper has them at hand before it orders Place; a
 // target's driver gets it at its wiring.

@@ -54,7 +54,7 @@ func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 	if merged.Epoch.Number < balancer.Epoch.Number {
 		merged.Epoch = balancer.Epoch
 	}
-	merged.Address, merged.Blind = balancer.Address, !ok
+	merged.Address, merged.Served, merged.Blind = balancer.Address, balancer.Served, !ok
 	return merged
 }
 

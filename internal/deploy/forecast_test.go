@@ -21,6 +21,8 @@ func TestForecastTellsPeopleWhatWillHappen(t *testing.T) {
 	cases := map[string]deploy.Facts{
 		"first_deployment":         shop().wants(release41).facts(),
 		"blue_green":               shop().serves(release41).wants(release42).facts(),
+		"watched":                  shop().watched().serves(release41).wants(release42).facts(),
+		"watched_first":            shop().watched().wants(release41).facts(),
 		"gated":                    shop().gated().serves(release41).wants(release42).facts(),
 		"rollback_from_standby":    shop().serves(release42, release41).standsBy(release41).rollsBack().facts(),
 		"rollback_without_standby": shop().serves(release42, release41).rollsBack().facts(),
@@ -84,6 +86,11 @@ func (s *story) facts() deploy.Facts {
 func (s *story) gated() *story {
 	s.environment.Definition.Strategy.Test = "./smoke.sh"
 	s.environment.Definition.Strategy.UntilPromoted = true
+	return s
+}
+
+func (s *story) watched() *story {
+	s.environment.Definition.Watch = towpath.WatchDefinition{For: 5 * time.Minute, Errors: 0.01, P99: 500 * time.Millisecond, Minimum: 50}
 	return s
 }
 

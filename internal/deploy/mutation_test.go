@@ -56,8 +56,18 @@ var mutations = []mutation{
 	},
 	{
 		what: "the goal is reached before the traffic has moved",
-		file: "blue_green.go", from: "promotion, sight, shift,", to: "promotion, sight,",
+		file: "blue_green.go", from: "promotion, sight, beginWatch, shift,", to: "promotion, sight, beginWatch,",
 		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
+	},
+	{
+		what: "a release is live before it has stood its watch",
+		file: "watch.go", from: "case !s.isWatchOver():", to: "case s.isWatchOver() && v.Text == \"\":",
+		property: "TestPropertyAReleaseIsLiveOnlyAfterItHasStoodItsWatchBesideTheOldSide",
+	},
+	{
+		what: "a release that answers errors stays",
+		file: "watch.go", from: "case v.State == VerdictFail:", to: "case v.State == \"\":",
+		property: "TestPropertyAReleaseIsLiveOnlyAfterItHasStoodItsWatchBesideTheOldSide",
 	},
 	{
 		what: "a table that is right is set again",

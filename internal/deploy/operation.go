@@ -55,6 +55,8 @@ type (
 	Stop struct{ Instances []string }
 	// Remove deletes the files of stopped instances.
 	Remove struct{ Instances []string }
+	// Inspect reads what the instances said last (Receipt.Log). It changes nothing.
+	Inspect struct{ Instances []string }
 )
 
 // The operations of a balancer.
@@ -82,14 +84,24 @@ type (
 	// Test runs the strategy's script against the own addresses of the idle side. That it passed is recorded
 	// (towpath.DeploymentTested).
 	Test struct{ Instances []string }
-	// Conclude records that the goal is reached (towpath.GoalReached).
-	Conclude struct{ Deployment string }
+	// BeginWatch records what had been answered before the goal takes traffic (towpath.WatchBegan).
+	BeginWatch struct{ Deployment string }
+	// Condemn gives the goal up: it does not stand its watch. It is never done, it fails, with Reason and with what the
+	// instances said last.
+	Condemn struct {
+		Instances []string
+		Reason    string
+	}
+	// Conclude records that the goal is reached (towpath.GoalReached), with what was seen of it on the way.
+	Conclude struct{ Deployment, Note string }
 )
 
 // The waits.
 type (
 	// AwaitPromotion waits for a person to let the traffic move (towpath.Promoted).
 	AwaitPromotion struct{ Deployment string }
+	// Watch waits while the goal takes traffic and the old side stands ready.
+	Watch struct{ Until time.Time }
 	// StandBy keeps instances ready to take the traffic back.
 	StandBy struct {
 		Instances []string
@@ -105,11 +117,11 @@ type (
 // PerformerOf answers whose hands an operation needs.
 func PerformerOf(o Operation) Performer {
 	switch o.(type) {
-	case Check, Place, Start, Probe, Stop, Remove:
+	case Check, Place, Start, Probe, Stop, Remove, Inspect:
 		return ByTarget
 	case Shift, Drain, EndStreams, Forget:
 		return ByBalancer
-	case Test, Conclude:
+	case Test, BeginWatch, Condemn, Conclude:
 		return ByKeeper
 	default:
 		return ByNobody
@@ -148,6 +160,10 @@ func InstancesOf(o Operation) []string {
 		return o.Instances
 	case Test:
 		return o.Instances
+	case Inspect:
+		return o.Instances
+	case Condemn:
+		return o.Instances
 	case StandBy:
 		return o.Instances
 	case Shift:
@@ -172,6 +188,10 @@ func (o Drain) String() string      { return "drain " + list(o.Instances) }
 func (o EndStreams) String() string { return "end streams of " + list(o.Instances) }
 func (o Forget) String() string     { return "forget " + list(o.Instances) }
 func (o Test) String() string       { return "test " + list(o.Instances) }
+func (o Inspect) String() string    { return "inspect " + list(o.Instances) }
+func (BeginWatch) String() string   { return "begin to watch" }
+func (Condemn) String() string      { return "watch" }
+func (Watch) String() string        { return "watch" }
 func (Conclude) String() string     { return "record that the goal is reached" }
 func (AwaitPromotion) String() string {
 	return "wait for a promotion"
@@ -200,6 +220,10 @@ func (Drain) operation()          {}
 func (EndStreams) operation()     {}
 func (Forget) operation()         {}
 func (Test) operation()           {}
+func (Inspect) operation()        {}
+func (BeginWatch) operation()     {}
+func (Condemn) operation()        {}
+func (Watch) operation()          {}
 func (Conclude) operation()       {}
 func (AwaitPromotion) operation() {}
 func (StandBy) operation()        {}

@@ -9,6 +9,9 @@ import (
 	"github.com/towpath-cd/towpath/internal/deploy"
 )
 
+// errCondemned is how a release ends that does not stand its watch.
+var errCondemned = errors.New("condemned")
+
 // errNeverHealthy is what a probe of an instance answers that does not pass.
 var errNeverHealthy = errors.New("never healthy")
 
@@ -81,6 +84,14 @@ func (w *world) note(o deploy.Operation) error {
 	switch o := o.(type) {
 	case deploy.Test:
 		w.happens(towpath.DeploymentTested{Epoch: w.environment.Epoch, Deployment: w.environment.Deployment.ID, At: w.now})
+	case deploy.BeginWatch:
+		w.happens(towpath.WatchBegan{Epoch: w.environment.Epoch, Deployment: o.Deployment, Baseline: w.served(), At: w.now})
+	case deploy.Watch:
+		w.serve(1000)
+		w.now = latest(w.now, o.Until)
+	case deploy.Condemn:
+		w.happens(towpath.GoalFailed{Epoch: w.environment.Epoch, Deployment: w.environment.Deployment.ID, Reason: o.Reason, At: w.now})
+		return errCondemned
 	case deploy.Conclude:
 		w.happens(towpath.GoalReached{Epoch: w.environment.Epoch, Deployment: o.Deployment, At: w.now})
 	case deploy.AwaitPromotion:

@@ -77,7 +77,7 @@ func next(f Facts) (steps []Step, reached bool) {
 		return steps, false
 	}
 	if d := f.Environment.Deployment; d != nil {
-		return []Step{{Operation: Conclude{Deployment: d.ID}, Reason: s.achievement()}}, true
+		return []Step{{Operation: Conclude{Deployment: d.ID, Note: s.verdictInWords()}, Reason: s.achievement()}}, true
 	}
 	return s.first(order.tidy), true
 }
@@ -115,10 +115,15 @@ func (s situation) achievement() string {
 	return fmt.Sprintf("release %d serves alone", s.Environment.Goal.Number)
 }
 
-// isOpen says that nobody can tell when the last of the steps ends.
+// isOpen says that nobody can tell what comes after the last of the steps, or when.
 func isOpen(steps []Step) bool {
-	wait, is := steps[len(steps)-1].Operation.(Await)
-	return is && wait.Until.IsZero()
+	switch o := steps[len(steps)-1].Operation.(type) {
+	case Await:
+		return o.Until.IsZero()
+	case Condemn:
+		return true
+	}
+	return false
 }
 
 func one(o Operation, reason string, args ...any) []Step {

@@ -48,12 +48,16 @@ func (f *Facts) record(o Operation) {
 	switch o := o.(type) {
 	case Test:
 		f.deployment(func(d *towpath.Deployment) { d.TestedAt = f.Now })
+	case BeginWatch:
+		f.deployment(func(d *towpath.Deployment) { d.WatchedAt, d.Baseline = f.Now, f.Observed.Served })
+	case Watch:
+		f.Now = later(f.Now, o.Until)
 	case AwaitPromotion:
 		f.deployment(func(d *towpath.Deployment) { d.PromotedBy, d.PromotedAt = "a person", f.Now })
 	case Conclude:
 		f.Environment.Queue = nil // what waits behind it is another plan
 		f.Environment, _ = f.Environment.Next(towpath.GoalReached{
-			Epoch: f.Environment.Epoch, Deployment: o.Deployment, At: f.Now,
+			Epoch: f.Environment.Epoch, Deployment: o.Deployment, Note: o.Note, At: f.Now,
 		})
 	case StandBy:
 		f.Now = later(f.Now, o.Until)

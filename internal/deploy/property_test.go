@@ -21,6 +21,10 @@ func TestPropertyOnlyTheProvedGetTraffic(t *testing.T) { holds(t, onlyTheProvedG
 
 func TestPropertyNothingBusyIsStopped(t *testing.T) { holds(t, nothingBusyIsStopped, sidesAreNotMixed) }
 
+func TestPropertyAReleaseIsLiveOnlyAfterItHasStoodItsWatchBesideTheOldSide(t *testing.T) {
+	holds(t, watchIsStood, theOldSideStandsBy)
+}
+
 func TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newChaos(t, namesAreNew, onlyTheReachedIsConcluded)
@@ -82,7 +86,7 @@ func (w *world) plan() deploy.Plan {
 
 // calmDown ends the failures, not what they left behind.
 func (c *chaos) calmDown() {
-	c.blind, c.sick = false, map[int]bool{}
+	c.blind, c.sick, c.erring = false, map[int]bool{}, map[int]bool{}
 	clear(c.hazy)
 	if c.environment.Halted != "" || c.environment.Goal.Number == 0 && c.environment.Deployment == nil {
 		c.last++

@@ -66,7 +66,7 @@ func (s *story) downtime() string {
 // tell adds the line of the first step, or of several that people see as one, and answers how many it told.
 func (s *story) tell(steps []Step) int {
 	switch o := steps[0].Operation.(type) {
-	case Conclude:
+	case Conclude, BeginWatch:
 		return 1
 	case Start:
 		return s.tellStart(o, steps)
@@ -97,6 +97,8 @@ func (s *story) tellOne(operation Operation) {
 		s.add("probe", fmt.Sprintf("%s: %s (%s)", s.releases(o.Instances), probeInWords(health), brief(o.Within)), "")
 	case Test:
 		s.add("test", "the strategy's script against "+s.releases(o.Instances), "")
+	case Watch:
+		s.add("watch", s.limits(o), "")
 	case AwaitPromotion:
 		s.add("wait", "for a person to promote "+fmt.Sprintf("release %d", s.facts.Environment.Goal.Number), "")
 	case Shift:
@@ -112,6 +114,19 @@ func (s *story) tellOne(operation Operation) {
 	default:
 		s.add(verb(o), s.instances(InstancesOf(o)), "")
 	}
+}
+
+// limits tells what the goal has to stand, and what happens if it does not.
+func (s *story) limits(o Watch) string {
+	d, e := s.facts.Environment.Definition.Watch, s.facts.Environment
+	what := fmt.Sprintf("%s: errors at most %s", brief(o.Until.Sub(s.facts.Now)), percent(d.Errors))
+	if d.P99 > 0 {
+		what += ", p99 at most " + d.P99.String()
+	}
+	if e.Live.Number == 0 {
+		return what + "; else it is removed"
+	}
+	return fmt.Sprintf("%s; else back to release %d", what, e.Live.Number)
 }
 
 func (s *story) tellStart(o Start, steps []Step) int {

@@ -17,6 +17,9 @@ type world struct {
 	processes   map[string]*process
 	members     map[string]*member
 	sick        map[int]bool    // releases whose instances never become healthy
+	erring      map[int]bool    // releases that pass their probe, and answer every tenth request with an error
+	answered    map[int]uint64  // requests, by release
+	erred       map[int]uint64  // of these
 	ever        map[string]bool // instances that were ever seen
 	blind       bool            // the balancer cannot be read
 	hazy        map[string]bool // instances that the target cannot say anything about
@@ -42,7 +45,7 @@ func newWorld(d towpath.EnvironmentDefinition) *world {
 	return &world{
 		now: noon, environment: towpath.NewEnvironment("p1", "shop", d, noon),
 		processes: map[string]*process{}, members: map[string]*member{},
-		sick: map[int]bool{}, ever: map[string]bool{}, hazy: map[string]bool{},
+		sick: map[int]bool{}, erring: map[int]bool{}, answered: map[int]uint64{}, erred: map[int]uint64{}, ever: map[string]bool{}, hazy: map[string]bool{},
 	}
 }
 
@@ -84,8 +87,31 @@ func (w *world) observe() towpath.Observation {
 			seen.Instances = append(seen.Instances, i)
 		}
 	}
+	if w.isBalanced() && !w.blind {
+		seen.Served = w.served()
+	}
 	w.record(seen)
 	return seen
+}
+
+// served is what the balancer has counted.
+func (w *world) served() (counts []towpath.Served) {
+	for _, release := range slices.Sorted(maps.Keys(w.answered)) {
+		counts = append(counts, towpath.Served{Release: release, Requests: w.answered[release], Errors: w.erred[release]})
+	}
+	return counts
+}
+
+// serve answers so many requests.
+func (w *world) serve(requests uint64) {
+	for id, m := range w.members {
+		if p := w.processes[id]; m.weight > 0 && p != nil {
+			w.answered[p.release] += requests
+			if w.erring[p.release] {
+				w.erred[p.release] += requests / 10
+			}
+		}
+	}
 }
 
 func (w *world) look(id string) towpath.Instance {

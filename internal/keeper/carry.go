@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/deploy"
 )
 
@@ -41,6 +42,8 @@ func (p *performer) wait(ctx context.Context, f deploy.Facts, step deploy.Step) 
 	switch o := step.Operation.(type) {
 	case deploy.StandBy:
 		until = o.Until
+	case deploy.Watch:
+		return max(time.Millisecond, min(watchPace, o.Until.Sub(p.serverNow())))
 	case deploy.Await:
 		until = o.Until
 		if err := p.tries.blindness(); until.IsZero() && err != nil {
@@ -165,6 +168,10 @@ func (p *performer) do(ctx context.Context, f deploy.Facts, o deploy.Operation) 
 	switch o := o.(type) {
 	case deploy.Conclude:
 		return deploy.Receipt{}, p.conclude(ctx, f, o)
+	case deploy.BeginWatch:
+		return deploy.Receipt{}, p.beginWatch(ctx, f, o)
+	case deploy.Condemn:
+		return deploy.Receipt{}, p.condemn(ctx, f, o)
 	case deploy.Test:
 		return deploy.Receipt{}, p.test(ctx, f, o)
 	}
@@ -219,6 +226,8 @@ func namedBy(o deploy.Operation) (instances []string, release int) {
 		return o.Instances, 0
 	case deploy.Remove:
 		return o.Instances, 0
+	case deploy.Inspect:
+		return o.Instances, 0
 	case deploy.Shift:
 		return slices.Collect(maps.Keys(o.Weights)), 0
 	case deploy.Drain:
@@ -271,7 +280,28 @@ func (p *performer) testEnv(r towpath.Release, i towpath.Instance) map[string]st
 	return env
 }
 
-func (p *performer) conclude(ctx context.Context, f deploy.Facts, _ deploy.Conclude) error {
-	_, err := p.send(ctx, f, "reached", "")
+func (p *performer) conclude(ctx context.Context, f deploy.Facts, o deploy.Conclude) error {
+	_, err := p.send(ctx, f, "reached", o.Note)
 	return err
+}
+
+// beginWatch records what the balancer had counted before the goal takes traffic.
+func (p *performer) beginWatch(ctx context.Context, f deploy.Facts, o deploy.BeginWatch) error {
+	_, err := p.report(ctx, f, client.KeeperReport{Event: "watching", Deployment: o.Deployment, Baseline: f.Observed.Served})
+	return err
+}
+
+// condemn fails for good, with what the instances said last.
+func (p *performer) condemn(ctx context.Context, f deploy.Facts, o deploy.Condemn) error {
+	condemned := &deploy.Permanent{Err: errors.New(o.Reason)}
+	order, err := p.orderOf(f, deploy.Inspect{Instances: o.Instances})
+	if err == nil {
+		var seen deploy.Receipt
+		seen, err = p.drivers.Target.Do(ctx, order)
+		condemned.Log = seen.Log
+	}
+	if err != nil {
+		condemned.Log = []string{"what its instances said last cannot be read: " + err.Error()}
+	}
+	return condemned
 }

@@ -106,7 +106,8 @@ func openDrivers(s setup, site keeper.Site, logger *slog.Logger) (keeper.Drivers
 	return keeper.Drivers{Target: t, Balancer: b}, err
 }
 
-// playApp is an instance: what it says and whether it is well stands in the release's file "says".
+// playApp is an instance: what it says and whether it is well stands in the release's file "says". One that is broken
+// passes its probe and answers errors.
 func playApp(ctx context.Context) error {
 	content, err := os.ReadFile("says")
 	if err != nil {
@@ -129,6 +130,11 @@ func playApp(ctx context.Context) error {
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		if strings.HasPrefix(says, "broken") {
+			fmt.Println("cart_v2 does not exist")
+			http.Error(w, says, http.StatusInternalServerError)
+			return
+		}
 		fmt.Fprintf(w, "%s from %d", says, os.Getpid())
 	})
 	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}

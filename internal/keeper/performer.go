@@ -16,6 +16,8 @@ import (
 const (
 	// busyPace is how often an environment is observed while a deployment is under way.
 	busyPace = 2 * time.Second
+	// watchPace is how often it is observed while a new release is watched.
+	watchPace = time.Second
 	// ailingPace is how often it is observed while something is wrong with an instance.
 	ailingPace = time.Second
 	// idlePace is how often it is observed otherwise.

@@ -29,7 +29,7 @@ type report string
 
 // reportOf leaves out what changes from request to request.
 func reportOf(seen towpath.Observation, doing string) report {
-	seen.At = time.Time{}
+	seen.At, seen.Served = time.Time{}, nil
 	seen.Instances = slices.Clone(seen.Instances)
 	for n := range seen.Instances {
 		seen.Instances[n].Traffic.Requests, seen.Instances[n].Traffic.Streams = 0, 0

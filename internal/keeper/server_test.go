@@ -204,7 +204,9 @@ func eventOf(r client.KeeperReport) towpath.EnvironmentEvent {
 	now := time.Now()
 	switch r.Event {
 	case "reached":
-		return towpath.GoalReached{Epoch: r.Epoch, Deployment: r.Deployment, At: now}
+		return towpath.GoalReached{Epoch: r.Epoch, Deployment: r.Deployment, Note: r.Reason, At: now}
+	case "watching":
+		return towpath.WatchBegan{Epoch: r.Epoch, Deployment: r.Deployment, Baseline: r.Baseline, At: now}
 	case "failed":
 		return towpath.GoalFailed{Epoch: r.Epoch, Deployment: r.Deployment, Reason: r.Reason, At: now}
 	case "tested":

@@ -46,6 +46,7 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 	e.Minimum = b.minimum(name, e, v)
 	b.checkSecrets(v)
 	b.checkSlots(e, v)
+	e.Watch = b.watch(e, v)
 	return e
 }
 
@@ -78,6 +79,22 @@ func (b *builder) setStop(name string, e *towpath.EnvironmentDefinition, v *valu
 		process.Stop.Within = drain.get("stop").length
 	case !drain.isMapping() && drain != nil:
 		process.Stop.Within = drain.length
+	}
+}
+
+// watch is empty where nothing is watched. What is watched has to be counted by somebody.
+func (b *builder) watch(e towpath.EnvironmentDefinition, v *value) towpath.WatchDefinition {
+	watch := v.get("watch")
+	if !v.has("watch") {
+		return towpath.WatchDefinition{}
+	}
+	if balancer := v.get("balancer"); balancer == nil || balancer.variant == "none" {
+		b.unfit(watch.key, e.Name+" cannot watch its releases: no balancer counts their requests",
+			"add balancer: {proxy: {host: …}}, or take watch out")
+	}
+	errors, _ := parsePercent(watch.get("errors").string()) // its format was checked
+	return towpath.WatchDefinition{
+		For: watch.get("for").duration(), Errors: errors, P99: watch.get("p99").duration(), Minimum: watch.get("minimum").int(),
 	}
 }
 

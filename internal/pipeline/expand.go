@@ -169,6 +169,20 @@ func (w *writer) environment(e towpath.EnvironmentDefinition) {
 	if process := e.Target.Process; process != nil {
 		w.put(3, "stop", process.Stop.Within)
 	}
+	w.watch(e.Watch)
+}
+
+func (w *writer) watch(d towpath.WatchDefinition) {
+	if d.For == 0 {
+		return
+	}
+	w.open(2, "watch")
+	w.put(3, "for", d.For)
+	w.put(3, "errors", strconv.FormatFloat(100*d.Errors, 'g', 6, 64)+"%")
+	if d.P99 > 0 {
+		w.put(3, "p99", d.P99)
+	}
+	w.put(3, "minimum", d.Minimum)
 }
 
 func (w *writer) target(t towpath.TargetDefinition) {

@@ -87,6 +87,26 @@ func urlPathFormat() *format {
 	return matching("a path such as /healthz", `^/[^\s]*$`, "write it from the first slash on, for example /healthz")
 }
 
+// percentFormat is a share of a whole: "1%", "0.5%".
+func percentFormat() *format {
+	return &format{what: "a share such as 1%", pattern: `^[0-9.]+%$`, check: func(s string) (string, string) {
+		if share, err := parsePercent(s); err != nil || share < 0 || share > 1 {
+			return fmt.Sprintf("%q is not a share", clip(s)), "write it in percent, for example 1% or 0.5%"
+		}
+		return "", ""
+	}}
+}
+
+// parsePercent answers a share from 0 to 1.
+func parsePercent(s string) (float64, error) {
+	number, found := strings.CutSuffix(s, "%")
+	if !found {
+		return 0, fmt.Errorf("%q has no %%", s)
+	}
+	share, err := strconv.ParseFloat(number, 64)
+	return share / 100, err
+}
+
 func urlFormat() *format {
 	return &format{what: "an address such as https://shop.example.com", pattern: `^https?://`, check: func(s string) (string, string) {
 		u, err := url.Parse(s)

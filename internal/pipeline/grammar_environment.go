@@ -32,14 +32,14 @@ func environmentShape() *shape {
 			field{key: "single", doc: "never overlaps with its successor", shape: yesNo()},
 		)))},
 		field{key: "assets", doc: "folder whose files of kept releases stay served", later: true, shape: text(keptPathFormat())},
-		field{key: "watch", doc: "how long, and against what, a new release is watched", later: true, shape: mapping(
-			field{key: "for", doc: "how long", shape: duration(time.Second, day)},
-			field{key: "errors", doc: "share of failed requests, such as 1%", shape: text(nil)},
-			field{key: "p99", doc: "slowest of a hundred requests", shape: duration(0, time.Hour)},
-			field{key: "query", doc: "query to Prometheus", shape: text(nil)},
-			field{key: "command", doc: "script", shape: text(nil)},
-			field{key: "probe", doc: "path", shape: text(urlPathFormat())},
-			field{key: "minimum", doc: "requests before anything is judged", shape: number(0, 1<<31-1)},
+		field{key: "watch", doc: "how long, and against what, a new release is watched once it takes traffic", shape: mapping(
+			field{key: "for", doc: "how long", required: true, shape: duration(time.Second, day)},
+			field{key: "errors", doc: "share of requests that may fail", fallback: "1%", shape: text(percentFormat())},
+			field{key: "p99", doc: "what 99 of 100 requests may take at most; by default that is not judged", shape: duration(time.Millisecond, time.Minute)},
+			field{key: "query", doc: "query to Prometheus", later: true, shape: text(nil)},
+			field{key: "command", doc: "script", later: true, shape: text(nil)},
+			field{key: "probe", doc: "path", later: true, shape: text(urlPathFormat())},
+			field{key: "minimum", doc: "requests before anything is judged", fallback: "50", shape: number(1, 1<<31-1)},
 		)},
 		field{key: "hooks", doc: "scripts around a deployment", later: true, shape: mapping(
 			field{key: "before", doc: "before it", shape: text(nil)},

@@ -68,7 +68,7 @@ func keeperEvent(r client.KeeperReport) (func(time.Time) towpath.EnvironmentEven
 		return nil, nil
 	case "reached":
 		return func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.GoalReached{Epoch: r.Epoch, Deployment: r.Deployment, At: at}
+			return towpath.GoalReached{Epoch: r.Epoch, Deployment: r.Deployment, Note: r.Reason, At: at}
 		}, nil
 	case "failed":
 		return func(at time.Time) towpath.EnvironmentEvent {
@@ -77,6 +77,10 @@ func keeperEvent(r client.KeeperReport) (func(time.Time) towpath.EnvironmentEven
 	case "tested":
 		return func(at time.Time) towpath.EnvironmentEvent {
 			return towpath.DeploymentTested{Epoch: r.Epoch, Deployment: r.Deployment, At: at}
+		}, nil
+	case "watching":
+		return func(at time.Time) towpath.EnvironmentEvent {
+			return towpath.WatchBegan{Epoch: r.Epoch, Deployment: r.Deployment, Baseline: r.Baseline, At: at}
 		}, nil
 	case "idle":
 		return func(at time.Time) towpath.EnvironmentEvent {

@@ -78,7 +78,7 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 	if !is {
 		return seen, nil
 	}
-	seen.Epoch = towpath.Epoch(route.Epoch)
+	seen.Epoch, seen.Served = towpath.Epoch(route.Epoch), served(route)
 	for _, b := range route.Backends {
 		seen.Instances = append(seen.Instances, towpath.Instance{
 			ID: b.ID, Release: b.Release, Address: b.Address,
@@ -89,6 +89,20 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 		})
 	}
 	return seen, nil
+}
+
+// served is what the proxy has counted, by release. A client that left is nobody's error; one that the proxy itself cut
+// off was not failed by the release.
+func served(route control.RouteState) (counts []towpath.Served) {
+	for _, r := range route.Releases() {
+		c := r.Counters
+		s := towpath.Served{Release: r.Release, Requests: c.Requests, Errors: c.ByClass[5] + c.Errors.CutBody}
+		for _, bucket := range c.Latency {
+			s.Latency = append(s.Latency, towpath.Latency{UpTo: bucket.UpTo, Count: bucket.Count})
+		}
+		counts = append(counts, s)
+	}
+	return counts
 }
 
 // address is where the proxy answers for the route: on the route's own address, else on the proxy's first.

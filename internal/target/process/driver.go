@@ -100,8 +100,22 @@ func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error)
 		return d.stop(ctx, o.Epoch, operation)
 	case deploy.Remove:
 		return d.remove(ctx, o.Epoch, operation)
+	case deploy.Inspect:
+		return d.inspect(operation), nil
 	}
 	return deploy.Receipt{}, &deploy.Permanent{Err: fmt.Errorf("a target cannot %s", o.Operation)}
+}
+
+// inspect reads the ends of the instances' logs.
+func (d *Driver) inspect(o deploy.Inspect) (receipt deploy.Receipt) {
+	for _, id := range o.Instances {
+		lines, err := supervise.Tail(d.home.runOf(id), tailLines)
+		if err != nil {
+			lines = []string{"its log cannot be read: " + err.Error()}
+		}
+		receipt.Log = append(append(receipt.Log, id+":"), lines...)
+	}
+	return receipt
 }
 
 // home is the environment's folder.
