@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -119,6 +120,10 @@ func (m *machine) clear() {
 			m.Error(err)
 		}
 	}
+	m.until("no supervisor writes any more", func() bool {
+		entries, _ := supervise.List(filepath.Join(m.root, "run"))
+		return !slices.ContainsFunc(entries, func(e supervise.Entry) bool { return e.Supervised })
+	})
 }
 
 func (m *machine) do(o deploy.Operation) error {
