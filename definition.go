@@ -25,6 +25,7 @@ type EnvironmentDefinition struct {
 	Health    HealthDefinition
 	Drain     DrainDefinition
 	Watch     WatchDefinition `json:",omitzero"`
+	Hooks     HooksDefinition `json:",omitzero"`
 }
 
 // Equal says whether both mean the same, wherever they stand in their files.

@@ -57,7 +57,8 @@ type Deployment struct {
 	EndedAt     time.Time
 	PromotedBy  string // who let the traffic move, where the strategy waits for a person
 	PromotedAt  time.Time
-	WatchedAt   time.Time `json:",omitzero"`  // since when its release is watched; zero where it is not yet
-	Baseline    []Served  `json:",omitempty"` // what had been answered by then
-	TestedAt    time.Time // when the strategy's test passed against the idle side; zero where it has not
+	Hooks       []HookReceipt `json:",omitempty"`
+	WatchedAt   time.Time     `json:",omitzero"`  // since when its release is watched; zero where it is not yet
+	Baseline    []Served      `json:",omitempty"` // what had been answered by then
+	TestedAt    time.Time     // when the strategy's test passed against the idle side; zero where it has not
 }

@@ -82,6 +82,16 @@ func (e Environment) Previous() ReleaseRef {
 	return e.History[len(e.History)-2]
 }
 
+// Needed names the releases that a keeper may have to place, to run a hook of, or to tell apart. Some may be none, or
+// there twice.
+func (e Environment) Needed() []ReleaseRef {
+	needed := []ReleaseRef{e.Goal, e.Live, e.Previous()}
+	if e.Deployment != nil {
+		needed = append(needed, e.Deployment.Release)
+	}
+	return needed
+}
+
 // Next answers the environment after the event, and what has to be done because of it. An event that is stale, doubled
 // or does not fit leaves it as it is, without effects; Refuses says why.
 func (e Environment) Next(event EnvironmentEvent) (Environment, []Effect) {

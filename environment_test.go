@@ -305,6 +305,8 @@ func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) Envi
 		RollbackRequested{ID: fmt.Sprint("b", i), By: "ana", At: at},
 		Promoted{Deployment: id, By: "ana", At: at},
 		DeploymentTested{Epoch: epoch, Deployment: id, At: at},
+		HookBegan{Epoch: epoch, Deployment: id, Hook: rapid.SampledFrom(Hooks).Draw(t, "hook"), At: at},
+		HookEnded{Epoch: epoch, Deployment: id, Hook: rapid.SampledFrom(Hooks).Draw(t, "ended"), Problem: rapid.SampledFrom([]string{"", "why"}).Draw(t, "problem"), At: at},
 		WatchBegan{Epoch: epoch, Deployment: id, Baseline: []Served{{Release: 1, Requests: 9}}, At: at},
 		TrafficObserved{Epoch: epoch, Idle: []string{"i1"}, At: at},
 		KeeperLeft{Worker: worker, At: at},

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,7 +29,7 @@ const testLines = 20
 // keepEnvironments keeps the environments that the server gives this worker, until ctx ends.
 func keepEnvironments(ctx context.Context, o WorkerOptions, server *client.Client) error {
 	return keeper.Run(ctx, keeper.Options{
-		Client: server, DataDir: o.Data, Open: o.openDrivers, Script: runTest(shell.New()),
+		Client: server, DataDir: o.Data, Open: o.openDrivers, Script: runScript(shell.New()),
 		Logger: o.Log.With("room", "keeper"),
 	})
 }
@@ -57,12 +58,12 @@ func (o WorkerOptions) openDrivers(s keeper.Site) (keeper.Drivers, error) {
 	return drivers, nil
 }
 
-// runTest runs a strategy's test by the shell.
-func runTest(sh shell.Shell) func(context.Context, keeper.Script) error {
+// runScript runs a strategy's test or a hook by the shell.
+func runScript(sh shell.Shell) func(context.Context, keeper.Script) error {
 	return func(ctx context.Context, s keeper.Script) error {
-		scratch, err := os.MkdirTemp("", "towpath-test-")
+		scratch, err := os.MkdirTemp("", "towpath-script-")
 		if err != nil {
-			return fmt.Errorf("make a folder for the test: %w", err)
+			return fmt.Errorf("make a folder for a script: %w", err)
 		}
 		defer os.RemoveAll(scratch)
 		var output bytes.Buffer
@@ -74,7 +75,7 @@ func runTest(sh shell.Shell) func(context.Context, keeper.Script) error {
 		}
 		lines := strings.Split(strings.TrimSpace(output.String()), "\n")
 		return &deploy.Permanent{
-			Err: fmt.Errorf("the test against the idle side %s", result.Reason),
+			Err: errors.New(result.Reason),
 			Log: lines[max(0, len(lines)-testLines):],
 		}
 	}

@@ -46,6 +46,9 @@ func (c *chaos) definition(balanced bool) towpath.EnvironmentDefinition {
 	if balanced && rapid.Bool().Draw(c.t, "watched") {
 		d.Watch = towpath.WatchDefinition{For: 5 * time.Minute, Errors: 0.01, Minimum: 50}
 	}
+	if rapid.IntRange(0, 3).Draw(c.t, "hooked") == 0 {
+		d.Hooks = towpath.HooksDefinition{Before: "./before.sh", After: "./after.sh", Failed: "./failed.sh"}
+	}
 	if balanced && rapid.IntRange(0, 3).Draw(c.t, "strategy") > 0 {
 		d.Strategy = towpath.StrategyDefinition{
 			Kind:          towpath.StrategyBlueGreen,

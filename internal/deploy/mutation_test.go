@@ -70,6 +70,11 @@ var mutations = []mutation{
 		property: "TestPropertyAReleaseIsLiveOnlyAfterItHasStoodItsWatchBesideTheOldSide",
 	},
 	{
+		what: "a hook that was cut off is run again",
+		file: "hook.go", from: "case !is:", to: "case !is || receipt.State == towpath.HookBegun:",
+		property: "TestPropertyAHookIsRunAtMostOnceADeployment",
+	},
+	{
 		what: "a table that is right is set again",
 		file: "rule.go", from: "if even && s.isTable(table) {", to: "if even && s.isTable(nil) {",
 		property: "TestPropertyASatisfiedSituationNeedsNothing",

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/towpath-cd/towpath"
 )
 
 // FullWeight is the weight of an instance that takes its whole share of new requests. Drivers turn it into their own
@@ -84,6 +86,9 @@ type (
 	// Test runs the strategy's script against the own addresses of the idle side. That it passed is recorded
 	// (towpath.DeploymentTested).
 	Test struct{ Instances []string }
+	// RunHook runs a script of the environment's definition. That it begins is recorded before it does, and how it ended
+	// afterwards (towpath.HookBegan, HookEnded): it is run at most once a deployment.
+	RunHook struct{ Hook towpath.Hook }
 	// BeginWatch records what had been answered before the goal takes traffic (towpath.WatchBegan).
 	BeginWatch struct{ Deployment string }
 	// Condemn gives the goal up: it does not stand its watch. It is never done, it fails, with Reason and with what the
@@ -121,7 +126,7 @@ func PerformerOf(o Operation) Performer {
 		return ByTarget
 	case Shift, Drain, EndStreams, Forget:
 		return ByBalancer
-	case Test, BeginWatch, Condemn, Conclude:
+	case Test, RunHook, BeginWatch, Condemn, Conclude:
 		return ByKeeper
 	default:
 		return ByNobody
@@ -189,6 +194,7 @@ func (o EndStreams) String() string { return "end streams of " + list(o.Instance
 func (o Forget) String() string     { return "forget " + list(o.Instances) }
 func (o Test) String() string       { return "test " + list(o.Instances) }
 func (o Inspect) String() string    { return "inspect " + list(o.Instances) }
+func (o RunHook) String() string    { return "hook " + string(o.Hook) }
 func (BeginWatch) String() string   { return "begin to watch" }
 func (Condemn) String() string      { return "watch" }
 func (Watch) String() string        { return "watch" }
@@ -221,6 +227,7 @@ func (EndStreams) operation()     {}
 func (Forget) operation()         {}
 func (Test) operation()           {}
 func (Inspect) operation()        {}
+func (RunHook) operation()        {}
 func (BeginWatch) operation()     {}
 func (Condemn) operation()        {}
 func (Watch) operation()          {}

@@ -12,6 +12,9 @@ import (
 // errCondemned is how a release ends that does not stand its watch.
 var errCondemned = errors.New("condemned")
 
+// errCutOff is how a hook ends whose keeper dies.
+var errCutOff = errors.New("cut off")
+
 // errNeverHealthy is what a probe of an instance answers that does not pass.
 var errNeverHealthy = errors.New("never healthy")
 
@@ -65,7 +68,7 @@ func (w *world) perform(o deploy.Operation, some func(string) bool) error {
 	case deploy.Forget:
 		return each(o.Instances, some, w.forget)
 	default:
-		return w.note(o)
+		return w.note(o, some)
 	}
 }
 
@@ -80,14 +83,17 @@ func each(ids []string, some func(string) bool, do func(string) error) error {
 }
 
 // note records what the keeper's own operations and waits lead to.
-func (w *world) note(o deploy.Operation) error {
+func (w *world) note(o deploy.Operation, some func(string) bool) error {
 	switch o := o.(type) {
 	case deploy.Test:
 		w.happens(towpath.DeploymentTested{Epoch: w.environment.Epoch, Deployment: w.environment.Deployment.ID, At: w.now})
+	case deploy.RunHook:
+		return w.runHook(o.Hook, some)
 	case deploy.BeginWatch:
 		w.happens(towpath.WatchBegan{Epoch: w.environment.Epoch, Deployment: o.Deployment, Baseline: w.served(), At: w.now})
 	case deploy.Watch:
 		w.serve(1000)
+		w.stood = w.environment.Deployment.ID
 		w.now = latest(w.now, o.Until)
 	case deploy.Condemn:
 		w.happens(towpath.GoalFailed{Epoch: w.environment.Epoch, Deployment: w.environment.Deployment.ID, Reason: o.Reason, At: w.now})
@@ -103,6 +109,23 @@ func (w *world) note(o deploy.Operation) error {
 	default:
 		return fmt.Errorf("nobody performs %T", o)
 	}
+	return nil
+}
+
+// runHook is cut off after it began, where it is done half.
+func (w *world) runHook(h towpath.Hook, some func(string) bool) error {
+	d := w.environment.Deployment
+	w.happens(towpath.HookBegan{Epoch: w.environment.Epoch, Deployment: d.ID, Hook: h, At: w.now})
+	w.hooks[d.ID+string(h)]++
+	if some != nil {
+		return errCutOff
+	}
+	w.wait(10 * time.Second)
+	problem := ""
+	if w.sick[d.Release.Number] {
+		problem = "it is sick"
+	}
+	w.happens(towpath.HookEnded{Epoch: w.environment.Epoch, Deployment: d.ID, Hook: h, Problem: problem, At: w.now})
 	return nil
 }
 

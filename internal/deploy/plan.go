@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/towpath-cd/towpath"
 )
@@ -73,7 +74,7 @@ func idleness(f Facts) string {
 func next(f Facts) (steps []Step, reached bool) {
 	s := newSituation(f)
 	order := strategyOf(s)
-	if steps := s.first(order.reach); len(steps) > 0 {
+	if steps := s.first(slices.Concat([]rule{before}, order.reach, []rule{after, failed})); len(steps) > 0 {
 		return steps, false
 	}
 	if d := f.Environment.Deployment; d != nil {

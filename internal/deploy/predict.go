@@ -48,6 +48,10 @@ func (f *Facts) record(o Operation) {
 	switch o := o.(type) {
 	case Test:
 		f.deployment(func(d *towpath.Deployment) { d.TestedAt = f.Now })
+	case RunHook:
+		f.deployment(func(d *towpath.Deployment) {
+			d.Hooks = append(slices.Clone(d.Hooks), towpath.HookReceipt{Hook: o.Hook, State: towpath.HookPassed})
+		})
 	case BeginWatch:
 		f.deployment(func(d *towpath.Deployment) { d.WatchedAt, d.Baseline = f.Now, f.Observed.Served })
 	case Watch:

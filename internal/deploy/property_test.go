@@ -25,6 +25,8 @@ func TestPropertyAReleaseIsLiveOnlyAfterItHasStoodItsWatchBesideTheOldSide(t *te
 	holds(t, watchIsStood, theOldSideStandsBy)
 }
 
+func TestPropertyAHookIsRunAtMostOnceADeployment(t *testing.T) { holds(t, hooksAreRunOnce) }
+
 func TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := newChaos(t, namesAreNew, onlyTheReachedIsConcluded)
@@ -88,11 +90,26 @@ func (w *world) plan() deploy.Plan {
 func (c *chaos) calmDown() {
 	c.blind, c.sick, c.erring = false, map[int]bool{}, map[int]bool{}
 	clear(c.hazy)
+	c.lookAtHooks()
 	if c.environment.Halted != "" || c.environment.Goal.Number == 0 && c.environment.Deployment == nil {
 		c.last++
 		c.happens(towpath.DeploymentRequested{At: c.now, Deployment: towpath.Deployment{
 			ID: "calm", Release: towpath.ReleaseRef{Number: c.last, Change: c.last}, Cause: towpath.CauseManual,
 		}})
+	}
+}
+
+// lookAtHooks lets a person go back where a hook was cut off and nobody knows what it has done.
+func (c *chaos) lookAtHooks() {
+	d := c.environment.Deployment
+	if d == nil || d.State != towpath.DeploymentRunning {
+		return
+	}
+	for _, receipt := range d.Hooks {
+		if receipt.State == towpath.HookBegun {
+			c.rollBack()
+			return
+		}
 	}
 }
 

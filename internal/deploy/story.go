@@ -97,6 +97,8 @@ func (s *story) tellOne(operation Operation) {
 		s.add("probe", fmt.Sprintf("%s: %s (%s)", s.releases(o.Instances), probeInWords(health), brief(o.Within)), "")
 	case Test:
 		s.add("test", "the strategy's script against "+s.releases(o.Instances), "")
+	case RunHook:
+		s.add("run", "the hook "+string(o.Hook), "")
 	case Watch:
 		s.add("watch", s.limits(o), "")
 	case AwaitPromotion:

@@ -13,16 +13,18 @@ import (
 )
 
 // watchIsStood is what a watch owes: a new release is live only after its time, and not while it answers errors.
-func watchIsStood(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
+func watchIsStood(w *world, o deploy.Operation, seen towpath.Observation) (func() error, error) {
 	if _, is := o.(deploy.Conclude); !is || !w.isWatched() {
 		return nothingMore, nil
 	}
 	d := w.environment.Deployment
-	if d.WatchedAt.IsZero() || w.now.Before(d.WatchedAt.Add(w.definition().Watch.For)) {
+	isOver := w.stood == d.ID || !w.now.Before(d.WatchedAt.Add(w.definition().Watch.For))
+	if d.WatchedAt.IsZero() || !isOver {
 		return nil, fmt.Errorf("%q before its watch is over", o)
 	}
 	before := towpath.ServedBy(d.Baseline, d.Release.Number)
-	answered, erred := w.answered[d.Release.Number]-before.Requests, w.erred[d.Release.Number]-before.Errors
+	now := towpath.ServedBy(seen.Served, d.Release.Number)
+	answered, erred := now.Requests-before.Requests, now.Errors-before.Errors
 	isWorse := !w.erring[w.environment.Live.Number] && w.erred[w.environment.Live.Number] == 0
 	if answered >= 500 && erred*20 > answered && isWorse {
 		return nil, fmt.Errorf("%q, and %d of %d requests failed", o, erred, answered)

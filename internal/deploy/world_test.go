@@ -20,6 +20,8 @@ type world struct {
 	erring      map[int]bool    // releases that pass their probe, and answer every tenth request with an error
 	answered    map[int]uint64  // requests, by release
 	erred       map[int]uint64  // of these
+	stood       string          // the deployment whose watch was waited for to its end
+	hooks       map[string]int  // how often each hook of each deployment was run
 	ever        map[string]bool // instances that were ever seen
 	blind       bool            // the balancer cannot be read
 	hazy        map[string]bool // instances that the target cannot say anything about
@@ -45,7 +47,7 @@ func newWorld(d towpath.EnvironmentDefinition) *world {
 	return &world{
 		now: noon, environment: towpath.NewEnvironment("p1", "shop", d, noon),
 		processes: map[string]*process{}, members: map[string]*member{},
-		sick: map[int]bool{}, erring: map[int]bool{}, answered: map[int]uint64{}, erred: map[int]uint64{}, ever: map[string]bool{}, hazy: map[string]bool{},
+		sick: map[int]bool{}, erring: map[int]bool{}, answered: map[int]uint64{}, hooks: map[string]int{}, erred: map[int]uint64{}, ever: map[string]bool{}, hazy: map[string]bool{},
 	}
 }
 

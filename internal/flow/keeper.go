@@ -178,7 +178,7 @@ func (c *Conductor) order(tx *store.Tx, e towpath.Environment) (o Order, err err
 // ReleasesOf answers the releases that a keeper may have to place or to tell apart.
 func ReleasesOf(tx *store.Tx, e towpath.Environment) ([]towpath.Release, error) {
 	var found []towpath.Release
-	for _, ref := range []towpath.ReleaseRef{e.Goal, e.Live, e.Previous()} {
+	for _, ref := range e.Needed() {
 		known := slices.ContainsFunc(found, func(r towpath.Release) bool { return r.Number == ref.Number })
 		if ref.Number == 0 || known {
 			continue

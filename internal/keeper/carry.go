@@ -132,7 +132,7 @@ func cutToLook(o deploy.Operation, cut context.CancelCauseFunc) (stop func() boo
 // the next plan would not see.
 func isCuttable(o deploy.Operation) bool {
 	switch o.(type) {
-	case deploy.Check, deploy.Place, deploy.Probe, deploy.Drain, deploy.EndStreams, deploy.Test:
+	case deploy.Check, deploy.Place, deploy.Probe, deploy.Drain, deploy.EndStreams, deploy.Test, deploy.RunHook:
 		return true
 	}
 	return false
@@ -155,7 +155,7 @@ func limit(o deploy.Operation, d towpath.EnvironmentDefinition) time.Duration {
 		return o.Within + spare
 	case deploy.EndStreams:
 		return o.Within + spare
-	case deploy.Test:
+	case deploy.Test, deploy.RunHook:
 		return 10 * time.Minute
 	case deploy.Remove:
 		return 2 * time.Minute
@@ -168,6 +168,8 @@ func (p *performer) do(ctx context.Context, f deploy.Facts, o deploy.Operation) 
 	switch o := o.(type) {
 	case deploy.Conclude:
 		return deploy.Receipt{}, p.conclude(ctx, f, o)
+	case deploy.RunHook:
+		return deploy.Receipt{}, p.runHook(ctx, f, o.Hook)
 	case deploy.BeginWatch:
 		return deploy.Receipt{}, p.beginWatch(ctx, f, o)
 	case deploy.Condemn:
@@ -201,13 +203,18 @@ func (p *performer) orderOf(f deploy.Facts, o deploy.Operation) (deploy.Order, e
 	if release == 0 {
 		return order, nil
 	}
+	var err error
+	order.Release, err = p.releaseOf(release)
+	return order, err
+}
+
+func (p *performer) releaseOf(number int) (towpath.Release, error) {
 	releases := p.current().Releases
-	known := slices.IndexFunc(releases, func(r towpath.Release) bool { return r.Number == release })
+	known := slices.IndexFunc(releases, func(r towpath.Release) bool { return r.Number == number })
 	if known < 0 {
-		return order, &deploy.Permanent{Err: fmt.Errorf("release %d is not known to its keeper", release)}
+		return towpath.Release{}, &deploy.Permanent{Err: fmt.Errorf("release %d is not known to its keeper", number)}
 	}
-	order.Release = releases[known]
-	return order, nil
+	return releases[known], nil
 }
 
 // namedBy answers the instances of an operation, and the release that a target needs to know for it.
@@ -269,14 +276,20 @@ func (p *performer) test(ctx context.Context, f deploy.Facts, o deploy.Test) err
 }
 
 func (p *performer) testEnv(r towpath.Release, i towpath.Instance) map[string]string {
+	env := p.releaseEnv(r)
+	env["TOWPATH_URL"] = "http://" + i.Address
+	env["TOWPATH_INSTANCE"] = i.ID
+	return env
+}
+
+// releaseEnv is what every script of the environment sees.
+func (p *performer) releaseEnv(r towpath.Release) map[string]string {
 	env := make(map[string]string)
 	maps.Copy(env, r.Env[p.site.Definition.Name])
 	maps.Copy(env, p.site.Secrets)
-	env["TOWPATH_URL"] = "http://" + i.Address
 	env["TOWPATH_ENVIRONMENT"] = p.key
 	env["TOWPATH_RELEASE"] = strconv.Itoa(r.Number)
 	env["TOWPATH_REVISION"] = r.Revision
-	env["TOWPATH_INSTANCE"] = i.ID
 	return env
 }
 

@@ -25,7 +25,7 @@ const (
 	firstRetry, lastRetry = 50 * time.Millisecond, 2 * time.Second
 )
 
-// Options are what a keeper is run with. Script may be nil where no strategy has a test; all others are needed.
+// Options are what a keeper is run with. Script may be nil where no strategy has a test and no environment a hook; all others are needed.
 type Options struct {
 	Client  *client.Client
 	DataDir string // the worker's
@@ -45,7 +45,7 @@ type Site struct {
 // Drivers are those of one environment. Balancer is nil where the definition has none.
 type Drivers struct{ Target, Balancer deploy.Driver }
 
-// Script is a strategy's test, to be run in a folder with the release's files. An error says why it did not pass, and
+// Script is a strategy's test or a hook, to be run in a folder with the release's files. An error says why it did not pass, and
 // is a deploy.Permanent with the last lines of its output where it ran to its end.
 type Script struct {
 	Text string

@@ -169,7 +169,7 @@ func (s *server) keepNow(request client.KeepRequest) (client.KeepAnswer, chan st
 func (s *server) order() client.KeeperOrder {
 	o := client.KeeperOrder{Environment: s.environment, Secrets: s.secrets, Now: time.Now()}
 	sent := map[int]bool{0: true}
-	for _, ref := range []towpath.ReleaseRef{s.environment.Goal, s.environment.Live, s.environment.Previous()} {
+	for _, ref := range s.environment.Needed() {
 		if !sent[ref.Number] {
 			o.Releases = append(o.Releases, s.releases[ref.Number])
 		}
@@ -205,6 +205,10 @@ func eventOf(r client.KeeperReport) towpath.EnvironmentEvent {
 	switch r.Event {
 	case "reached":
 		return towpath.GoalReached{Epoch: r.Epoch, Deployment: r.Deployment, Note: r.Reason, At: now}
+	case "hook-begun":
+		return towpath.HookBegan{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), At: now}
+	case "hook-ended":
+		return towpath.HookEnded{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), Problem: r.Reason, At: now}
 	case "watching":
 		return towpath.WatchBegan{Epoch: r.Epoch, Deployment: r.Deployment, Baseline: r.Baseline, At: now}
 	case "failed":

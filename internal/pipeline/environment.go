@@ -47,6 +47,10 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 	b.checkSecrets(v)
 	b.checkSlots(e, v)
 	e.Watch = b.watch(e, v)
+	hooks := v.get("hooks")
+	e.Hooks = towpath.HooksDefinition{
+		Before: hooks.get("before").string(), After: hooks.get("after").string(), Failed: hooks.get("failed").string(),
+	}
 	return e
 }
 

@@ -170,6 +170,12 @@ func (w *writer) environment(e towpath.EnvironmentDefinition) {
 		w.put(3, "stop", process.Stop.Within)
 	}
 	w.watch(e.Watch)
+	if e.Hooks != (towpath.HooksDefinition{}) {
+		w.open(2, "hooks")
+		w.put(3, "before", e.Hooks.Before)
+		w.put(3, "after", e.Hooks.After)
+		w.put(3, "failed", e.Hooks.Failed)
+	}
 }
 
 func (w *writer) watch(d towpath.WatchDefinition) {

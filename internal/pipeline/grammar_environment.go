@@ -41,10 +41,10 @@ func environmentShape() *shape {
 			field{key: "probe", doc: "path", later: true, shape: text(urlPathFormat())},
 			field{key: "minimum", doc: "requests before anything is judged", fallback: "50", shape: number(1, 1<<31-1)},
 		)},
-		field{key: "hooks", doc: "scripts around a deployment", later: true, shape: mapping(
-			field{key: "before", doc: "before it", shape: text(nil)},
-			field{key: "after", doc: "after it", shape: text(nil)},
-			field{key: "failed", doc: "after it failed", shape: text(nil)},
+		field{key: "hooks", doc: "scripts around a deployment, each run at most once", shape: mapping(
+			field{key: "before", doc: "before anything is placed", shape: text(nil)},
+			field{key: "after", doc: "when the release serves, before it counts as live", shape: text(nil)},
+			field{key: "failed", doc: "when the deployment has gone back", shape: text(nil)},
 		)},
 		field{key: "drift", doc: "what becomes of changes by hand", later: true, shape: words("mend", "report")},
 		field{key: "database", doc: "schema changes in phases", later: true, shape: mapping(

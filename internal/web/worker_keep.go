@@ -78,6 +78,14 @@ func keeperEvent(r client.KeeperReport) (func(time.Time) towpath.EnvironmentEven
 		return func(at time.Time) towpath.EnvironmentEvent {
 			return towpath.DeploymentTested{Epoch: r.Epoch, Deployment: r.Deployment, At: at}
 		}, nil
+	case "hook-begun":
+		return func(at time.Time) towpath.EnvironmentEvent {
+			return towpath.HookBegan{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), At: at}
+		}, nil
+	case "hook-ended":
+		return func(at time.Time) towpath.EnvironmentEvent {
+			return towpath.HookEnded{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), Problem: r.Reason, At: at}
+		}, nil
 	case "watching":
 		return func(at time.Time) towpath.EnvironmentEvent {
 			return towpath.WatchBegan{Epoch: r.Epoch, Deployment: r.Deployment, Baseline: r.Baseline, At: at}
