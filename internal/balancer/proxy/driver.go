@@ -108,7 +108,7 @@ func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error)
 	case deploy.Shift:
 		return deploy.Receipt{}, d.shift(ctx, epoch, operation, o.Instances)
 	case deploy.Drain:
-		return d.drain(ctx, operation)
+		return d.drain(ctx, epoch, operation)
 	case deploy.EndStreams:
 		return d.endStreams(ctx, epoch, operation)
 	case deploy.Forget:
