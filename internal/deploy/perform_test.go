@@ -159,6 +159,7 @@ func (w *world) shift(o deploy.Shift) error {
 		}
 		m.weight = o.Weights[id]
 	}
+	w.misrouted = false
 	return nil
 }
 

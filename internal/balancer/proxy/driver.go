@@ -74,10 +74,12 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 	}
 	seen.Address = d.address(state)
 	route, is := state.Route(d.route.Name)
-	d.routed.Store(is && slices.Equal(route.Hosts, d.route.Hosts) && slices.Equal(route.Listen, d.route.Listen))
+	isRouted := slices.Equal(route.Hosts, d.route.Hosts) && slices.Equal(route.Listen, d.route.Listen)
+	d.routed.Store(is && isRouted)
 	if !is {
 		return seen, nil
 	}
+	seen.Misrouted = !isRouted
 	seen.Epoch = towpath.Epoch(route.Epoch)
 	for _, b := range route.Backends {
 		seen.Instances = append(seen.Instances, towpath.Instance{
