@@ -13,6 +13,7 @@ type Observation struct {
 	Address   string   // where the balancer answers requests for the environment; empty where it has none
 	Served    []Served `json:",omitempty"` // by release, where the balancer counts
 	Blind     bool     // the balancer could not be read: it may give traffic to instances that are not listed
+	Misrouted bool     // the balancer takes requests for another host, or on another address, than the definition says
 	At        time.Time
 }
 

@@ -55,6 +55,7 @@ func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 		merged.Epoch = balancer.Epoch
 	}
 	merged.Address, merged.Served, merged.Blind = balancer.Address, balancer.Served, !ok
+	merged.Misrouted = balancer.Misrouted && ok
 	return merged
 }
 

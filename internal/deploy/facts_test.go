@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,21 @@ func TestMergeGivesEachInstanceItsTraffic(t *testing.T) {
 		if !i.Traffic.IsIdle() {
 			t.Errorf("there is no balancer, and %+v takes traffic", i)
 		}
+	}
+}
+
+func TestWhatIsLiveIsShiftedWhereTheDefinitionSays(t *testing.T) {
+	s := shop().serves(release41)
+	facts := s.facts()
+	if plan := deploy.NewPlan(facts); len(plan.Steps) > 0 {
+		t.Fatalf("a satisfied situation needs %v", words(plan.Steps))
+	}
+	facts.Observed.Misrouted = true
+	if got := words(deploy.NewPlan(facts).Steps); len(got) != 1 || !strings.HasPrefix(got[0], "shift to ") {
+		t.Errorf("it takes %q", got)
+	}
+	if told := deploy.NewForecast(facts).String(); !strings.Contains(told, "to where the definition says") {
+		t.Errorf("people are told\n%s", told)
 	}
 }
 

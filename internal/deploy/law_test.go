@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/towpath-cd/towpath"
@@ -195,6 +196,9 @@ func (w *world) satisfied() error {
 	}
 	if w.isBalanced() && len(w.members) != w.wanted() {
 		return fmt.Errorf("the balancer has %d members, not %d", len(w.members), w.wanted())
+	}
+	if w.isBalanced() && w.misrouted {
+		return errors.New("requests are taken elsewhere than the definition says")
 	}
 	return nil
 }

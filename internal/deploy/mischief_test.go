@@ -19,6 +19,7 @@ func (c *chaos) mischief() {
 		c.deploy, c.rollBack, c.promote, c.takeOver, c.jump,
 		func() { c.giveUp("somebody saw it fail") },
 		func() { c.blind = !c.blind },
+		func() { c.misrouted = true },
 		c.haze, c.crash, c.restart, c.hang, c.vanish, c.startByHand,
 		c.weighByHand, c.forgetByHand, c.stray, c.strayMember, c.sicken,
 	}

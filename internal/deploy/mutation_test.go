@@ -75,8 +75,13 @@ var mutations = []mutation{
 		property: "TestPropertyAHookIsRunAtMostOnceADeployment",
 	},
 	{
+		what: "requests are taken where an earlier definition said",
+		file: "rule.go", from: "if isRight && !s.Observed.Misrouted {", to: "if isRight {",
+		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
+	},
+	{
 		what: "a table that is right is set again",
-		file: "rule.go", from: "if even && s.isTable(table) {", to: "if even && s.isTable(nil) {",
+		file: "rule.go", from: "isRight := even && s.isTable(table)", to: "isRight := even && s.isTable(nil)",
 		property: "TestPropertyASatisfiedSituationNeedsNothing",
 	},
 }

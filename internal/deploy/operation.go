@@ -64,7 +64,8 @@ type (
 // The operations of a balancer.
 type (
 	// Shift sets the weight of every instance it names in one change, on a scale from 0 to FullWeight; it names every
-	// member. One that is no member yet becomes one; one that it does not name gets weight 0. None is forgotten.
+	// member. One that is no member yet becomes one; one that it does not name gets weight 0. None is forgotten. Where the
+	// balancer takes requests is as the definition says then.
 	Shift struct{ Weights map[string]int }
 	// Drain waits until instances of weight 0 have no request in flight, at most Within. Then it is done, whatever is
 	// still in flight.

@@ -193,6 +193,7 @@ func (w *world) shift(o deploy.Shift) error {
 		}
 		m.weight = o.Weights[id]
 	}
+	w.misrouted = false
 	return nil
 }
 

@@ -98,7 +98,7 @@ func (f *Facts) shift(o Shift) {
 		i.Traffic.Known, i.Traffic.Weight = true, weight
 		i.Traffic.Member = i.Traffic.Member || named
 	}
-	f.Environment.Idle = idle
+	f.Environment.Idle, f.Observed.Misrouted = idle, false
 }
 
 func (f *Facts) each(names []string, change func(*towpath.Instance)) {

@@ -83,11 +83,15 @@ func shift(s situation) []Step {
 	for _, i := range s.chosen {
 		even = even && isReady(i) && table[i.ID] == level
 	}
-	if even && s.isTable(table) {
+	isRight := even && s.isTable(table)
+	if isRight && !s.Observed.Misrouted {
 		return nil
 	}
 	for _, i := range s.chosen {
 		table[i.ID] = FullWeight
+	}
+	if isRight {
+		return one(Shift{Weights: table}, "the balancer does not take requests where the definition says")
 	}
 	return one(Shift{Weights: table}, "%d of %d instances of release %d are healthy", len(s.chosen), s.wanted, s.Environment.Goal.Number)
 }

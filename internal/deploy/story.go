@@ -186,6 +186,9 @@ func (s *story) shares(o Shift) string {
 			}
 		}
 	}
+	if len(parts) == 0 {
+		return "as it is, to where the definition says"
+	}
 	return strings.Join(slices.Compact(parts), ", ")
 }
 

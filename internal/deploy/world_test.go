@@ -24,6 +24,7 @@ type world struct {
 	hooks       map[string]int  // how often each hook of each deployment was run
 	ever        map[string]bool // instances that were ever seen
 	blind       bool            // the balancer cannot be read
+	misrouted   bool            // the balancer takes requests elsewhere than the definition says
 	hazy        map[string]bool // instances that the target cannot say anything about
 }
 
@@ -77,7 +78,9 @@ func (w *world) capacity() int {
 
 // observe answers what the drivers would see, and records what a keeper would record of it.
 func (w *world) observe() towpath.Observation {
-	seen := towpath.Observation{At: w.now, Blind: w.isBalanced() && w.blind}
+	seen := towpath.Observation{
+		At: w.now, Blind: w.isBalanced() && w.blind, Misrouted: w.isBalanced() && w.misrouted && !w.blind,
+	}
 	for _, id := range slices.Sorted(maps.Keys(w.processes)) {
 		seen.Instances = append(seen.Instances, w.look(id))
 	}

@@ -128,8 +128,8 @@ func (c *Conductor) offer(e towpath.Environment, w towpath.Worker, holder string
 	o.fits = e.Definition.Worker.Admits(w) && e.Refuses(o.leased) == nil && !c.isAwaited(e, w, now)
 	next, _ := e.Next(o.leased)
 	isNew := next.Epoch != e.Epoch || e.Keeper.Worker != w.ID
-	o.renewed = isNew || isHalfway(e.Keeper.Expires, now)
 	o.news = isNew || known.Serial != e.Serial
+	o.renewed = isNew || isDue(e.Keeper.Expires, now, o.news)
 	return o
 }
 
@@ -162,8 +162,15 @@ func (c *Conductor) keeping(tx *store.Tx, offers []offer) Keeping {
 	return keeping
 }
 
-// isHalfway says that a lease is worth a commit: it has run for half its time.
-func isHalfway(expires, now time.Time) bool { return expires.Sub(now) < queue.LeaseTime/2 }
+// isDue says that a lease is worth a commit: it has run for half its time. News do not wait for that before two thirds
+// are over: whoever has heard them calls again at once.
+func isDue(expires, now time.Time, hasNews bool) bool {
+	left := queue.LeaseTime / 2
+	if hasNews {
+		left = queue.LeaseTime / 3
+	}
+	return expires.Sub(now) < left
+}
 
 // order gathers what a keeper needs.
 func (c *Conductor) order(tx *store.Tx, e towpath.Environment) (o Order, err error) {

@@ -100,6 +100,31 @@ func TestAKeeperThatIsRenewedStaysAndCostsFewCommits(t *testing.T) {
 	}
 }
 
+func TestNewsDoNotWaitForALeaseThatCouldBeRenewed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, shop)
+	m := h.newMachine("worker")
+	h.toStaging(m, "One", "aa")
+	m.reaches("shop/staging")
+	m.keeps()
+	h.pass(queue.LeaseTime/2 + time.Second)
+	h.toStaging(m, "Two", "bb")
+	before := h.version("shop/staging")
+	if keeping := m.keeps(); len(keeping.Orders) != 1 || h.version("shop/staging") != before {
+		t.Errorf("%d commits before %+v was told", h.version("shop/staging")-before, keeping)
+	}
+	if m.keeps(); h.version("shop/staging") != before+1 {
+		t.Errorf("the next call renewed the lease by %d commits", h.version("shop/staging")-before)
+	}
+	m.reaches("shop/staging")
+	h.pass(queue.LeaseTime - time.Second)
+	h.toStaging(m, "Three", "cc")
+	before = h.version("shop/staging")
+	if m.keeps(); h.version("shop/staging") != before+1 {
+		t.Error("a lease that is nearly over was not renewed")
+	}
+}
+
 // version counts the commits of an environment.
 func (h *house) version(key string) (version int) {
 	h.t.Helper()

@@ -100,22 +100,33 @@ func (p *performer) engage(ctx context.Context, f deploy.Facts, o deploy.Operati
 		}
 		time.AfterFunc(leaveGrace, func() { cut(errLeaving) })
 	})
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	if isAnother(p.order.Environment, f.Environment) {
+	stop := func() {}
+	if isCuttable(o) {
+		stop = p.cutBy(f.Environment, cut)
+	} else if isAnother(p.current().Environment, f.Environment) {
 		cut(errNews)
 	}
-	if isCuttable(o) {
-		p.cut = cut
-	}
 	return operating, func() {
-		p.mutex.Lock()
-		p.cut = nil
-		p.mutex.Unlock()
+		stop()
 		look()
 		leave()
 		cancel()
 		cut(nil)
+	}
+}
+
+// cutBy has what is in hand cut when another goal comes than that of e, or has come, until it is stopped.
+func (p *performer) cutBy(e towpath.Environment, cut context.CancelCauseFunc) (stop func()) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if isAnother(p.order.Environment, e) {
+		cut(errNews)
+	}
+	p.cut = cut
+	return func() {
+		p.mutex.Lock()
+		defer p.mutex.Unlock()
+		p.cut = nil
 	}
 }
 
@@ -179,7 +190,7 @@ func (p *performer) do(ctx context.Context, f deploy.Facts, o deploy.Operation) 
 	}
 	driver := p.drivers.Target
 	if deploy.PerformerOf(o) == deploy.ByBalancer {
-		driver = p.drivers.Balancer
+		driver, p.known = p.drivers.Balancer, nil
 	}
 	if driver == nil {
 		return deploy.Receipt{}, &deploy.Permanent{Err: fmt.Errorf("%s: the environment has no balancer", o)}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/process"
 )
 
 func TestAFirstDeploymentThatFailsLeavesNothing(t *testing.T) {
@@ -62,6 +63,26 @@ func TestARollbackDoesNotWaitForAProbe(t *testing.T) {
 	s.ends(id, towpath.DeploymentReturned)
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+func TestAStandbyThatHasJustDiedIsGivenNoTraffic(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, blueGreen())
+	s.keeps()
+	one := s.release("one")
+	s.goes(one)
+	s.goes(s.release("two"))
+	before := s.serving(one)
+	load := s.load(4)
+	if err := syscall.Kill(before.State.Child.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is dead", func() bool { return !process.Alive(before.State.Child) })
+	s.ends(s.rollback(), towpath.DeploymentLive)
+	load.mustBeFlawless(t)
+	if said := s.says(); said != "one" {
+		t.Errorf("the proxy's answer is %q", said)
 	}
 }
 

@@ -28,8 +28,8 @@ func (p *performer) look(ctx context.Context, o client.KeeperOrder) (deploy.Fact
 	if err := p.openDrivers(o); err != nil {
 		return facts, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookLimit)
-	defer cancel()
+	ctx, forget := p.looking(ctx, o)
+	defer forget()
 	var target, balancer towpath.Observation
 	var unread error
 	looks := new(errgroup.Group)
@@ -44,15 +44,40 @@ func (p *performer) look(ctx context.Context, o client.KeeperOrder) (deploy.Fact
 		return nil
 	})
 	looks.Go(func() error { return p.store.save(o) })
-	if err := looks.Wait(); err != nil {
+	err := looks.Wait()
+	if cause := context.Cause(ctx); isCut(cause) {
+		return facts, cause
+	}
+	p.known = nil
+	if err != nil {
 		return facts, fmt.Errorf("observe: %w", err)
 	}
 	p.tries.sightOf(unread)
 	facts.Observed = deploy.Merge(target, balancer, unread == nil)
-	facts.Now = p.serverNow()
-	p.toServerTime(&facts.Observed)
-	facts.Environment, _ = facts.Environment.Next(facts.TrafficSeen())
+	p.complete(&facts)
+	if unread == nil && p.drivers.Balancer != nil && p.drivers.Balancer.Can().Fencing {
+		p.known = &table{environment: facts.Environment, seen: balancer}
+	}
 	return facts, nil
+}
+
+// looking answers the context of an observation, which ends early when another goal comes.
+func (p *performer) looking(ctx context.Context, o client.KeeperOrder) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	ctx, cut := context.WithCancelCause(ctx)
+	stop := p.cutBy(o.Environment, cut)
+	return ctx, func() {
+		stop()
+		cut(nil)
+		cancel()
+	}
+}
+
+// complete adds what follows from what was observed.
+func (p *performer) complete(f *deploy.Facts) {
+	f.Now = p.serverNow()
+	p.toServerTime(&f.Observed)
+	f.Environment, _ = f.Environment.Next(f.TrafficSeen())
 }
 
 func (p *performer) serverNow() time.Time { return time.Now().Add(p.aheadOfUs()) }
@@ -74,13 +99,12 @@ func (p *performer) toServerTime(o *towpath.Observation) {
 
 // openDrivers opens those of the order's definition, and closes those of another.
 func (p *performer) openDrivers(o client.KeeperOrder) error {
-	definition := o.Environment.Definition
-	if p.drivers.Target != nil && definition.Equal(p.site.Definition) && maps.Equal(o.Secrets, p.site.Secrets) {
+	if p.drivers.Target != nil && p.isSite(o) {
 		return nil
 	}
 	p.closeDrivers()
 	p.site = Site{
-		Environment: p.key, Definition: definition, Secrets: o.Secrets,
+		Environment: p.key, Definition: o.Environment.Definition, Secrets: o.Secrets,
 		Files: p.keeper.trees.files(p.keeper.options.Client.ArtifactsOfEnvironment(p.key)),
 	}
 	opened, err := p.keeper.options.Open(p.site)
@@ -89,6 +113,11 @@ func (p *performer) openDrivers(o client.KeeperOrder) error {
 	}
 	p.drivers = opened
 	return nil
+}
+
+// isSite says that the drivers were opened for what an order says.
+func (p *performer) isSite(o client.KeeperOrder) bool {
+	return o.Environment.Definition.Equal(p.site.Definition) && maps.Equal(o.Secrets, p.site.Secrets)
 }
 
 func (p *performer) closeDrivers() {

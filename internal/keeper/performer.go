@@ -48,13 +48,14 @@ type performer struct {
 	ahead    time.Duration           // of the server's clock before ours
 	observed towpath.Epoch           // highest that targets have seen
 	isStale  bool                    // a target or the server refused our epoch: another order has to come first
-	cut      context.CancelCauseFunc // of the operation in hand, where a new goal ends it; else nil
+	cut      context.CancelCauseFunc // of the look or the operation in hand, where a new goal ends it; else nil
 	reported report                  // what the server was told last
 
 	// Of the goroutine that goes round.
 	site    Site
 	drivers Drivers
 	tries   tries
+	known   *table // nil where the balancer has to be asked
 }
 
 func newPerformer(k *Keeper, o client.KeeperOrder) *performer {
@@ -121,7 +122,10 @@ func (p *performer) round(ctx context.Context) time.Duration {
 		return busyPace
 	}
 	defer p.flush()
-	facts, err := p.look(ctx, order)
+	facts, plan, err := p.facts(ctx, order)
+	if isCut(err) {
+		return 0
+	}
 	if err != nil {
 		return p.fail(ctx, facts, deploy.Step{Operation: observation{}}, err)
 	}
@@ -132,10 +136,8 @@ func (p *performer) round(ctx context.Context) time.Duration {
 	if isAnother(p.current().Environment, facts.Environment) {
 		return 0
 	}
-	plan := deploy.NewPlan(facts)
 	steps := plan.UpToBarrier()
-	// Moving traffic comes before telling of what was seen: the next round tells.
-	if _, isUrgent := first(steps).(deploy.Shift); !isUrgent {
+	if !isUrgent(first(steps)) {
 		if isNews, err := p.tell(ctx, facts, plan); isNews || err != nil {
 			return p.afterTelling(err)
 		}
@@ -149,6 +151,16 @@ func (p *performer) round(ctx context.Context) time.Duration {
 		return p.pace(facts)
 	}
 	return 0
+}
+
+// isUrgent says that an operation comes before telling of what was seen. A shift is told of by the next round, a drain
+// while it waits.
+func isUrgent(o deploy.Operation) bool {
+	switch o.(type) {
+	case deploy.Shift, deploy.Drain:
+		return true
+	}
+	return false
 }
 
 // flush writes the order once there is time, which is not while a newer one waits. What needs it on disk has seen it

@@ -44,14 +44,18 @@ func reportOf(seen towpath.Observation, doing string) report {
 
 // tell reports what was seen, if that is another than before, and says whether the answer is another order.
 func (p *performer) tell(ctx context.Context, f deploy.Facts, plan deploy.Plan) (isNews bool, err error) {
+	doing := plan.Note
+	if len(plan.Steps) > 0 && deploy.PerformerOf(plan.Steps[0].Operation) == deploy.ByNobody {
+		doing = words(plan.Steps[0])
+	}
+	return p.tellSeen(ctx, f, doing)
+}
+
+func (p *performer) tellSeen(ctx context.Context, f deploy.Facts, doing string) (isNews bool, err error) {
 	seen, recorded := f.TrafficSeen(), p.current().Environment
 	event := ""
 	if isTrafficNews(recorded, seen) {
 		event = "idle"
-	}
-	doing := plan.Note
-	if len(plan.Steps) > 0 && deploy.PerformerOf(plan.Steps[0].Operation) == deploy.ByNobody {
-		doing = words(plan.Steps[0])
 	}
 	if event == "" && !p.isToTell(reportOf(f.Observed, doing), false) {
 		return false, nil
@@ -123,14 +127,19 @@ func (p *performer) silence(ctx context.Context, err error) error {
 	return unheard{err}
 }
 
-// announce tells the server what is under way, once that has taken a moment. It has ended when silence returns.
+// announce tells the server what is under way, once that has taken a moment, and during a drain at once what was seen
+// before it: the clocks of the old side run from there. It has ended when silence returns. What it could not tell, the
+// next round tells.
 func (p *performer) announce(ctx context.Context, f deploy.Facts, step deploy.Step) (silence func()) {
-	ctx, cancel := context.WithCancel(ctx)
+	waiting, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if pause(ctx, quiet) {
-			_, _ = p.report(ctx, f, client.KeeperReport{Doing: words(step)}) // the next report tells the rest
+		if _, is := step.Operation.(deploy.Drain); is {
+			_, _ = p.tellSeen(ctx, f, "")
+		}
+		if pause(waiting, quiet) {
+			_, _ = p.report(waiting, f, client.KeeperReport{Doing: words(step)})
 		}
 	}()
 	return func() {

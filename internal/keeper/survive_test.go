@@ -252,7 +252,13 @@ func TestASlowRequestOutlivesTheSwitch(t *testing.T) {
 		route, err := proxy.Route(context.Background(), "shop/production")
 		return err == nil && len(route.Backends) > 0 && route.Backends[0].InFlight.Requests > 0
 	})
-	s.goes(s.release("two"))
+	id := s.deploy(s.release("two"))
+	until(t, "the server knows while the old side drains since when it has no traffic", func() bool {
+		e, _ := s.now()
+		return len(e.Idle) == 1 && len(slow) == 0
+	})
+	s.hears("drain")
+	s.ends(id, towpath.DeploymentLive)
 	if said := <-slow; said != "one, slowly<nil>" {
 		t.Errorf("the slow request was answered with %q", said)
 	}

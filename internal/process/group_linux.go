@@ -3,6 +3,7 @@ package process
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,14 +37,37 @@ func openGroup(options GroupOptions) (group, error) {
 // password prompt could wait on.
 func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// signalMembers signals each member through a descriptor, and only those that still are members once it is open, so
-// that a number which was used again in between is spared.
+// mostLooks bounds how often a group is looked at for members that were forked since: one whose members fork faster than
+// they are told is not told as a whole.
+const mostLooks = 16
+
+// signalMembers signals each member once. A member may fork between a look and its signal, so it looks again until
+// nobody is new.
 func signalMembers(members func() ([]int, error), signal syscall.Signal) error {
-	listed, err := members()
-	if err != nil || len(listed) == 0 {
-		return err
+	told := make(map[int]bool)
+	for range mostLooks {
+		listed, err := members()
+		if err != nil {
+			return err
+		}
+		unaware := slices.DeleteFunc(listed, func(pid int) bool { return told[pid] })
+		if len(unaware) == 0 {
+			return nil
+		}
+		if err := signalThose(unaware, members, signal); err != nil {
+			return err
+		}
+		for _, pid := range unaware {
+			told[pid] = true
+		}
 	}
-	descriptors := openMembers(listed)
+	return nil
+}
+
+// signalThose signals through descriptors, and only those that still are members once these are open, so that a number
+// which was used again in between is spared.
+func signalThose(pids []int, members func() ([]int, error), signal syscall.Signal) error {
+	descriptors := openMembers(pids)
 	defer closeMembers(descriptors)
 	confirmed, err := members()
 	if err != nil {

@@ -87,7 +87,7 @@ func (d *drain) wait(ctx context.Context) error {
 				d.cut(false)
 			}
 		case <-streams.timer.C:
-			if streams.ring(true) {
+			if streams.ring(!d.request.KeepStreams) {
 				d.cut(true)
 			}
 		}

@@ -56,7 +56,12 @@ func TestHandingOverToASuccessorUnderLoadLosesNothing(t *testing.T) {
 		if successor.address != proxy.address {
 			t.Fatalf("the successor listens on %s, not on %s", successor.address, proxy.address)
 		}
+		handedOver := time.Now()
 		<-proxy.ended
+		// Each connection is busy: its next answer was its last there. Only idle ones have 15 s.
+		if took := time.Since(handedOver); took > 3*time.Second {
+			t.Errorf("the proxy before went on for %s", took)
+		}
 		proxy = successor
 	}
 	load.more(t, 200)

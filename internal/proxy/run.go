@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/towpath-cd/towpath/internal/proxy/control"
@@ -77,6 +78,8 @@ func Run(ctx context.Context, options Options) error {
 		controller: newController(options, options.Logger),
 		socket:     ownSocket(options.DataDir),
 	}
+	ballast := newBallast()
+	defer runtime.KeepAlive(ballast)
 	p.api = &api{controller: p.controller, gone: make(chan struct{}), dismissed: make(chan struct{}, 1)}
 	if err := p.run(ctx); err != nil {
 		return fmt.Errorf("proxy: %w", err)

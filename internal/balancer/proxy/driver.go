@@ -74,10 +74,12 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 	}
 	seen.Address = d.address(state)
 	route, is := state.Route(d.route.Name)
-	d.routed.Store(is && slices.Equal(route.Hosts, d.route.Hosts) && slices.Equal(route.Listen, d.route.Listen))
+	isRouted := slices.Equal(route.Hosts, d.route.Hosts) && slices.Equal(route.Listen, d.route.Listen)
+	d.routed.Store(is && isRouted)
 	if !is {
 		return seen, nil
 	}
+	seen.Misrouted = !isRouted
 	seen.Epoch, seen.Served = towpath.Epoch(route.Epoch), served(route)
 	for _, b := range route.Backends {
 		seen.Instances = append(seen.Instances, towpath.Instance{
@@ -122,7 +124,7 @@ func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error)
 	case deploy.Shift:
 		return deploy.Receipt{}, d.shift(ctx, epoch, operation, o.Instances)
 	case deploy.Drain:
-		return d.drain(ctx, operation)
+		return d.drain(ctx, epoch, operation)
 	case deploy.EndStreams:
 		return d.endStreams(ctx, epoch, operation)
 	case deploy.Forget:

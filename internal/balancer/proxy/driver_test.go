@@ -165,6 +165,27 @@ func TestAShiftMovesAllNewRequestsAtOnce(t *testing.T) {
 	}
 }
 
+func TestARouteThatIsNotAsDefinedIsSeenAndPutRightByAShift(t *testing.T) {
+	m := newMachine(t)
+	one := m.instance("r1-1", nil)
+	m.does(deploy.Shift{Weights: map[string]int{"r1-1": 100}}, one)
+	m.misrouted(false)
+	elsewhere := control.Route{Name: m.route.Name, Hosts: []string{"elsewhere.test"}}
+	if _, err := m.hand.PutRoute(t.Context(), control.Epoch(epoch), elsewhere); err != nil {
+		t.Fatal(err)
+	}
+	m.misrouted(true)
+	m.does(deploy.Shift{Weights: map[string]int{"r1-1": 100}}, one)
+	m.misrouted(false)
+}
+
+func (m *machine) misrouted(is bool) {
+	m.Helper()
+	if seen, err := m.Observe(m.Context()); err != nil || seen.Misrouted != is {
+		m.Errorf("misrouted is %t, %v; want %t", seen.Misrouted, err, is)
+	}
+}
+
 func TestRequestsAndStreamsHaveClocksOfTheirOwn(t *testing.T) {
 	m := newMachine(t)
 	letGo := make(chan struct{})

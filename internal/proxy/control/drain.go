@@ -10,8 +10,9 @@ type DrainRequest struct {
 	// CutRequests is set.
 	Requests    time.Duration `json:"requests"`
 	CutRequests bool          `json:"cutRequests,omitempty"`
-	// Streams is how long streams may live; then they are closed.
-	Streams time.Duration `json:"streams"`
+	// Streams is how long streams may live; then they are closed, unless KeepStreams is set.
+	Streams     time.Duration `json:"streams"`
+	KeepStreams bool          `json:"keepStreams,omitempty"`
 }
 
 // DrainResult tells how a drain ended.

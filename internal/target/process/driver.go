@@ -62,6 +62,9 @@ func New(options Options) (*Driver, error) {
 	}
 	d.closing, d.close = context.WithCancel(context.Background())
 	d.probers = newProbers(d.closing, d.running, options)
+	if isVigilant(options.Definition) {
+		d.running.Go(d.probers.keepVigil)
+	}
 	d.mends = mends{driver: d, underWay: make(map[string]bool)}
 	return d, nil
 }

@@ -48,8 +48,12 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// serve answers as the file "mood" says: nothing at all where it is "hang".
+// serve answers as the file "mood" says: nothing at all where it is "hang". The file "asked" grows with each request.
 func serve(w http.ResponseWriter, r *http.Request) {
+	if asked, err := os.OpenFile("asked", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err == nil {
+		_, _ = asked.WriteString(".")
+		_ = asked.Close()
+	}
 	mood, _ := os.ReadFile("mood")
 	switch {
 	case string(mood) == "hang":
@@ -168,6 +172,12 @@ func (m *machine) mood(id, mood string) {
 	}
 }
 
+// asked counts the requests that an instance had.
+func (m *machine) asked(id string) int {
+	content, _ := os.ReadFile(filepath.Join(m.root, "files", id, "asked"))
+	return len(content)
+}
+
 func (m *machine) until(what string, holds func() bool) {
 	m.Helper()
 	deadline := time.NewTimer(time.Minute)
@@ -251,6 +261,23 @@ func TestEveryKindOfProbeTellsTheLastAnswer(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWhatPassesIsProbedWhileNobodyLooksAndALookFindsItsVerdict(t *testing.T) {
+	d := definition(towpath.HealthDefinition{HTTP: "/"})
+	d.Balancer.Proxy = &towpath.ProxyBalancer{Host: "*"}
+	m := newMachine(t, d)
+	m.runs("r42-1")
+	before := m.asked("r42-1")
+	m.until("it was probed three times", func() bool { return m.asked("r42-1") >= before+3 })
+	before = m.asked("r42-1")
+	if i := m.sees("r42-1"); i.Health != towpath.HealthPassing || m.asked("r42-1") != before {
+		t.Errorf("%d probes for %+v", m.asked("r42-1")-before, i)
+	}
+	m.mood("r42-1", "ill")
+	before = m.asked("r42-1")
+	m.until("the next one failed", func() bool { return m.asked("r42-1") > before })
+	m.until("a look tells", func() bool { return m.sees("r42-1").Problem != "" })
 }
 
 func TestAnInstanceThatHangsDoesNotHoldUpAnObservation(t *testing.T) {

@@ -90,7 +90,7 @@ func (d *Driver) observe(ctx context.Context, entry supervise.Entry) towpath.Ins
 	if entry.Alive {
 		p.look(ctx, patience)
 	} else {
-		p.note(errors.New(problemOf(entry)), true)
+		p.note(errors.New(problemOf(entry)))
 	}
 	said := p.verdict()
 	i.Health, i.Problem = said.health, said.problem

@@ -16,8 +16,9 @@ const (
 	// patience is how long an observation waits for a probe. One that takes longer goes on by itself, and counts then:
 	// an instance that hangs, often the very reason to go back, must not hold up the way back.
 	patience = 200 * time.Millisecond
-	// fresh is for how long a probe that passed says that the instance is healthy.
-	fresh = time.Second
+	// fresh is for how long a probe that passed says that the instance is healthy. It is the pace of probes while nobody
+	// looks, and what a slow one of them takes.
+	fresh = vigilPace + vigilPace/4
 	// falls is how many probes in a row have to fail before a healthy instance counts as failing. One whose port
 	// refuses, or whose process is gone, counts at once.
 	falls = 3
@@ -59,13 +60,13 @@ func (ps probers) of(e supervise.Entry) *prober {
 	return p
 }
 
-// keep forgets instances that are gone.
+// keep forgets instances that are gone, or stopped: those prove themselves anew.
 func (ps probers) keep(instances []towpath.Instance) {
 	ps.mutex.Lock()
 	defer ps.mutex.Unlock()
 	there := make(map[string]bool, len(instances))
 	for _, i := range instances {
-		there[i.ID] = true
+		there[i.ID] = i.State != towpath.InstanceStopped
 	}
 	for id := range ps.known {
 		if !there[id] {
@@ -85,6 +86,7 @@ type prober struct {
 	failures int // in a row
 	counted  time.Time
 	passedAt time.Time
+	triedAt  time.Time
 	underWay chan struct{} // closed when the try that is under way has ended; nil while there is none
 }
 
@@ -113,50 +115,60 @@ func (p *prober) verdict() verdict {
 	return p.said
 }
 
-// look probes, unless a probe has just passed, and waits for at most so long.
+// look probes, unless a probe has just passed, and waits until the try is so old at most.
 func (p *prober) look(ctx context.Context, atMost time.Duration) {
-	p.mutex.Lock()
-	isFresh := p.said.health == towpath.HealthPassing && time.Since(p.passedAt) < fresh
-	p.mutex.Unlock()
-	if isFresh {
+	if p.isFresh() {
 		return
 	}
-	timer := time.NewTimer(atMost)
+	tried, began := p.try()
+	timer := time.NewTimer(time.Until(began.Add(atMost)))
 	defer timer.Stop()
 	select {
-	case <-p.try():
+	case <-tried:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
 
-// try begins a try, or joins the one under way. The channel is closed when it has ended.
-func (p *prober) try() <-chan struct{} {
+func (p *prober) isFresh() bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return p.said.health == towpath.HealthPassing && time.Since(p.passedAt) < fresh
+}
+
+// try begins a try, or joins the one under way. It answers when that began; the channel is closed when it has ended.
+func (p *prober) try() (ended <-chan struct{}, began time.Time) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	if p.underWay != nil {
-		return p.underWay
+		return p.underWay, p.triedAt
 	}
 	done := make(chan struct{})
-	p.underWay = done
+	p.underWay, p.triedAt = done, time.Now()
 	entry := p.entry
 	p.all.running.Go(func() {
 		defer close(done)
 		err := p.all.probe.run(p.all.closing, entry)
 		p.mutex.Lock()
+		defer p.mutex.Unlock()
 		p.underWay = nil
-		p.mutex.Unlock()
-		if p.all.closing.Err() == nil {
-			p.note(err, errors.Is(err, syscall.ECONNREFUSED))
+		isOfAnother := p.entry.State.Child != entry.State.Child // it was started again meanwhile
+		if p.all.closing.Err() == nil && !isOfAnother {
+			p.count(err, errors.Is(err, syscall.ECONNREFUSED))
 		}
 	})
-	return done
+	return done, p.triedAt
 }
 
-// note counts how a try ended. Tries that follow each other faster than the definition's interval count once.
-func (p *prober) note(failure error, isCertain bool) {
+// note counts what is known without a try.
+func (p *prober) note(failure error) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	p.count(failure, true)
+}
+
+// count counts how a try ended. Tries that follow each other faster than the definition's interval count once.
+func (p *prober) count(failure error, isCertain bool) {
 	now := time.Now()
 	counts := now.Sub(p.counted) >= p.all.probe.interval*9/10 // a tick may come early
 	if failure == nil {

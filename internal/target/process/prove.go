@@ -46,8 +46,9 @@ func (d *Driver) prove(ctx context.Context, id string, within time.Duration) err
 		}
 		p := d.probers.of(entry)
 		if entry.Alive {
+			tried, _ := p.try()
 			select {
-			case <-p.try():
+			case <-tried:
 			case <-ctx.Done():
 			}
 		}
