@@ -26,6 +26,7 @@ type EnvironmentDefinition struct {
 	Drain     DrainDefinition
 	Watch     WatchDefinition `json:",omitzero"`
 	Hooks     HooksDefinition `json:",omitzero"`
+	Drift     DriftPolicy     `json:",omitempty"`
 }
 
 // Equal says whether both mean the same, wherever they stand in their files.
@@ -99,6 +100,15 @@ type DrainDefinition struct {
 	Requests time.Duration
 	Streams  time.Duration // upgraded connections and event streams; then they are closed
 }
+
+// DriftPolicy says what becomes of shares of traffic that somebody changed by hand. What is dead is always mended.
+type DriftPolicy string
+
+// The policies.
+const (
+	DriftReport DriftPolicy = ""     // it is told, and left so until a person deploys, or nothing would serve
+	DriftMend   DriftPolicy = "mend" // it is set right
+)
 
 // WatchDefinition is what a new release has to stand once it takes the traffic. The zero value watches nothing.
 type WatchDefinition struct {

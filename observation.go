@@ -84,6 +84,7 @@ type Traffic struct {
 	Known    bool
 	Member   bool // the balancer has it in its table
 	Weight   int  // share of new requests, in the driver's own steps; 0 is none
+	ByHand   bool `json:",omitempty"` // its share is not what its keeper gave it last
 	Requests int  // in flight
 	Streams  int  // upgraded connections and event streams that are open
 }

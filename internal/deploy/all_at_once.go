@@ -18,7 +18,9 @@ func takeDown() strategy {
 func empty(s situation) []Step {
 	table := s.table()
 	for _, i := range s.others {
-		s.withdraw(table, i)
+		if !s.isHeld(i) {
+			s.withdraw(table, i)
+		}
 	}
 	if s.isTable(table) {
 		return nil

@@ -18,7 +18,7 @@ func repair(s situation) []Step {
 	}
 	table := s.table()
 	for _, i := range s.chosen {
-		if isReady(i) && table[i.ID] == 0 {
+		if isReady(i) && table[i.ID] == 0 && !s.isHeld(i) {
 			table[i.ID] = FullWeight
 		}
 	}

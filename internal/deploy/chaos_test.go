@@ -46,6 +46,7 @@ func (c *chaos) definition(balanced bool) towpath.EnvironmentDefinition {
 	if balanced && rapid.Bool().Draw(c.t, "watched") {
 		d.Watch = towpath.WatchDefinition{For: 5 * time.Minute, Errors: 0.01, Minimum: 50}
 	}
+	d.Drift = rapid.SampledFrom([]towpath.DriftPolicy{towpath.DriftReport, towpath.DriftMend}).Draw(c.t, "drift")
 	if rapid.IntRange(0, 3).Draw(c.t, "hooked") == 0 {
 		d.Hooks = towpath.HooksDefinition{Before: "./before.sh", After: "./after.sh", Failed: "./failed.sh"}
 	}

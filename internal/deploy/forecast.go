@@ -33,7 +33,11 @@ type Line struct {
 func NewForecast(f Facts) Forecast {
 	e := f.Environment
 	plan := NewPlan(f)
-	story := newStory(f, plan)
+	told := plan
+	if len(plan.Drift) > 0 { // what is left undone is what there is to tell
+		told, f = Plan{Steps: plan.Drift}, f.unhalted().byKeeper()
+	}
+	story := newStory(f, told)
 	return Forecast{
 		Environment: e.Key,
 		Live:        releaseInWords(e.Live, age(f.Now, e.LiveAt)),
@@ -81,6 +85,8 @@ func (f Forecast) width() int {
 
 func noteInWords(f Facts, p Plan) string {
 	switch {
+	case len(p.Drift) > 0:
+		return p.Note + "; this would be done otherwise:\n"
 	case p.Note != "":
 		return "nothing is done: " + p.Note
 	case len(p.Steps) > 0:

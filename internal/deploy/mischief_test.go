@@ -94,7 +94,8 @@ func (c *chaos) onMember(do func(id string, m *member)) {
 }
 
 func (c *chaos) weighByHand() {
-	c.onMember(func(_ string, m *member) {
+	c.onMember(func(id string, m *member) {
+		c.byHand[id] = true
 		weight := rapid.SampledFrom([]int{0, 1, deploy.FullWeight}).Draw(c.t, "weight")
 		if m.weight > 0 && weight == 0 {
 			m.idleSince = c.now
@@ -103,7 +104,12 @@ func (c *chaos) weighByHand() {
 	})
 }
 
-func (c *chaos) forgetByHand() { c.onMember(func(id string, _ *member) { _ = c.forget(id) }) }
+func (c *chaos) forgetByHand() {
+	c.onMember(func(id string, _ *member) {
+		c.byHand[id] = true
+		_ = c.forget(id)
+	})
+}
 
 // stray is a process that somebody left here.
 func (c *chaos) stray() {
@@ -116,7 +122,9 @@ func (c *chaos) stray() {
 
 func (c *chaos) strayMember() {
 	if c.isBalanced() {
-		c.members[c.strayName()] = &member{weight: rapid.IntRange(0, 1).Draw(c.t, "weight"), idleSince: c.now}
+		id := c.strayName()
+		c.byHand[id] = true
+		c.members[id] = &member{weight: rapid.IntRange(0, 1).Draw(c.t, "weight"), idleSince: c.now}
 	}
 }
 

@@ -80,6 +80,11 @@ var mutations = []mutation{
 		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
 	},
 	{
+		what: "what was moved by hand is moved back",
+		file: "rule.go", from: "given := filter(s.chosen, func(i towpath.Instance) bool { return !s.isHeld(i) })", to: "given := s.chosen",
+		property: "TestPropertyWhatWasMovedByHandIsLeftWhereDriftIsReported",
+	},
+	{
 		what: "a table that is right is set again",
 		file: "rule.go", from: "isRight := even && s.isTable(table)", to: "isRight := even && s.isTable(nil)",
 		property: "TestPropertyASatisfiedSituationNeedsNothing",

@@ -194,6 +194,7 @@ func (w *world) shift(o deploy.Shift) error {
 		m.weight = o.Weights[id]
 	}
 	w.misrouted = false
+	clear(w.byHand)
 	return nil
 }
 

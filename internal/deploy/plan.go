@@ -15,6 +15,7 @@ type Plan struct {
 	Steps   []Step
 	Reached bool   // the goal serves alone now, or nothing does where nothing is wanted; steps may be left that tidy up
 	Note    string // why nothing is done although something could be; empty usually
+	Drift   []Step // what is left undone for that reason
 }
 
 // Step is an operation with its reason, for people.
@@ -31,20 +32,48 @@ type Step struct {
 func NewPlan(f Facts) Plan {
 	plan := Plan{Note: idleness(f)}
 	if plan.Note != "" {
+		if f.Environment.Halted != "" {
+			plan.Drift = steps(f.unhalted())
+		}
 		return plan
 	}
 	_, plan.Reached = next(f)
-	for len(plan.Steps) < longestPlan {
-		steps, _ := next(f)
-		for _, step := range steps {
-			plan.Steps = append(plan.Steps, step)
-			f = f.after(step.Operation)
-		}
-		if len(steps) == 0 || isOpen(steps) {
-			return plan
-		}
+	plan.Steps = steps(f)
+	if newSituation(f).holds() {
+		plan.Note = "traffic was moved by hand, and is left so"
+		plan.Drift = steps(f.byKeeper())
 	}
 	return plan
+}
+
+// steps answers the whole way from the facts.
+func steps(f Facts) (all []Step) {
+	for len(all) < longestPlan {
+		some, _ := next(f)
+		for _, step := range some {
+			all = append(all, step)
+			f = f.after(step.Operation)
+		}
+		if len(some) == 0 || isOpen(some) {
+			break
+		}
+	}
+	return all
+}
+
+// unhalted answers the facts as they would be if nothing were halted.
+func (f Facts) unhalted() Facts {
+	f.Environment.Halted = ""
+	return f
+}
+
+// byKeeper answers the facts as they would be if nobody had moved traffic by hand.
+func (f Facts) byKeeper() Facts {
+	f.Observed.Instances = slices.Clone(f.Observed.Instances)
+	for n := range f.Observed.Instances {
+		f.Observed.Instances[n].Traffic.ByHand = false
+	}
+	return f
 }
 
 // UpToBarrier answers the steps to perform before facts have to be gathered again: a barrier alone, or all before the

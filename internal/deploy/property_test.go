@@ -25,6 +25,10 @@ func TestPropertyAReleaseIsLiveOnlyAfterItHasStoodItsWatchBesideTheOldSide(t *te
 	holds(t, watchIsStood, theOldSideStandsBy)
 }
 
+func TestPropertyWhatWasMovedByHandIsLeftWhereDriftIsReported(t *testing.T) {
+	holds(t, handsAreLeftAlone)
+}
+
 func TestPropertyAHookIsRunAtMostOnceADeployment(t *testing.T) { holds(t, hooksAreRunOnce) }
 
 func TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse(t *testing.T) {
@@ -90,6 +94,7 @@ func (w *world) plan() deploy.Plan {
 func (c *chaos) calmDown() {
 	c.blind, c.sick, c.erring = false, map[int]bool{}, map[int]bool{}
 	clear(c.hazy)
+	c.environment.Definition.Drift = towpath.DriftMend
 	c.lookAtHooks()
 	if c.environment.Halted != "" || c.environment.Goal.Number == 0 && c.environment.Deployment == nil {
 		c.last++

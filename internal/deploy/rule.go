@@ -76,18 +76,20 @@ func shift(s situation) []Step {
 	}
 	table := s.table()
 	for _, i := range s.others {
-		s.withdraw(table, i)
+		if !s.isHeld(i) {
+			s.withdraw(table, i)
+		}
 	}
-	level := s.table()[s.chosen[0].ID]
-	even := level > 0
-	for _, i := range s.chosen {
-		even = even && isReady(i) && table[i.ID] == level
+	given := filter(s.chosen, func(i towpath.Instance) bool { return !s.isHeld(i) })
+	even := true
+	for _, i := range given {
+		even = even && isReady(i) && table[i.ID] > 0 && table[i.ID] == table[given[0].ID]
 	}
 	isRight := even && s.isTable(table)
 	if isRight && !s.Observed.Misrouted {
 		return nil
 	}
-	for _, i := range s.chosen {
+	for _, i := range given {
 		table[i.ID] = FullWeight
 	}
 	if isRight {

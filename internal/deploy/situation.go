@@ -176,7 +176,7 @@ func (s situation) remaining(i towpath.Instance, clock time.Duration) time.Durat
 
 // leaving are the instances that nothing needs any more.
 func (s situation) leaving() []towpath.Instance {
-	return filter(s.others, func(i towpath.Instance) bool { return !s.isKept(i) })
+	return filter(s.others, func(i towpath.Instance) bool { return !s.isKept(i) && !s.isHeld(i) })
 }
 
 func filter(instances []towpath.Instance, keep func(towpath.Instance) bool) []towpath.Instance {

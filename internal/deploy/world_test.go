@@ -21,6 +21,7 @@ type world struct {
 	answered    map[int]uint64  // requests, by release
 	erred       map[int]uint64  // of these
 	stood       string          // the deployment whose watch was waited for to its end
+	byHand      map[string]bool // instances whose share somebody else has changed since the last shift
 	hooks       map[string]int  // how often each hook of each deployment was run
 	ever        map[string]bool // instances that were ever seen
 	blind       bool            // the balancer cannot be read
@@ -48,7 +49,7 @@ func newWorld(d towpath.EnvironmentDefinition) *world {
 	return &world{
 		now: noon, environment: towpath.NewEnvironment("p1", "shop", d, noon),
 		processes: map[string]*process{}, members: map[string]*member{},
-		sick: map[int]bool{}, erring: map[int]bool{}, answered: map[int]uint64{}, hooks: map[string]int{}, erred: map[int]uint64{}, ever: map[string]bool{}, hazy: map[string]bool{},
+		sick: map[int]bool{}, erring: map[int]bool{}, answered: map[int]uint64{}, byHand: map[string]bool{}, hooks: map[string]int{}, erred: map[int]uint64{}, ever: map[string]bool{}, hazy: map[string]bool{},
 	}
 }
 
@@ -144,9 +145,11 @@ func (w *world) lookAtTraffic(id string) towpath.Traffic {
 		return towpath.Traffic{}
 	}
 	if m := w.members[id]; m != nil {
-		return towpath.Traffic{Known: true, Member: true, Weight: m.weight, Requests: m.requests, Streams: m.streams}
+		return towpath.Traffic{
+			Known: true, Member: true, Weight: m.weight, Requests: m.requests, Streams: m.streams, ByHand: w.byHand[id],
+		}
 	}
-	return towpath.Traffic{Known: true}
+	return towpath.Traffic{Known: true, ByHand: w.byHand[id]}
 }
 
 func (w *world) record(seen towpath.Observation) {

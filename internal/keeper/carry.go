@@ -199,6 +199,9 @@ func (p *performer) do(ctx context.Context, f deploy.Facts, o deploy.Operation) 
 	if err != nil {
 		return deploy.Receipt{}, err
 	}
+	if shift, is := o.(deploy.Shift); is {
+		p.shares.give(shift.Weights)
+	}
 	return driver.Do(ctx, order)
 }
 

@@ -77,6 +77,7 @@ func (p *performer) looking(ctx context.Context, o client.KeeperOrder) (context.
 func (p *performer) complete(f *deploy.Facts) {
 	f.Now = p.serverNow()
 	p.toServerTime(&f.Observed)
+	p.shares.mark(&f.Observed)
 	f.Environment, _ = f.Environment.Next(f.TrafficSeen())
 }
 

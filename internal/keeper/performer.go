@@ -55,6 +55,7 @@ type performer struct {
 	site    Site
 	drivers Drivers
 	tries   tries
+	shares  shares
 	known   *table // nil where the balancer has to be asked
 }
 
@@ -67,6 +68,7 @@ func newPerformer(k *Keeper, o client.KeeperOrder) *performer {
 	folder := k.folderOf(p.key)
 	p.store = &orderStore{folder: folder, keys: k.keys}
 	p.journal = &journal{folder: folder}
+	p.shares = shares{folder: folder}
 	return p
 }
 

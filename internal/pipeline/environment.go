@@ -47,6 +47,9 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 	b.checkSecrets(v)
 	b.checkSlots(e, v)
 	e.Watch = b.watch(e, v)
+	if v.get("drift").string() == string(towpath.DriftMend) {
+		e.Drift = towpath.DriftMend
+	}
 	hooks := v.get("hooks")
 	e.Hooks = towpath.HooksDefinition{
 		Before: hooks.get("before").string(), After: hooks.get("after").string(), Failed: hooks.get("failed").string(),

@@ -170,6 +170,11 @@ func (w *writer) environment(e towpath.EnvironmentDefinition) {
 		w.put(3, "stop", process.Stop.Within)
 	}
 	w.watch(e.Watch)
+	drift := "report"
+	if e.Drift == towpath.DriftMend {
+		drift = "mend"
+	}
+	w.put(2, "drift", drift)
 	if e.Hooks != (towpath.HooksDefinition{}) {
 		w.open(2, "hooks")
 		w.put(3, "before", e.Hooks.Before)

@@ -46,7 +46,7 @@ func environmentShape() *shape {
 			field{key: "after", doc: "when the release serves, before it counts as live", shape: text(nil)},
 			field{key: "failed", doc: "when the deployment has gone back", shape: text(nil)},
 		)},
-		field{key: "drift", doc: "what becomes of changes by hand", later: true, shape: words("mend", "report")},
+		field{key: "drift", doc: "what becomes of traffic that was moved by hand", fallback: "report", shape: words("mend", "report")},
 		field{key: "database", doc: "schema changes in phases", later: true, shape: mapping(
 			field{key: "url", doc: "of the database", shape: text(nil)},
 			field{key: "migrations", doc: "folder", shape: text(keptPathFormat())},
