@@ -114,6 +114,48 @@ func TestAViewCannotChangeAnything(t *testing.T) {
 	}
 }
 
+func TestAViewEndsWithItsContext(t *testing.T) {
+	s := open(t)
+	withShop(t, s)
+	gone := errors.New("the client went away")
+	for range 10 { // more often than there are connections: none of them is spoilt
+		ctx, cancel := context.WithCancelCause(t.Context())
+		err := s.View(ctx, func(tx *store.Tx) error {
+			cancel(gone)
+			_, err := tx.Projects()
+			return err
+		})
+		if !errors.Is(err, gone) {
+			t.Fatalf("the view answered %v", err)
+		}
+		if err := s.View(ctx, func(*store.Tx) error { return nil }); !errors.Is(err, gone) {
+			t.Fatalf("the next view answered %v", err)
+		}
+	}
+	view(t, s, func(tx *store.Tx) error {
+		_, _, err := tx.ProjectByName("shop")
+		return err
+	})
+}
+
+func TestAViewThatPanicsSpoilsNoOther(t *testing.T) {
+	s := open(t)
+	for range 10 {
+		func() {
+			defer func() { _ = recover() }()
+			_ = s.View(t.Context(), func(tx *store.Tx) error {
+				_, _ = tx.Projects()
+				panic("out of luck")
+			})
+		}()
+	}
+	withShop(t, s)
+	view(t, s, func(tx *store.Tx) error {
+		_, _, err := tx.ProjectByName("shop")
+		return err
+	})
+}
+
 func TestAnUpdateThatNobodyTookEndsWithItsContext(t *testing.T) {
 	s := open(t)
 	gone := errors.New("the client went away")
@@ -139,6 +181,9 @@ func TestAClosedStoreRefusesUpdates(t *testing.T) {
 	}
 	if err := s.Update(t.Context(), func(*store.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("the update answered %v", err)
+	}
+	if err := s.View(t.Context(), func(*store.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("the view answered %v", err)
 	}
 }
 
