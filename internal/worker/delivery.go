@@ -35,23 +35,27 @@ func (d *delivery) end() {
 	d.stop()
 }
 
-// settle removes the record of a step whose log and report are accepted, or refused for good. Else the record waits
-// for the next worker.
+// settle leaves the record of a step to another one, once log and report are accepted, or refused for good. Else the
+// record waits for the next worker.
 func (w *worker) settle(ctx context.Context, r *record, o *output, delivered error) {
 	log := w.log.With("run", r.lease.Run, "step", r.lease.Step, "attempt", r.lease.Attempt)
-	closed := o.spool.Close()
 	switch {
 	case delivered == nil:
 	case ctx.Err() != nil:
 		log.Warn("a step's end waits for the worker's next start")
+		_ = o.spool.Close() // every byte was written already
 		return
 	case isStale(delivered):
 		log.Info("a step's end came too late", "answer", delivered)
 	default:
 		log.Error("the server refuses a step's end", "error", delivered)
 	}
-	if removed := errors.Join(closed, r.remove()); removed != nil {
-		log.Error("cannot remove a step's record", "folder", r.dir, "error", removed)
+	err := w.vacate(&berth{record: r, spool: o.spool})
+	if err == nil {
+		return
+	}
+	if removed := errors.Join(o.spool.Close(), r.remove()); removed != nil {
+		log.Error("cannot remove a step's record", "folder", r.dir, "error", errors.Join(err, removed))
 	}
 }
 

@@ -107,10 +107,7 @@ func TestAReportThatCouldNotBeDeliveredIsDeliveredByTheNextWorker(t *testing.T) 
 	if report := s.awaitReport(ref); report.State != "passed" || s.logOf(ref) != "ready\ndone\n" {
 		t.Errorf("%+v, log %q", report, s.logOf(ref))
 	}
-	eventually(t, "no record is left", func() bool {
-		left, err := filepath.Glob(filepath.Join(s.data, "leases", "*", "lease.json"))
-		return err == nil && len(left) == 0
-	})
+	eventually(t, "no record is left", func() bool { return recorded(s.data, "lease.json") == 0 })
 }
 
 func TestAKilledWorkerLeavesNothingRunningAfterItsRestart(t *testing.T) {
