@@ -18,19 +18,25 @@ type Act struct {
 // act is one transaction of the conductor: its time, and who is to be woken once it is committed.
 type act struct {
 	*Conductor
-	tx    *store.Tx
-	at    time.Time
-	rings []string
-	owed  bool // effects wait in the outbox
+	tx     *store.Tx
+	at     time.Time
+	rings  []string
+	owed   bool               // effects wait in the outbox
+	ready  []store.QueuedStep // that nobody has taken yet
+	chosen []*waiter          // who is answered once it is committed, or has failed
 }
 
 // update runs fn in a transaction, and wakes who is concerned after the commit.
 func (c *Conductor) update(ctx context.Context, fn func(*act) error) error {
-	var a *act
+	a := &act{Conductor: c}
 	err := c.store.Update(ctx, func(tx *store.Tx) error {
-		a = &act{Conductor: c, tx: tx, at: c.clock()}
-		return fn(a)
+		a.tx, a.at = tx, c.clock()
+		if err := fn(a); err != nil {
+			return err
+		}
+		return a.handOut()
 	})
+	answerAll(a.chosen, err)
 	if err != nil {
 		return err
 	}

@@ -104,6 +104,36 @@ func TestAnUpdateThatFailsLeavesNothingBehindAndTheOthersAlone(t *testing.T) {
 	})
 }
 
+func TestAPartOfAnUpdateThatFailsIsUndoneAlone(t *testing.T) {
+	s := open(t)
+	wrong := errors.New("changed my mind")
+	update(t, s, func(tx *store.Tx) error {
+		if err := tx.PutSetting("before", "set"); err != nil {
+			return err
+		}
+		for name, fails := range map[string]error{"good": nil, "bad": wrong} {
+			undone, err := tx.Try(func() error {
+				if err := tx.PutSetting(name, "set"); err != nil {
+					return err
+				}
+				return fails
+			})
+			if err != nil || !errors.Is(undone, fails) {
+				t.Errorf("the %s part answered %v, %v", name, undone, err)
+			}
+		}
+		return tx.PutSetting("after", "set")
+	})
+	view(t, s, func(tx *store.Tx) error {
+		for name, want := range map[string]string{"before": "set", "good": "set", "bad": "", "after": "set"} {
+			if value, err := tx.Setting(name); err != nil || value != want {
+				t.Errorf("%s is %q, %v", name, value, err)
+			}
+		}
+		return nil
+	})
+}
+
 func settingName(i int) string { return "setting-" + string(rune('a'+i/26)) + string(rune('a'+i%26)) }
 
 func TestAViewCannotChangeAnything(t *testing.T) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 )
@@ -15,6 +16,20 @@ type Tx struct {
 
 // row is what a scanning function reads from.
 type row interface{ Scan(dest ...any) error }
+
+// Try runs fn in a savepoint of an update: where it fails, its own changes are undone and no others. undone is what it
+// answered then; err says that the whole update is lost.
+func (tx *Tx) Try(fn func() error) (undone, err error) {
+	if err := tx.db.run("SAVEPOINT part"); err != nil {
+		return nil, err
+	}
+	if undone = fn(); undone != nil {
+		if err := tx.db.run("ROLLBACK TO part"); err != nil {
+			return undone, errors.Join(full(undone), err)
+		}
+	}
+	return undone, tx.db.run("RELEASE part")
+}
 
 // exec answers how many rows were changed.
 func (tx *Tx) exec(query string, args ...any) (int, error) {

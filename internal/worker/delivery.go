@@ -59,14 +59,14 @@ func (w *worker) settle(ctx context.Context, r *record, o *output, delivered err
 	}
 }
 
-// deliver brings a step's log to the server while it grows, and then its report, which comes on reports by then. The
-// error is why not both were accepted.
-func (w *worker) deliver(ctx context.Context, r *record, o *output, reports <-chan client.StepReport) error {
+// deliver brings a step's log to the server while it grows, and then its report, for which it waits. The error is why
+// not both were accepted.
+func (w *worker) deliver(ctx context.Context, r *record, o *output, reported func() client.StepReport) error {
 	s := &sending{worker: w, lease: r.lease, output: o, offset: o.spool.Acknowledged()}
 	if err := s.send(ctx); err != nil {
 		return err
 	}
-	report := <-reports
+	report := reported()
 	if report.State == lost {
 		return nil
 	}
