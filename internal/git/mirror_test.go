@@ -80,6 +80,43 @@ func TestNamesFromOutsideNeverBecomeOptions(t *testing.T) {
 	}
 }
 
+func TestAMirrorIsMadeOfARepositoryInWhateverState(t *testing.T) {
+	up := newUpstream(t)
+	if err := mirrorOf(t, up.dir).Fetch(t.Context()); err != nil {
+		t.Errorf("empty: %v", err)
+	}
+	first := up.commit("a", "1", "one")
+	up.git("checkout", "-q", "--detach")
+	tagged := up.commit("a", "2", "of a tag only")
+	up.git("tag", "-a", "v1", "-m", "first")
+	loose := up.commit("a", "3", "of HEAD only")
+	m := mirrorOf(t, up.dir)
+	if err := m.Fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for ref, want := range map[string]string{"refs/heads/main": first, "refs/tags/v1": tagged} {
+		if got := must(m.Resolve(t.Context(), ref))(t); got != want {
+			t.Errorf("%s stands at %s, want %s", ref, got, want)
+		}
+	}
+	for _, revision := range []string{first, tagged, loose} {
+		dir := t.TempDir()
+		if err := errors.Join(m.Ensure(t.Context(), revision), m.Checkout(t.Context(), git.Checkout{Revision: revision, Dir: dir})); err != nil {
+			t.Fatal(err)
+		}
+		if got := runGit(t, dir, "tag", "--list"); got != "v1" {
+			t.Errorf("the tags are %q", got)
+		}
+	}
+	up.git("branch", "-f", "main", loose)
+	if err := m.Ensure(t.Context(), loose); err != nil { // a clone is brought up to date as a mirror is
+		t.Fatal(err)
+	}
+	if err := m.Fetch(t.Context()); err != nil || must(m.Resolve(t.Context(), "refs/heads/main"))(t) != loose {
+		t.Errorf("main does not follow: %v", err)
+	}
+}
+
 func TestARevisionThatNoBranchReachesIsFetchedByItsHash(t *testing.T) {
 	up := newUpstream(t)
 	up.commit("a", "1", "one")
