@@ -178,7 +178,7 @@ func (a *act) give(w *waiter) error {
 	})
 	if undone != nil {
 		a.log.Error("a step could not be leased", "worker", w.worker.Name, "error", undone)
-		w.work, a.ready = nil, ready
+		w.work, a.ready, a.last = nil, ready, savedRun{}
 	}
 	return err
 }
