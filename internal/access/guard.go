@@ -149,7 +149,7 @@ func (g *Guard) bearer(tx *store.Tx, credential string) (Identity, error) {
 		if err != nil {
 			return Identity{}, unknown(err, "the worker's key", "register the worker again")
 		}
-		return Identity{Name: worker.Name, Worker: worker.ID, proof: print}, nil
+		return Identity{Name: worker.Name, Worker: worker.ID, known: worker, proof: print}, nil
 	}
 	return g.token(tx, print)
 }

@@ -18,6 +18,7 @@ type Identity struct {
 	Groups        []string
 	Administrator bool
 
+	known  store.KnownWorker // where a worker asks
 	grants []store.Grant
 	scope  *scope    // of a token; nil is everything that the account may
 	token  string    // name of the token they act by; empty for a session
@@ -38,6 +39,9 @@ func (s *scope) admits(p Permission) bool {
 func (s *scope) reaches(project string) bool {
 	return s == nil || s.project == "" || s.project == project
 }
+
+// KnownWorker answers the worker that asks, as it was known when it was admitted.
+func (i Identity) KnownWorker() store.KnownWorker { return i.known }
 
 // IsNobody says that no credential was shown.
 func (i Identity) IsNobody() bool { return i.Name == "" }

@@ -18,19 +18,32 @@ type Act struct {
 // act is one transaction of the conductor: its time, and who is to be woken once it is committed.
 type act struct {
 	*Conductor
-	tx    *store.Tx
-	at    time.Time
-	rings []string
-	owed  bool // effects wait in the outbox
+	tx     *store.Tx
+	at     time.Time
+	rings  []string
+	owed   bool               // effects wait in the outbox
+	ready  []store.QueuedStep // that nobody has taken yet
+	chosen []*waiter          // who is answered once it is committed, or has failed
+	last   savedRun           // a step's report and the lease of the next are of the same run
+}
+
+// savedRun is a run as it was saved last in a transaction.
+type savedRun struct {
+	run     towpath.Run
+	version int
 }
 
 // update runs fn in a transaction, and wakes who is concerned after the commit.
 func (c *Conductor) update(ctx context.Context, fn func(*act) error) error {
-	var a *act
+	a := &act{Conductor: c}
 	err := c.store.Update(ctx, func(tx *store.Tx) error {
-		a = &act{Conductor: c, tx: tx, at: c.clock()}
-		return fn(a)
+		a.tx, a.at = tx, c.clock()
+		if err := fn(a); err != nil {
+			return err
+		}
+		return a.handOut()
 	})
+	answerAll(a.chosen, err)
 	if err != nil {
 		return err
 	}
@@ -47,7 +60,7 @@ func (a *act) ring(topics ...string) { a.rings = append(a.rings, topics...) }
 // runHappens applies an event to a run and saves it with its effects. Where the run refuses it, nothing is changed and
 // the refusal is the error.
 func (a *act) runHappens(id string, e towpath.RunEvent) (towpath.Run, error) {
-	run, version, err := a.tx.Run(id)
+	run, version, err := a.run(id)
 	if err != nil {
 		return run, err
 	}
@@ -58,8 +71,17 @@ func (a *act) runHappens(id string, e towpath.RunEvent) (towpath.Run, error) {
 	if err := a.tx.SaveRun(next, version); err != nil {
 		return run, fmt.Errorf("save run %d of %s: %w", run.Number, run.Pipeline, err)
 	}
+	a.last = savedRun{next, version + 1}
 	a.ring(TopicRuns, TopicRun(id))
 	return next, a.settle(next, effects)
+}
+
+// run answers a run and its version.
+func (a *act) run(id string) (towpath.Run, int, error) {
+	if a.last.run.ID == id {
+		return a.last.run, a.last.version, nil
+	}
+	return a.tx.Run(id)
 }
 
 // environmentHappens does the same for an environment.
@@ -94,8 +116,7 @@ func (a *act) settle(run towpath.Run, effects []towpath.Effect) error {
 		case towpath.WakeKeeper:
 			a.ring(TopicKeepers)
 		default:
-			a.owed = true
-			err = a.tx.AddEffects(a.at, e)
+			err = a.owe(run, e)
 		}
 		if err != nil {
 			return fmt.Errorf("save effect %s: %w", effect.Key(), err)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/store"
 )
 
 // breaks pushes and lets the first step fail or pass.
@@ -58,5 +59,29 @@ func TestAnEmptyListTellsNobody(t *testing.T) {
 	h.breaks(h.newMachine("worker"), towpath.AttemptFailed)
 	if told := h.receiver.of(towpath.AlertBroke); len(told) > 0 {
 		t.Errorf("people were told by %+v", told)
+	}
+}
+
+func TestWhatIsNoNewsIsOwedToNobody(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, oneStep(""))
+	m := h.newMachine("worker")
+	for _, end := range []struct {
+		state towpath.AttemptState
+		owed  string
+	}{
+		{towpath.AttemptPassed, ""},
+		{towpath.AttemptPassed, ""},
+		{towpath.AttemptFailed, "announce/%s/failed"},
+		{towpath.AttemptFailed, "announce/%s/failed"},
+		{towpath.AttemptPassed, "announce/%s/passed"},
+		{towpath.AttemptPassed, ""},
+	} {
+		run := h.push("Change something")
+		h.do(h.ReportStep(t.Context(), m.take("shop").Lease, towpath.StepReported{State: end.state}, store.Log{}))
+		if owed, want := h.owed(), strings.ReplaceAll(end.owed, "%s", run); owed != want {
+			t.Errorf("after a run that %s %q is owed, want %q", end.state, owed, want)
+		}
+		h.settle()
 	}
 }

@@ -14,18 +14,19 @@ import (
 // announceRun tells people that a run failed, that it failed again, or that it passes again. A run that passed like the
 // one before it, or was stopped by a person, is no news.
 func (c *Conductor) announceRun(ctx context.Context, e towpath.AnnounceRun) error {
-	var run, before towpath.Run
+	var run towpath.Run
+	var before towpath.RunState
 	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
 		if run, _, err = tx.Run(e.Run); err != nil {
 			return err
 		}
-		before, err = runBefore(tx, run)
+		before, err = tx.StateBefore(run)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if kind, tell := newsOf(e.State, before.State); tell {
+	if kind, tell := newsOf(e.State, before); tell {
 		if err := c.tell(ctx, runAlert(kind, run, e)); err != nil {
 			return err
 		}
@@ -46,16 +47,16 @@ func (c *Conductor) tick(ctx context.Context, e towpath.Effect) error {
 	return c.store.Update(ctx, func(tx *store.Tx) error { return tx.EffectDone(e.Key(), c.clock()) })
 }
 
-// runBefore is the last run of the branch before this one that passed or failed.
-func runBefore(tx *store.Tx, run towpath.Run) (towpath.Run, error) {
-	runs, err := tx.Runs(store.RunFilter{
-		Pipeline: run.Pipeline, Branch: run.Change.Branch, Older: run.Number, Limit: 1,
-		States: []towpath.RunState{towpath.RunPassed, towpath.RunFailed},
-	})
-	if err != nil || len(runs) == 0 {
-		return towpath.Run{}, err
+// owe leaves an effect for after the commit. The end of a run that is no news is not owed to anybody.
+func (a *act) owe(run towpath.Run, effect towpath.Effect) error {
+	if e, ok := effect.(towpath.AnnounceRun); ok {
+		before, err := a.tx.StateBefore(run)
+		if _, tell := newsOf(e.State, before); err != nil || !tell {
+			return err
+		}
 	}
-	return runs[0], nil
+	a.owed = true
+	return a.tx.AddEffects(a.at, effect)
 }
 
 func newsOf(now, before towpath.RunState) (kind towpath.AlertKind, tell bool) {

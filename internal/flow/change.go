@@ -253,6 +253,7 @@ func (a *act) createRun(change towpath.Change, p towpath.Pipeline) (towpath.Run,
 	if err := a.tx.CreateRun(run); err != nil {
 		return run, err
 	}
+	a.last = savedRun{run, 1}
 	a.ring(TopicRuns)
 	return run, a.settle(run, effects)
 }

@@ -35,3 +35,6 @@ func (c *Conductor) WatchDisk(ctx context.Context) (bool, error) { return c.watc
 
 // Retain is a round of retention.
 func (c *Conductor) Retain(ctx context.Context) (bool, error) { return c.retain(ctx) }
+
+// Waiting is how many workers wait for a step.
+func (c *Conductor) Waiting() int { return len(c.waiters.all()) }

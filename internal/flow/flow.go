@@ -48,6 +48,7 @@ type Announcer interface {
 type Conductor struct {
 	store        *store.Store
 	hub          *Hub
+	waiters      waiters
 	repositories Repositories
 	secrets      Secrets
 	announcer    Announcer

@@ -41,7 +41,7 @@ func (h *Hub) Ring(topics ...string) {
 
 // The topics. Every change of a run or an environment rings its own and the one of all.
 const (
-	TopicQueue        = "queue"        // an attempt is ready
+	TopicQueue        = "queue"        // an attempt is ready that was leased to nobody yet
 	TopicKeepers      = "keepers"      // an environment has something new to do
 	TopicRuns         = "runs"         // any run changed
 	TopicEnvironments = "environments" // any environment changed

@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -23,71 +22,6 @@ type Work struct {
 	Uses    []towpath.Artifact // that stand in the workspace
 	Place   string             // name of the environment deployed to last before this step; may be empty
 	URL     string             // of that environment
-}
-
-// LeaseStep gives the worker the next attempt that fits it. It waits for one up to the given time, and then answers nil.
-func (c *Conductor) LeaseStep(ctx context.Context, worker towpath.Worker, wait time.Duration) (*Work, error) {
-	timeout := time.NewTimer(wait)
-	defer timeout.Stop()
-	for {
-		rung := c.hub.Wait(TopicQueue)
-		work, err := c.leaseNow(ctx, worker)
-		if err != nil || work != nil {
-			return work, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-timeout.C:
-			return nil, nil
-		case <-rung:
-		}
-	}
-}
-
-// leaseNow looks without a lock first: most of the time there is nothing, and a view costs no commit. An attempt that
-// cannot be started has ended by that, and the next one is looked at. While the disk is full nothing new is started.
-func (c *Conductor) leaseNow(ctx context.Context, worker towpath.Worker) (*Work, error) {
-	for {
-		empty, err := c.nothingFor(ctx, worker)
-		if err != nil || empty || c.store.IsFull() {
-			return nil, err
-		}
-		var work *Work
-		err = c.update(ctx, func(a *act) error {
-			lease, found, err := queue.Take(a.tx, worker, a.at)
-			if err == nil && found {
-				work, err = a.begin(lease)
-			}
-			return err
-		})
-		if err != nil || work != nil {
-			return work, err
-		}
-	}
-}
-
-// begin tells the run that an attempt is leased. One that the run does not know any more goes out of the queue.
-func (a *act) begin(lease towpath.Lease) (*Work, error) {
-	run, err := a.runHappens(lease.Run, towpath.StepLeased{
-		Step: lease.Step, Attempt: lease.Attempt, Worker: lease.Worker, At: a.at,
-	})
-	if err != nil && refused(err) {
-		a.log.Warn("an attempt in the queue does not fit its run", "run", lease.Run, "step", lease.Step, "error", err)
-		return nil, a.tx.Finish(lease)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("lease %s of run %s: %w", lease.Step, lease.Run, err)
-	}
-	return a.work(lease, run)
-}
-
-func (c *Conductor) nothingFor(ctx context.Context, worker towpath.Worker) (empty bool, err error) {
-	err = c.store.View(ctx, func(tx *store.Tx) error {
-		empty, err = queue.NothingFor(tx, worker)
-		return err
-	})
-	return empty, err
 }
 
 // work gathers what an attempt needs. A secret that was not granted, or cannot be opened, fails the step at once, not the
@@ -252,11 +186,12 @@ func (c *Conductor) Cancel(ctx context.Context, run string, by Act) (towpath.Run
 
 func (a *act) enqueue(run towpath.Run, e towpath.EnqueueStep) error {
 	step, _ := run.Step(e.Step)
-	a.ring(TopicQueue)
-	return a.tx.Enqueue(store.QueuedStep{
+	q := store.QueuedStep{
 		Run: e.Run, Step: e.Step, Attempt: e.Attempt, Project: run.Project, Kind: step.Kind,
 		Selector: step.Script.Worker, Trusted: run.Change.Trusted, ReadyAt: a.at,
-	})
+	}
+	a.ready = append(a.ready, q)
+	return a.tx.Enqueue(q)
 }
 
 func (a *act) stopStep(e towpath.StopStep) error {

@@ -22,7 +22,7 @@ var (
 	ErrDamaged = errors.New("mirror damaged")
 	// ErrUnsafe: a URL, reference, revision or path that is never given to git.
 	ErrUnsafe = errors.New("refused before asking git")
-	// ErrTooLarge: a file exceeds the limit of Files and Show.
+	// ErrTooLarge: an object exceeds MaxFileBytes, or there are too many of them.
 	ErrTooLarge = errors.New("file too large")
 	// ErrUnsupported: an option that a later version will carry out.
 	ErrUnsupported = errors.New("not supported yet")
@@ -101,7 +101,7 @@ func classify(cause error, stderr string) error {
 	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
 		return nil
 	}
-	for _, sentinel := range []error{ErrTooLarge, ErrNotFound} {
+	for _, sentinel := range []error{ErrTooLarge, ErrDamaged, ErrNotFound} {
 		if errors.Is(cause, sentinel) {
 			return sentinel
 		}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -42,6 +43,7 @@ type Git struct {
 	program string
 	timeout time.Duration
 	env     []string
+	folders bool // of this machine may be asked without a transport of git's own
 }
 
 // New returns a Git, or an error when there is no git program.
@@ -55,7 +57,10 @@ func New(options Options) (*Git, error) {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	return &Git{program: program, timeout: timeout, env: environment(options)}, nil
+	protocols := strings.Split(orDefault(options.Protocols, defaultProtocols), ":")
+	return &Git{
+		program: program, timeout: timeout, env: environment(options), folders: slices.Contains(protocols, "file"),
+	}, nil
 }
 
 // Version returns what `git --version` says, such as "2.39.5".

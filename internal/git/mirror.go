@@ -103,20 +103,54 @@ func (m *Mirror) lock(ctx context.Context) (*lock, error) {
 }
 
 func (m *Mirror) fetchOrRemake(ctx context.Context, lock *lock, refspecs []string) error {
-	if len(refspecs) == 0 {
-		refspecs = branchesAndTags
+	if !m.isMarked(completeMark) {
+		return m.remake(ctx, lock, refspecs)
 	}
-	if err := m.prepare(ctx, lock); err != nil {
-		return err
+	if m.isMarked(fetchingMark) {
+		if err := m.clearLeftovers(); err != nil {
+			return err
+		}
 	}
-	err := m.fetch(ctx, lock, refspecs)
+	follow := refspecs
+	if len(follow) == 0 {
+		follow = branchesAndTags
+	}
+	err := m.fetch(ctx, lock, follow)
 	if !errors.Is(err, ErrDamaged) {
 		return err
+	}
+	return m.remake(ctx, lock, refspecs)
+}
+
+// remake makes the mirror from nothing. A clone, which packs its references itself, takes a third of the time that a
+// fetch into an empty repository takes; but it knows no refspecs.
+func (m *Mirror) remake(ctx context.Context, lock *lock, refspecs []string) error {
+	m.known.Clear()
+	if err := os.RemoveAll(m.dir); err != nil {
+		return fmt.Errorf("remove a broken mirror: %w", err)
+	}
+	if len(refspecs) == 0 {
+		return m.clone(ctx, lock)
 	}
 	if err := m.create(ctx, lock); err != nil {
 		return err
 	}
 	return m.fetch(ctx, lock, refspecs)
+}
+
+// clone does not take a repository on the same disk file by file (--no-local): with it would come what no reference
+// reaches and may be there in part only.
+func (m *Mirror) clone(ctx context.Context, lock *lock) error {
+	err := m.git.run(ctx, command{
+		doing: "clone " + m.remote.shown,
+		args:  []string{"clone", "--quiet", "--bare", "--no-local", "--template=", "--end-of-options", m.remote.url, m.dir},
+		env:   m.remote.env,
+		holds: lock.file,
+	})
+	if err != nil {
+		return err
+	}
+	return m.mark(completeMark)
 }
 
 // fetch runs one git fetch and packs the references, so that a checkout finds them all in one file.
@@ -167,22 +201,7 @@ func (m *Mirror) isMarked(name string) bool {
 	return err == nil
 }
 
-// prepare leaves an intact mirror, if an empty one. The caller holds the lock.
-func (m *Mirror) prepare(ctx context.Context, lock *lock) error {
-	if !m.isMarked(completeMark) {
-		return m.create(ctx, lock)
-	}
-	if m.isMarked(fetchingMark) {
-		return m.clearLeftovers()
-	}
-	return nil
-}
-
 func (m *Mirror) create(ctx context.Context, lock *lock) error {
-	m.known.Clear()
-	if err := os.RemoveAll(m.dir); err != nil {
-		return fmt.Errorf("remove a broken mirror: %w", err)
-	}
 	return m.git.run(ctx, command{
 		doing: "make the mirror of " + m.remote.shown,
 		args:  []string{"init", "--quiet", "--bare", "--template=", "--end-of-options", m.dir},

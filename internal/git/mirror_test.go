@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,39 +48,6 @@ func TestAMirrorAnswersForARevision(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if got := must(m.Show(ctx, first, "towpath.yaml"))(t); string(got) != "pipeline: shop\n" {
-		t.Errorf("towpath.yaml was %q", got)
-	}
-	if _, err := m.Show(ctx, first, ".towpath/web.yaml"); !errors.Is(err, git.ErrNotFound) {
-		t.Errorf("a file of the future gave %v", err)
-	}
-	files := must(m.Files(ctx, second, "towpath.yaml", "missing", ".towpath/web.yaml", ".towpath"))(t)
-	if len(files) != 2 || string(files[".towpath/web.yaml"]) != "pipeline: web\n" {
-		t.Errorf("files %q", files)
-	}
-	if got := must(m.List(ctx, second, ".towpath"))(t); !slices.Equal(got, []string{"web.yaml"}) {
-		t.Errorf("list %q", got)
-	}
-	if _, err := m.List(ctx, first, ".towpath"); !errors.Is(err, git.ErrNotFound) {
-		t.Errorf("a folder of the future gave %v", err)
-	}
-	if got := must(m.Changed(ctx, first, second))(t); !slices.Equal(got, []string{".towpath/deep/x", ".towpath/web.yaml", "towpath.yaml"}) {
-		t.Errorf("changed %q", got)
-	}
-	if got := must(m.Changed(ctx, "", first))(t); !slices.Equal(got, []string{"towpath.yaml"}) {
-		t.Errorf("changed from nothing %q", got)
-	}
-	c := must(m.Commit(ctx, first))(t)
-	if c.AuthorName != "Ada Lovelace" || c.AuthorEmail != "ada@example.com" || c.Message != "One\n\nWith a body." || c.Subject() != "One" || len(c.Parents) != 0 {
-		t.Errorf("commit %+v", c)
-	}
-	if age := time.Since(c.AuthoredAt); age < -time.Minute || age > time.Hour {
-		t.Errorf("authored at %s", c.AuthoredAt)
-	}
-	log := must(m.Log(ctx, first, second, 10))(t)
-	if len(log) != 1 || log[0].Hash != second || !slices.Equal(log[0].Parents, []string{first}) {
-		t.Errorf("log %+v", log)
-	}
 	if !must(m.IsAncestor(ctx, first, second))(t) || must(m.IsAncestor(ctx, second, first))(t) {
 		t.Error("the older one is the ancestor, and not the newer")
 	}
@@ -99,18 +65,55 @@ func TestNamesFromOutsideNeverBecomeOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, has := m.Has(ctx, "--help")
-	_, show := m.Show(ctx, head, "../../etc/passwd")
-	_, absolute := m.Show(ctx, head, "/etc/passwd")
-	_, changed := m.Changed(ctx, "--output=x", head)
-	_, log := m.Log(ctx, "", "HEAD", 1)
+	commit := m.Read(ctx, func(o *git.Objects) error {
+		_, err := o.Commit("HEAD")
+		return err
+	})
 	for name, err := range map[string]error{
-		"has": has, "show": show, "absolute": absolute, "changed": changed, "log": log,
+		"has": has, "commit": commit,
 		"fetch":    m.Fetch(ctx, "--upload-pack=x"),
 		"checkout": m.Checkout(ctx, git.Checkout{Revision: "main", Dir: t.TempDir()}),
 	} {
 		if !errors.Is(err, git.ErrUnsafe) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestAMirrorIsMadeOfARepositoryInWhateverState(t *testing.T) {
+	up := newUpstream(t)
+	if err := mirrorOf(t, up.dir).Fetch(t.Context()); err != nil {
+		t.Errorf("empty: %v", err)
+	}
+	first := up.commit("a", "1", "one")
+	up.git("checkout", "-q", "--detach")
+	tagged := up.commit("a", "2", "of a tag only")
+	up.git("tag", "-a", "v1", "-m", "first")
+	loose := up.commit("a", "3", "of HEAD only")
+	m := mirrorOf(t, up.dir)
+	if err := m.Fetch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for ref, want := range map[string]string{"refs/heads/main": first, "refs/tags/v1": tagged} {
+		if got := must(m.Resolve(t.Context(), ref))(t); got != want {
+			t.Errorf("%s stands at %s, want %s", ref, got, want)
+		}
+	}
+	for _, revision := range []string{first, tagged, loose} {
+		dir := t.TempDir()
+		if err := errors.Join(m.Ensure(t.Context(), revision), m.Checkout(t.Context(), git.Checkout{Revision: revision, Dir: dir})); err != nil {
+			t.Fatal(err)
+		}
+		if got := runGit(t, dir, "tag", "--list"); got != "v1" {
+			t.Errorf("the tags are %q", got)
+		}
+	}
+	up.git("branch", "-f", "main", loose)
+	if err := m.Ensure(t.Context(), loose); err != nil { // a clone is brought up to date as a mirror is
+		t.Fatal(err)
+	}
+	if err := m.Fetch(t.Context()); err != nil || must(m.Resolve(t.Context(), "refs/heads/main"))(t) != loose {
+		t.Errorf("main does not follow: %v", err)
 	}
 }
 
@@ -250,7 +253,13 @@ func TestCompactKeepsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, rev := range all {
-		must(m.Show(t.Context(), rev, "a"))(t)
+		err := m.Read(t.Context(), func(o *git.Objects) error {
+			_, err := o.File(must(o.Commit(rev))(t), "a")
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 	packs := must(filepath.Glob(filepath.Join(m.Dir(), "objects", "pack", "*.pack")))(t)
 	if len(packs) != 1 {

@@ -37,7 +37,7 @@ type Pristine struct {
 	folders map[string]bool
 	git     map[string][]byte
 	mode    fs.FileMode // of folders
-	at      time.Time   // when nobody had touched it yet
+	at      time.Time   // the last moment at which all was known to be as it should
 }
 
 // Remember looks at a checkout before anybody else does. The error is ErrUnsupported where that cannot be done:
@@ -124,12 +124,14 @@ func gitContent(dir string) (map[string][]byte, error) {
 
 // Restore makes the checkout pristine again: what was added is handed to remove, with its absolute path, and .git is
 // written anew if anything is different in there. A file of the revision that was changed or is missing is an
-// ErrChanged; then nothing was done.
+// ErrChanged; then nothing was done. Nobody else may be at work in the checkout.
 func (p *Pristine) Restore(remove func(path string) error) error {
+	began := time.Now()
 	added, err := p.look()
 	if err != nil {
 		return fmt.Errorf("look at a checkout again: %w", err)
 	}
+	p.at = began // what was so young that it was compared byte by byte is old enough by the next time
 	for _, path := range added {
 		if err := remove(path); err != nil {
 			return fmt.Errorf("clear a checkout: %w", err)
@@ -188,8 +190,8 @@ func (p *Pristine) compareFolder(name string, info fs.FileInfo) error {
 	return nil
 }
 
-// compare looks into a file only when its last change is so near to the moment of Remember that another one could
-// have left the same time.
+// compare looks into a file only when its last change is so near to the moment at which all was well that another one
+// could have left the same time.
 func (p *Pristine) compare(path string, known entry, info fs.FileInfo) error {
 	inode, changed := changeOf(info)
 	same := changed.Equal(known.changed) && info.ModTime().Equal(known.modified) && uint32(inode) == known.inode &&

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -32,6 +33,9 @@ func (g *Git) LsRemote(ctx context.Context, address string, patterns ...string) 
 			return Refs{}, err
 		}
 	}
+	if g.isHere(r) && !slices.ContainsFunc(patterns, hasInnerStar) {
+		return g.advertised(ctx, r, patterns)
+	}
 	out, err := g.output(ctx, command{
 		doing: "list the tips of " + r.shown,
 		args:  append([]string{"ls-remote", "--symref", "--end-of-options", r.url}, patterns...),
@@ -41,6 +45,10 @@ func (g *Git) LsRemote(ctx context.Context, address string, patterns ...string) 
 		return Refs{}, err
 	}
 	return parseRefs(out), nil
+}
+
+func hasInnerStar(pattern string) bool {
+	return strings.Contains(strings.TrimSuffix(pattern, "*"), "*")
 }
 
 func parseRefs(out []byte) Refs {

@@ -3,6 +3,7 @@ package git_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"strings"
 	"testing"
@@ -33,6 +34,42 @@ func TestLsRemoteTellsTipsAndTheDefaultBranch(t *testing.T) {
 	one := must(newGit(t).LsRemote(t.Context(), up.dir, "refs/heads/feature"))(t)
 	if len(one.Tips) != 1 || one.Tips["refs/heads/feature"] != second {
 		t.Errorf("asked for one branch, got %v", one.Tips)
+	}
+}
+
+// TestAFolderIsAskedAsAnyOtherRemote holds what a folder answers against what git ls-remote says of it.
+func TestAFolderIsAskedAsAnyOtherRemote(t *testing.T) {
+	up := newUpstream(t)
+	same := func(when string) {
+		t.Helper()
+		for _, patterns := range [][]string{
+			nil, {"HEAD", "refs/heads/*"}, {"main"}, {"refs/heads/feature/*"}, {"feature/*"}, {"refs/tags/v1"}, {"HEAD"}, {"refs/*/main"},
+		} {
+			here := must(newGit(t).LsRemote(t.Context(), up.dir, patterns...))(t)
+			want := must(newGit(t).LsRemote(t.Context(), "file://"+up.dir, patterns...))(t)
+			if here.Default != want.Default || !maps.Equal(here.Tips, want.Tips) {
+				t.Errorf("%s, of %q: %+v, want %+v", when, patterns, here, want)
+			}
+		}
+	}
+	same("empty")
+	first := up.commit("a", "1", "one")
+	up.git("tag", "-a", "v1", "-m", "first")
+	same("of one commit")
+	up.git("checkout", "-q", "-b", "feature/main")
+	up.commit("a", "2", "two")
+	up.git("pack-refs", "--all")
+	up.git("branch", "feature/later")
+	same("on a branch")
+	up.git("checkout", "-q", first)
+	same("on no branch")
+
+	strict := must(git.New(git.Options{Protocols: "https"}))(t)
+	if _, err := strict.LsRemote(t.Context(), up.dir); !errors.Is(err, git.ErrRefused) {
+		t.Errorf("a folder where only https is allowed is %v", err)
+	}
+	if _, err := newGit(t).LsRemote(t.Context(), t.TempDir()); !errors.Is(err, git.ErrNotFound) {
+		t.Errorf("a folder that is no repository is %v", err)
 	}
 }
 

@@ -203,6 +203,20 @@ func (s *Spool) wake() {
 	s.changed = make(chan struct{})
 }
 
+// Reset makes the spool a new and empty one. Nobody may be using it.
+func (s *Spool) Reset() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, file := range []*os.File{s.output, s.times, s.ack} {
+		if err := file.Truncate(0); err != nil {
+			return fmt.Errorf("empty a spool: %w", err)
+		}
+	}
+	s.size, s.acked, s.closed, s.marks = 0, 0, false, nil
+	s.wake()
+	return nil
+}
+
 // Close closes the files, for another process to go on.
 func (s *Spool) Close() error { return s.closeFiles() }
 

@@ -138,3 +138,28 @@ func TestWhatWasPrintedMinutesAgoIsSentWithItsOwnTime(t *testing.T) {
 		t.Errorf("acknowledging what never was: %v", err)
 	}
 }
+
+func TestASpoolThatIsResetIsANewOne(t *testing.T) {
+	dir, c := t.TempDir(), &clock{at: time.Now()}
+	s := openSpool(t, dir, c)
+	print(t, s, "of the first step\n")
+	if err := errors.Join(s.Acknowledge(5), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = openSpool(t, dir, c)
+	s.End()
+	if err := s.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	if chunk, more, err := s.Next(0, 100); len(chunk.Data) > 0 || !more || err != nil || s.Size() != 0 || s.Acknowledged() != 0 {
+		t.Errorf("%q, %v, %v of %d bytes, %d of them acknowledged", chunk.Data, more, err, s.Size(), s.Acknowledged())
+	}
+	c.advance(time.Hour)
+	print(t, s, "second\n")
+	for _, spool := range []*steplog.Spool{s, openSpool(t, dir, c)} {
+		chunk, _, err := spool.Next(0, 100)
+		if string(chunk.Data) != "second\n" || !chunk.At.Equal(c.now().Truncate(time.Millisecond)) || err != nil {
+			t.Errorf("%q of %s, %v", chunk.Data, chunk.At, err)
+		}
+	}
+}

@@ -68,6 +68,21 @@ func (tx *Tx) Runs(f RunFilter) ([]towpath.Run, error) {
 		"SELECT doc FROM runs"+c.where()+" ORDER BY created DESC, number DESC, id DESC LIMIT ?", c.limited(f.Limit)...)
 }
 
+// StateBefore answers how the last run of the same branch before this one ended, of those that passed or failed; empty
+// where there is none.
+func (tx *Tx) StateBefore(r towpath.Run) (towpath.RunState, error) {
+	state, err := one(tx, nil, text, `
+		SELECT state FROM runs WHERE pipeline = ? AND branch = ? AND number < ? AND state IN (?, ?)
+		ORDER BY number DESC LIMIT 1`,
+		r.Pipeline, r.Change.Branch, r.Number, string(towpath.RunPassed), string(towpath.RunFailed))
+	return towpath.RunState(state), err
+}
+
+// RunID answers the ID of a run by its number in its pipeline.
+func (tx *Tx) RunID(pipeline string, n int) (string, error) {
+	return one(tx, missing("run", n), text, "SELECT id FROM runs WHERE pipeline = ? AND number = ?", pipeline, n)
+}
+
 // texts answers nil where states is empty.
 func texts[T ~string](states []T) []string {
 	var found []string

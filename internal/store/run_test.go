@@ -136,3 +136,41 @@ func TestDeletingAProjectTakesItsRunsAlong(t *testing.T) {
 		return nil
 	})
 }
+
+func TestARunKnowsHowItsBranchEndedBefore(t *testing.T) {
+	s := open(t)
+	withShop(t, s)
+	ended := func(number int, branch string, state towpath.RunState) towpath.Run {
+		r := run(string(rune('a'+number)), number)
+		r.Change.Branch, r.State = branch, state
+		return r
+	}
+	last := ended(7, "main", towpath.RunRunning)
+	for number, step := range []struct {
+		before towpath.Run
+		want   towpath.RunState
+	}{
+		{ended(1, "idea", towpath.RunFailed), ""},
+		{ended(2, "main", towpath.RunPassed), towpath.RunPassed},
+		{ended(3, "main", towpath.RunFailed), towpath.RunFailed},
+		{ended(4, "main", towpath.RunCanceled), towpath.RunFailed},
+		{ended(5, "main", towpath.RunRunning), towpath.RunFailed},
+		{ended(8, "main", towpath.RunPassed), towpath.RunFailed}, // is a newer one
+	} {
+		update(t, s, func(tx *store.Tx) error { return tx.CreateRun(step.before) })
+		view(t, s, func(tx *store.Tx) error {
+			got, err := tx.StateBefore(last)
+			if got != step.want {
+				t.Errorf("after %d runs it is %q, want %q", number+1, got, step.want)
+			}
+			return err
+		})
+	}
+	view(t, s, func(tx *store.Tx) error {
+		id, err := tx.RunID("shop", 3)
+		if _, missing := tx.RunID("shop", 99); id != "d" || !errors.Is(missing, store.ErrNotFound) {
+			t.Errorf("run 3 is %q, run 99 %v", id, missing)
+		}
+		return err
+	})
+}

@@ -14,9 +14,6 @@ import (
 	_ "modernc.org/sqlite" // the driver
 )
 
-// readers is how many views may read at the same time; more wait. Each holds a page cache of up to 2 MB.
-const readers = 4
-
 // Options says where the state is kept.
 type Options struct {
 	Path string // of the database's file; made if it is missing
@@ -25,7 +22,7 @@ type Options struct {
 
 // Store is the server's state. It is safe for use by many goroutines.
 type Store struct {
-	readers *sql.DB
+	readers *readers
 	writers *sql.DB
 	writer  *writer
 	path    string
@@ -51,11 +48,11 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 	if err := migrate(ctx, s.writers, o.Log); err != nil {
 		return err
 	}
-	if s.readers, err = sql.Open("sqlite", source(o.Path, "_pragma=query_only(1)")); err != nil {
+	db, err := sql.Open("sqlite", source(o.Path, "_pragma=query_only(1)"))
+	if err != nil {
 		return err
 	}
-	s.readers.SetMaxOpenConns(readers)
-	s.readers.SetMaxIdleConns(readers)
+	s.readers = newReaders(db)
 	s.writer, err = startWriter(ctx, s.writers)
 	return err
 }
@@ -87,23 +84,21 @@ func (s *Store) Close() error {
 	if s.writer != nil {
 		errs = append(errs, s.writer.stop())
 	}
-	for _, db := range []*sql.DB{s.readers, s.writers} {
-		if db != nil {
-			errs = append(errs, db.Close())
-		}
+	if s.readers != nil {
+		errs = append(errs, s.readers.close())
+	}
+	if s.writers != nil {
+		errs = append(errs, s.writers.Close())
 	}
 	return errors.Join(errs...)
 }
 
 // View runs fn on one consistent state of the database. It sees every update that was acknowledged before it began, and
 // can change nothing.
+//
+// It answers the error of fn, ErrClosed, or the context's, if that ended before it had read everything.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	tx, err := s.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return fmt.Errorf("begin to read: %w", explain(err))
-	}
-	defer func() { _ = tx.Rollback() }() // nothing was written, so nothing can be lost
-	return fn(&Tx{ctx: ctx, db: tx})
+	return s.readers.view(ctx, fn)
 }
 
 // Update runs fn on the one writer and answers after its changes are on the disk. Updates that wait together are

@@ -104,6 +104,36 @@ func TestAnUpdateThatFailsLeavesNothingBehindAndTheOthersAlone(t *testing.T) {
 	})
 }
 
+func TestAPartOfAnUpdateThatFailsIsUndoneAlone(t *testing.T) {
+	s := open(t)
+	wrong := errors.New("changed my mind")
+	update(t, s, func(tx *store.Tx) error {
+		if err := tx.PutSetting("before", "set"); err != nil {
+			return err
+		}
+		for name, fails := range map[string]error{"good": nil, "bad": wrong} {
+			undone, err := tx.Try(func() error {
+				if err := tx.PutSetting(name, "set"); err != nil {
+					return err
+				}
+				return fails
+			})
+			if err != nil || !errors.Is(undone, fails) {
+				t.Errorf("the %s part answered %v, %v", name, undone, err)
+			}
+		}
+		return tx.PutSetting("after", "set")
+	})
+	view(t, s, func(tx *store.Tx) error {
+		for name, want := range map[string]string{"before": "set", "good": "set", "bad": "", "after": "set"} {
+			if value, err := tx.Setting(name); err != nil || value != want {
+				t.Errorf("%s is %q, %v", name, value, err)
+			}
+		}
+		return nil
+	})
+}
+
 func settingName(i int) string { return "setting-" + string(rune('a'+i/26)) + string(rune('a'+i%26)) }
 
 func TestAViewCannotChangeAnything(t *testing.T) {
@@ -112,6 +142,48 @@ func TestAViewCannotChangeAnything(t *testing.T) {
 	if err == nil {
 		t.Fatal("a view changed something")
 	}
+}
+
+func TestAViewEndsWithItsContext(t *testing.T) {
+	s := open(t)
+	withShop(t, s)
+	gone := errors.New("the client went away")
+	for range 10 { // more often than there are connections: none of them is spoilt
+		ctx, cancel := context.WithCancelCause(t.Context())
+		err := s.View(ctx, func(tx *store.Tx) error {
+			cancel(gone)
+			_, err := tx.Projects()
+			return err
+		})
+		if !errors.Is(err, gone) {
+			t.Fatalf("the view answered %v", err)
+		}
+		if err := s.View(ctx, func(*store.Tx) error { return nil }); !errors.Is(err, gone) {
+			t.Fatalf("the next view answered %v", err)
+		}
+	}
+	view(t, s, func(tx *store.Tx) error {
+		_, _, err := tx.ProjectByName("shop")
+		return err
+	})
+}
+
+func TestAViewThatPanicsSpoilsNoOther(t *testing.T) {
+	s := open(t)
+	for range 10 {
+		func() {
+			defer func() { _ = recover() }()
+			_ = s.View(t.Context(), func(tx *store.Tx) error {
+				_, _ = tx.Projects()
+				panic("out of luck")
+			})
+		}()
+	}
+	withShop(t, s)
+	view(t, s, func(tx *store.Tx) error {
+		_, _, err := tx.ProjectByName("shop")
+		return err
+	})
 }
 
 func TestAnUpdateThatNobodyTookEndsWithItsContext(t *testing.T) {
@@ -139,6 +211,9 @@ func TestAClosedStoreRefusesUpdates(t *testing.T) {
 	}
 	if err := s.Update(t.Context(), func(*store.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
 		t.Errorf("the update answered %v", err)
+	}
+	if err := s.View(t.Context(), func(*store.Tx) error { return nil }); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("the view answered %v", err)
 	}
 }
 

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
+	"errors"
 	"strings"
 	"time"
 )
@@ -10,22 +10,30 @@ import (
 // Tx is a view or an update under way: one consistent state of the database. Its methods that change something answer
 // an error in a view. It is used by one goroutine, and not after the function that it was handed to has returned.
 type Tx struct {
-	ctx context.Context // of the view; an update is never interrupted, because others share its transaction
-	db  database
-}
-
-// database is what a connection for reading and the writer's have in common.
-type database interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	ctx context.Context // of the view, asked at each row; an update's never ends, because others share its transaction
+	db  *statements
 }
 
 // row is what a scanning function reads from.
 type row interface{ Scan(dest ...any) error }
 
+// Try runs fn in a savepoint of an update: where it fails, its own changes are undone and no others. undone is what it
+// answered then; err says that the whole update is lost.
+func (tx *Tx) Try(fn func() error) (undone, err error) {
+	if err := tx.db.run("SAVEPOINT part"); err != nil {
+		return nil, err
+	}
+	if undone = fn(); undone != nil {
+		if err := tx.db.run("ROLLBACK TO part"); err != nil {
+			return undone, errors.Join(full(undone), err)
+		}
+	}
+	return undone, tx.db.run("RELEASE part")
+}
+
 // exec answers how many rows were changed.
 func (tx *Tx) exec(query string, args ...any) (int, error) {
-	result, err := tx.db.ExecContext(tx.ctx, query, args...)
+	result, err := tx.db.exec(query, args...)
 	if err != nil {
 		return 0, explain(err)
 	}
@@ -42,14 +50,17 @@ func (tx *Tx) must(otherwise error, query string, args ...any) error {
 	return err
 }
 
-// each calls scan for every row.
+// each calls scan for every row, as long as somebody waits for them.
 func (tx *Tx) each(scan func(row) error, query string, args ...any) error {
-	rows, err := tx.db.QueryContext(tx.ctx, query, args...)
+	rows, err := tx.db.query(query, args...)
 	if err != nil {
 		return explain(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
+		if tx.ctx.Err() != nil {
+			return context.Cause(tx.ctx)
+		}
 		if err := scan(rows); err != nil {
 			return err
 		}

@@ -88,15 +88,15 @@ func (w *writer) loop() {
 // acknowledged.
 func (w *writer) group(first *update) {
 	group := []*update{first}
-	err := w.run("BEGIN IMMEDIATE")
+	err := w.conn.run("BEGIN IMMEDIATE")
 	if err == nil {
 		group, err = w.collect(first)
 	}
 	if err == nil {
-		err = w.run("COMMIT")
+		err = w.conn.run("COMMIT")
 	}
 	if err != nil {
-		_ = w.run("ROLLBACK") // fails where SQLite has rolled back already
+		_ = w.conn.run("ROLLBACK") // fails where SQLite has rolled back already
 	}
 	if err != nil {
 		fail(group, fmt.Errorf("commit: %w", err))
@@ -138,17 +138,17 @@ func (w *writer) collect(first *update) ([]*update, error) {
 
 // attempt runs one update in a savepoint. It answers an error only where the whole transaction is lost.
 func (w *writer) attempt(u *update) error {
-	if err := w.run("SAVEPOINT one"); err != nil {
+	if err := w.conn.run("SAVEPOINT one"); err != nil {
 		return err
 	}
 	u.err = call(u.fn, &Tx{ctx: context.Background(), db: w.conn})
 	if u.err == nil {
-		return w.run("RELEASE one")
+		return w.conn.run("RELEASE one")
 	}
-	if err := w.run("ROLLBACK TO one"); err != nil {
+	if err := w.conn.run("ROLLBACK TO one"); err != nil {
 		return errors.Join(full(u.err), err)
 	}
-	return w.run("RELEASE one")
+	return w.conn.run("RELEASE one")
 }
 
 // full answers the part of an update's error that concerns the others in its group.
@@ -157,11 +157,6 @@ func full(err error) error {
 		return ErrFull
 	}
 	return nil
-}
-
-func (w *writer) run(command string) error {
-	_, err := w.conn.ExecContext(context.Background(), command)
-	return explain(err)
 }
 
 // call runs fn; its panic becomes its error, with the place.

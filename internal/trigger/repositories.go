@@ -17,10 +17,13 @@ const branches = "refs/heads/"
 
 // Repositories keeps one bare mirror a project in a folder. It is safe for concurrent use.
 type Repositories struct {
-	git     *git.Git
-	dir     string
+	git *git.Git
+	dir string
+
 	mu      sync.Mutex
 	mirrors map[string]*git.Mirror // by project's ID and URL
+
+	remembered revisions
 }
 
 // NewRepositories keeps mirrors in dir.
@@ -91,45 +94,77 @@ func (r *Repositories) holds(ctx context.Context, p towpath.Project, branch, tip
 }
 
 // Read completes a change with its commit's author, message and files, and answers the pipeline files at its revision.
+// What was read lately is remembered: a revision never changes.
 func (r *Repositories) Read(ctx context.Context, p towpath.Project, c towpath.Change) (towpath.Change, map[string][]byte, error) {
+	key := strings.Join([]string{p.ID, p.URL, c.Before, c.Revision}, "\n")
+	read, known := r.remembered.get(key)
+	if !known {
+		var err error
+		if read, err = r.read(ctx, p, c); err != nil {
+			return c, nil, explain(err)
+		}
+		r.remembered.keep(key, read)
+	}
+	c.Author, c.AuthorEmail, c.Message, c.Files = read.author, read.email, read.message, read.files
+	return c, read.pipelines, nil
+}
+
+// revision is what a run needs to know of one.
+type revision struct {
+	author, email, message string
+	files                  []string          // that changed; nil where that is not known
+	pipelines              map[string][]byte // towpath.yaml and the files of .towpath/, by path
+}
+
+func (r *Repositories) read(ctx context.Context, p towpath.Project, c towpath.Change) (read revision, err error) {
 	mirror, err := r.mirror(p)
 	if err != nil {
-		return c, nil, err
+		return read, err
 	}
 	if err := mirror.Ensure(ctx, c.Revision); err != nil {
-		return c, nil, explain(err)
+		return read, err
 	}
-	commit, err := mirror.Commit(ctx, c.Revision)
-	if err != nil {
-		return c, nil, explain(err)
-	}
-	c.Author, c.AuthorEmail, c.Message = commit.AuthorName, commit.AuthorEmail, commit.Message
-	if c.Files, err = changedFiles(ctx, mirror, c, commit); err != nil {
-		return c, nil, explain(err)
-	}
-	files, err := pipelineFiles(ctx, mirror, c.Revision)
-	return c, files, explain(err)
+	err = mirror.Read(ctx, func(o *git.Objects) error {
+		commit, err := o.Commit(c.Revision)
+		if err != nil {
+			return err
+		}
+		read.author, read.email, read.message = commit.AuthorName, commit.AuthorEmail, commit.Message
+		if read.files, err = changedFiles(o, c.Before, commit); err != nil {
+			return err
+		}
+		read.pipelines, err = pipelineFiles(o, commit)
+		return err
+	})
+	return read, err
 }
 
 // changedFiles answers what changed since the branch was seen last, or else since the commit's parent.
-func changedFiles(ctx context.Context, m *git.Mirror, c towpath.Change, commit git.Commit) ([]string, error) {
-	from := c.Before
+func changedFiles(o *git.Objects, from string, commit git.Commit) ([]string, error) {
 	if from == "" && len(commit.Parents) > 0 {
 		from = commit.Parents[0]
 	}
 	if from == "" {
 		return nil, nil
 	}
-	if known, err := m.Has(ctx, from); err != nil || !known {
-		return nil, err // it was rewritten away: whatever it held, all may have changed
+	before, err := o.Commit(from)
+	if errors.Is(err, git.ErrNotFound) {
+		return nil, nil // it was rewritten away: whatever it held, all may have changed
 	}
-	return m.Changed(ctx, from, c.Revision)
+	if err != nil {
+		return nil, err
+	}
+	files, err := o.Changed(before, commit)
+	if errors.Is(err, git.ErrTooLarge) {
+		return nil, nil // too many to be told apart
+	}
+	return files, err
 }
 
-// pipelineFiles answers towpath.yaml and the files of .towpath/ that exist at a revision.
-func pipelineFiles(ctx context.Context, m *git.Mirror, revision string) (map[string][]byte, error) {
+// pipelineFiles answers towpath.yaml and the files of .towpath/ that exist at a commit.
+func pipelineFiles(o *git.Objects, commit git.Commit) (map[string][]byte, error) {
 	wanted := []string{"towpath.yaml"}
-	names, err := m.List(ctx, revision, ".towpath")
+	names, err := o.List(commit, ".towpath")
 	if err != nil && !errors.Is(err, git.ErrNotFound) {
 		return nil, err
 	}
@@ -138,7 +173,17 @@ func pipelineFiles(ctx context.Context, m *git.Mirror, revision string) (map[str
 			wanted = append(wanted, ".towpath/"+name)
 		}
 	}
-	return m.Files(ctx, revision, wanted...)
+	found := map[string][]byte{}
+	for _, name := range wanted {
+		content, err := o.File(commit, name)
+		if err != nil && !errors.Is(err, git.ErrNotFound) {
+			return nil, err
+		}
+		if err == nil {
+			found[name] = content
+		}
+	}
+	return found, nil
 }
 
 func (r *Repositories) mirror(p towpath.Project) (*git.Mirror, error) {

@@ -100,16 +100,37 @@ func (s *Server) readRun(r *http.Request) (answer client.Run, err error) {
 }
 
 func runIn(tx *store.Tx, r *http.Request) (towpath.Run, error) {
-	number, err := strconv.Atoi(r.PathValue("number"))
+	number, err := runNumberIn(r)
 	if err != nil {
-		return towpath.Run{}, towpath.Errorf(towpath.CodeInvalid, "%q is not the number of a run", r.PathValue("number"))
+		return towpath.Run{}, err
 	}
 	run, _, err := tx.RunByNumber(r.PathValue("pipeline"), number)
 	return run, err
 }
 
+func runNumberIn(r *http.Request) (int, error) {
+	number, err := strconv.Atoi(r.PathValue("number"))
+	if err != nil {
+		return 0, towpath.Errorf(towpath.CodeInvalid, "%q is not the number of a run", r.PathValue("number"))
+	}
+	return number, nil
+}
+
+// runID answers the ID of the run that the path names.
+func (s *Server) runID(r *http.Request) (id string, err error) {
+	number, err := runNumberIn(r)
+	if err != nil {
+		return "", err
+	}
+	err = s.Store.View(r.Context(), func(tx *store.Tx) error {
+		id, err = tx.RunID(r.PathValue("pipeline"), number)
+		return err
+	})
+	return id, err
+}
+
 func wholeRun(tx *store.Tx, run towpath.Run) (client.Run, error) {
-	names, err := projectNames(tx)
+	project, _, err := tx.Project(run.Project)
 	if err != nil {
 		return client.Run{}, err
 	}
@@ -117,7 +138,7 @@ func wholeRun(tx *store.Tx, run towpath.Run) (client.Run, error) {
 	if err != nil {
 		return client.Run{}, err
 	}
-	answer := runOf(run, names[run.Project])
+	answer := runOf(run, project.Name)
 	for i, step := range run.Steps {
 		explainStep(&answer.Steps[i], step, known)
 	}

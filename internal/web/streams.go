@@ -31,12 +31,12 @@ func (s *Server) registerStreams() {
 
 // runEvents sends the run each time it changes, until it has ended.
 func (s *Server) runEvents(w http.ResponseWriter, r *http.Request, _ access.Caller) {
-	run, err := s.readRun(r)
+	id, err := s.runID(r)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.stream(w, r, flow.TopicRun(run.ID), func() (any, bool, error) {
+	s.stream(w, r, flow.TopicRun(id), func() (any, bool, error) {
 		run, err := s.readRun(r)
 		return run, towpath.RunState(run.State).IsFinal(), err
 	})

@@ -50,6 +50,10 @@ func (s *Server) lease(c call[map[string]string]) (*client.StepLease, error) {
 	if err != nil || work == nil {
 		return nil, ignoreStop(s, err)
 	}
+	if c.Context().Err() != nil {
+		s.Flow.GiveBack(work)
+		return nil, c.Context().Err()
+	}
 	return leaseOf(work), nil
 }
 
@@ -76,14 +80,10 @@ func ignoreStop(s *Server, err error) error {
 const seenEvery = 5 * time.Second
 
 // seeWorker answers the worker that calls, and notes that it was heard of.
-func (s *Server) seeWorker(r *http.Request, caller access.Caller, version string) (worker store.KnownWorker, err error) {
-	err = s.Store.View(r.Context(), func(tx *store.Tx) error {
-		worker, err = tx.Worker(caller.Worker)
-		return err
-	})
-	now := s.Clock()
-	if err != nil || now.Sub(worker.SeenAt) < seenEvery && (version == "" || version == worker.Version) {
-		return worker, err
+func (s *Server) seeWorker(r *http.Request, caller access.Caller, version string) (store.KnownWorker, error) {
+	worker, now := caller.KnownWorker(), s.Clock()
+	if now.Sub(worker.SeenAt) < seenEvery && (version == "" || version == worker.Version) {
+		return worker, nil
 	}
 	worker.SeenAt = now
 	if version != "" {

@@ -41,6 +41,7 @@ type attempt struct {
 	lease    *client.StepLease
 	place    int
 	left     workspace // what stood there
+	free     func()    // gives the slot back; may be called more than once
 	record   *record
 	output   *output
 	room     room
@@ -49,7 +50,8 @@ type attempt struct {
 
 // perform runs a leased step from its workspace to its report.
 func (w *worker) perform(l *client.StepLease) {
-	defer w.giveSlot()
+	free := sync.OnceFunc(w.giveSlot)
+	defer free()
 	if _, twice := w.active.LoadOrStore(l.LeaseRef, true); twice {
 		return
 	}
@@ -61,6 +63,7 @@ func (w *worker) perform(l *client.StepLease) {
 		w.refuse(l, err)
 		return
 	}
+	a.free = free
 	began := time.Now()
 	report := a.follow()
 	log.Info("step ended", "state", report.State, "reason", report.Reason, "took", time.Since(began))
@@ -106,7 +109,7 @@ func (a *attempt) follow() client.StepReport {
 	beside.Go(func() { a.renew(renewing, stop) })
 	beside.Go(func() {
 		defer stopRenewing()
-		if delivered = a.deliver(d, a.record, a.output, reports); isStale(delivered) {
+		if delivered = a.deliver(d, a.record, a.output, a.reported(reports)); isStale(delivered) {
 			stop(errStale)
 		}
 	})
@@ -122,6 +125,16 @@ func (a *attempt) follow() client.StepReport {
 	beside.Wait()
 	a.settle(d, a.record, a.output, delivered)
 	return report
+}
+
+// reported answers the attempt's report once it is there, and then gives the slot back: the log is sent, the place is
+// free, and the next step can be asked for while this one's report travels.
+func (a *attempt) reported(reports <-chan client.StepReport) func() client.StepReport {
+	return func() client.StepReport {
+		report := <-reports
+		a.free()
+		return report
+	}
 }
 
 // writeDown leaves the report where the next worker finds it, should this one not deliver it.

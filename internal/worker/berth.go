@@ -9,7 +9,7 @@ import (
 )
 
 // berth is what a step needs whichever it is: a record with a group for its processes, and a spool. One is made ahead,
-// so that the next step does not wait for it.
+// so that the next step does not wait for it, and a step that was delivered leaves its own to another.
 type berth struct {
 	record *record
 	spool  *steplog.Spool
@@ -31,9 +31,13 @@ func (w *worker) makeBerth() (*berth, error) {
 	return &berth{record: r, spool: spool}, nil
 }
 
-// takeBerth answers the one that was made ahead, and has the next one made.
+// takeBerth answers one that is there, and has the next one made if it was the last.
 func (w *worker) takeBerth() (*berth, error) {
-	defer w.janitor.Go(w.prepareBerth)
+	defer func() {
+		if len(w.berths) == 0 {
+			w.janitor.Go(w.prepareBerth)
+		}
+	}()
 	select {
 	case b := <-w.berths:
 		return b, nil
@@ -42,12 +46,15 @@ func (w *worker) takeBerth() (*berth, error) {
 	}
 }
 
-// prepareBerth makes one ahead unless there is one. What keeps it from that is told by the step that needs it.
+// prepareBerth makes one ahead. What keeps it from that is told by the step that needs it.
 func (w *worker) prepareBerth() {
-	b, err := w.makeBerth()
-	if err != nil {
-		return
+	if b, err := w.makeBerth(); err == nil {
+		w.leave(b)
 	}
+}
+
+// leave has a berth wait for a step, if there is room.
+func (w *worker) leave(b *berth) {
 	select {
 	case w.berths <- b:
 	default:
@@ -55,13 +62,24 @@ func (w *worker) prepareBerth() {
 	}
 }
 
+// vacate makes a berth of what a step leaves whose end is accepted. Its group is gone already.
+func (w *worker) vacate(b *berth) error {
+	group, err := process.ReserveGroup()
+	if err != nil {
+		return fmt.Errorf("reserve a process group: %w", err)
+	}
+	if err := errors.Join(b.record.reuse(group), b.spool.Reset()); err != nil {
+		return errors.Join(err, process.KillGroup(group))
+	}
+	w.leave(b)
+	return nil
+}
+
 // clearBerths gives back what no step needed.
 func (w *worker) clearBerths() {
 	w.janitor.Wait()
-	select {
-	case b := <-w.berths:
-		w.giveBack(b)
-	default:
+	for len(w.berths) > 0 {
+		w.giveBack(<-w.berths)
 	}
 }
 

@@ -35,34 +35,38 @@ func (d *delivery) end() {
 	d.stop()
 }
 
-// settle removes the record of a step whose log and report are accepted, or refused for good. Else the record waits
-// for the next worker.
+// settle leaves the record of a step to another one, once log and report are accepted, or refused for good. Else the
+// record waits for the next worker.
 func (w *worker) settle(ctx context.Context, r *record, o *output, delivered error) {
 	log := w.log.With("run", r.lease.Run, "step", r.lease.Step, "attempt", r.lease.Attempt)
-	closed := o.spool.Close()
 	switch {
 	case delivered == nil:
 	case ctx.Err() != nil:
 		log.Warn("a step's end waits for the worker's next start")
+		_ = o.spool.Close() // every byte was written already
 		return
 	case isStale(delivered):
 		log.Info("a step's end came too late", "answer", delivered)
 	default:
 		log.Error("the server refuses a step's end", "error", delivered)
 	}
-	if removed := errors.Join(closed, r.remove()); removed != nil {
-		log.Error("cannot remove a step's record", "folder", r.dir, "error", removed)
+	err := w.vacate(&berth{record: r, spool: o.spool})
+	if err == nil {
+		return
+	}
+	if removed := errors.Join(o.spool.Close(), r.remove()); removed != nil {
+		log.Error("cannot remove a step's record", "folder", r.dir, "error", errors.Join(err, removed))
 	}
 }
 
-// deliver brings a step's log to the server while it grows, and then its report, which comes on reports by then. The
-// error is why not both were accepted.
-func (w *worker) deliver(ctx context.Context, r *record, o *output, reports <-chan client.StepReport) error {
+// deliver brings a step's log to the server while it grows, and then its report, for which it waits. The error is why
+// not both were accepted.
+func (w *worker) deliver(ctx context.Context, r *record, o *output, reported func() client.StepReport) error {
 	s := &sending{worker: w, lease: r.lease, output: o, offset: o.spool.Acknowledged()}
 	if err := s.send(ctx); err != nil {
 		return err
 	}
-	report := <-reports
+	report := reported()
 	if report.State == lost {
 		return nil
 	}

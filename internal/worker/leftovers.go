@@ -57,14 +57,12 @@ func (w *worker) resume(r *record, o *output) {
 		report.State, last = lost, errKilled.Error()
 	}
 	o.end(last)
-	reports := make(chan client.StepReport, 1)
-	reports <- report
 	w.log.Info("delivering a former worker's step", "run", r.lease.Run, "step", r.lease.Step, "state", report.State)
 	w.steps.Go(func() {
 		d := w.beginDelivery()
 		defer d.end()
 		d.bound()
-		w.settle(d, r, o, w.deliver(d, r, o, reports))
+		w.settle(d, r, o, w.deliver(d, r, o, func() client.StepReport { return report }))
 	})
 }
 

@@ -33,11 +33,26 @@ func newRecord(leases, group string) (*record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write a process group down: %w", err)
 	}
-	r := &record{dir: dir, group: group}
-	if err := os.WriteFile(r.path(groupFile), []byte(group), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("write a process group down: %w", err), r.remove())
+	r := &record{dir: dir}
+	if err := r.reuse(group); err != nil {
+		return nil, errors.Join(err, r.remove())
 	}
 	return r, nil
+}
+
+// reuse makes the record one of no step: to make files anew costs more than to empty them. The lease goes first: what a
+// worker finds that is killed meanwhile is a record without one, or that of a step which was delivered.
+func (r *record) reuse(group string) error {
+	for _, name := range []string{leaseFile, reportFile} {
+		if err := os.Truncate(r.path(name), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("empty a record: %w", err)
+		}
+	}
+	r.group, r.lease = group, client.LeaseRef{}
+	if err := os.WriteFile(r.path(groupFile), []byte(group), 0o600); err != nil {
+		return fmt.Errorf("write a process group down: %w", err)
+	}
+	return nil
 }
 
 // readRecord reads what a former worker left.
@@ -98,6 +113,9 @@ func (r *record) read(name string, into any) error {
 	content, err := os.ReadFile(r.path(name))
 	if err != nil {
 		return err
+	}
+	if len(content) == 0 {
+		return os.ErrNotExist // it was emptied, to be used again
 	}
 	return json.Unmarshal(content, into)
 }

@@ -32,6 +32,7 @@ type server struct {
 	asking   int // now
 	removed  bool
 	trees    *trees
+	hold     func() // is called with each report, before it is taken; may be nil
 }
 
 // story is what the server knows of one attempt.
@@ -84,7 +85,12 @@ func (s *server) routes() http.Handler {
 	const of = "/api/v1/worker/leases/{run}/{step}/{attempt}/"
 	mux.HandleFunc("POST "+of+"renew", s.about(s.renew))
 	mux.HandleFunc("POST "+of+"log", s.about(s.appendLog))
-	mux.HandleFunc("POST "+of+"finish", s.about(s.finish))
+	mux.HandleFunc("POST "+of+"finish", func(w http.ResponseWriter, r *http.Request) {
+		if s.hold != nil {
+			s.hold()
+		}
+		s.about(s.finish)(w, r)
+	})
 	s.trees.routes(mux, of+"artifacts/")
 	return mux
 }

@@ -163,10 +163,18 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // awaitReports waits until the ends of n steps are written down in dir.
 func awaitReports(t *testing.T, dir string, n int) {
 	t.Helper()
-	eventually(t, "written reports", func() bool {
-		found, _ := filepath.Glob(filepath.Join(dir, "leases", "*", "report.json"))
-		return len(found) == n
-	})
+	eventually(t, "written reports", func() bool { return recorded(dir, "report.json") == n })
+}
+
+// recorded counts the records in dir that have something in a file of that name.
+func recorded(dir, name string) (n int) {
+	found, _ := filepath.Glob(filepath.Join(dir, "leases", "*", name))
+	for _, path := range found {
+		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func pidIn(t *testing.T, file string) int {

@@ -4,6 +4,7 @@ package worker_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -168,5 +169,25 @@ func TestEveryStepFindsItsWorkspaceAsIfItWereNew(t *testing.T) {
 	l.Trusted = true
 	if _, log := s.result(l); log != "greeting\nmore\nmore\n" {
 		t.Errorf("of a protected branch: %q", log)
+	}
+}
+
+// TestStepsFollowEachOtherInTheSameRecord has steps with long and short logs, outputs and failures in turn: none finds
+// anything of the one before it.
+func TestStepsFollowEachOtherInTheSameRecord(t *testing.T) {
+	s := working(t)
+	for n, script := range []string{"seq 20000; echo name=one >$TOWPATH_OUTPUT", "echo short", "true", "echo failed; exit 3", "echo last"} {
+		report, log := s.result(s.step(script))
+		want := map[int]string{1: "short\n", 2: "", 3: "failed\ntowpath: exited with status 3\n", 4: "last\n"}
+		if n > 0 && (log != want[n] || len(report.Outputs) > 0 || report.LogSize != int64(len(log))) {
+			t.Errorf("%q gave %+v and the log %q", script, report, log)
+		}
+		if failed := report.State == "failed"; failed != (n == 3) {
+			t.Errorf("%q gave %+v", script, report)
+		}
+	}
+	records, err := os.ReadDir(filepath.Join(s.data, "leases"))
+	if err != nil || len(records) > 3 {
+		t.Errorf("%d records, %v", len(records), err)
 	}
 }

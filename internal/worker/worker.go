@@ -33,7 +33,7 @@ type worker struct {
 	cache   cache
 	slots   chan struct{} // one token a free slot
 	places  *places
-	berths  chan *berth // made ahead; at most one
+	berths  chan *berth // that wait for a step
 
 	running context.Context // ends when scripts are to be interrupted
 
@@ -82,7 +82,7 @@ func newWorker(options Options) (*worker, error) {
 	return &worker{
 		Options: o, log: o.Logger, dirs: dirs, shell: shell.New(), mirrors: m,
 		cache: cache{dir: dirs.artifacts, most: o.CacheSize},
-		slots: freeSlots(o.Slots), places: newPlaces(o.Slots), berths: make(chan *berth, 1),
+		slots: freeSlots(o.Slots), places: newPlaces(o.Slots), berths: make(chan *berth, max(o.Slots, 1)),
 	}, nil
 }
 

@@ -48,6 +48,24 @@ func TestSlotsBoundTheStepsAtATime(t *testing.T) {
 	}
 }
 
+func TestTheNextStepIsAskedForWhileTheLastOneIsReported(t *testing.T) {
+	s := newSite(t)
+	asked := make(chan struct{})
+	s.hold = func() { <-asked }
+	options := s.options()
+	options.Slots = 1
+	s.start(options)
+	ref := s.offer(s.step("echo done"))
+	s.until("the one slot is free before the report is taken", func() bool { return s.polls == 2 })
+	close(asked)
+	if report := s.awaitReport(ref); report.State != "passed" || s.logOf(ref) != "done\n" {
+		t.Errorf("%+v, %q", report, s.logOf(ref))
+	}
+	if report, _ := s.result(s.step("exit 3")); report.ExitCode != 3 {
+		t.Errorf("%+v", report)
+	}
+}
+
 func TestADrainingWorkerFinishesWhatRunsAndTakesNothingNew(t *testing.T) {
 	s := newSite(t)
 	end := s.start(s.options())
@@ -107,10 +125,7 @@ func TestAReportThatCouldNotBeDeliveredIsDeliveredByTheNextWorker(t *testing.T) 
 	if report := s.awaitReport(ref); report.State != "passed" || s.logOf(ref) != "ready\ndone\n" {
 		t.Errorf("%+v, log %q", report, s.logOf(ref))
 	}
-	eventually(t, "no record is left", func() bool {
-		left, err := filepath.Glob(filepath.Join(s.data, "leases", "*", "lease.json"))
-		return err == nil && len(left) == 0
-	})
+	eventually(t, "no record is left", func() bool { return recorded(s.data, "lease.json") == 0 })
 }
 
 func TestAKilledWorkerLeavesNothingRunningAfterItsRestart(t *testing.T) {
