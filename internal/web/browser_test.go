@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -41,7 +42,7 @@ func (h *house) browser() *browser {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
 		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.UserDataDir(h.TempDir()), chromedp.WindowSize(1280, 800))
+		chromedp.UserDataDir(h.profile()), chromedp.WindowSize(1280, 800))
 	ctx, stop := chromedp.NewExecAllocator(h.Context(), options...)
 	h.Cleanup(stop)
 	ctx, cancel := chromedp.NewContext(ctx)
@@ -50,6 +51,27 @@ func (h *house) browser() *browser {
 	chromedp.ListenTarget(ctx, b.hear)
 	must(h.T, chromedp.Run(ctx, log.Enable(), runtime.Enable(), network.Enable())) // whose context starts it ends it
 	return b
+}
+
+// profile answers a folder that is removed once the browser's last process has written to it: some outlive the first one
+// for a moment.
+func (h *house) profile() string {
+	h.Helper()
+	folder, err := os.MkdirTemp("", "towpath-browser-")
+	must(h.T, err)
+	h.Cleanup(func() {
+		deadline, tick := time.After(20*time.Second), time.NewTicker(20*time.Millisecond)
+		defer tick.Stop()
+		for os.RemoveAll(folder) != nil {
+			select {
+			case <-tick.C:
+			case <-deadline:
+				h.Errorf("%s cannot be removed", folder)
+				return
+			}
+		}
+	})
+	return folder
 }
 
 // hear notes errors of the console, uncaught exceptions, and what the content security policy forbade.
