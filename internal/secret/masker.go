@@ -15,12 +15,20 @@ const Mask = "***"
 // prefixBytes is how much of a form is looked up by hash. It is MinLength, as every form is at least that long.
 const prefixBytes = MinLength
 
+// blockBytes is how much of text decides how far it can be skipped.
+const blockBytes = 3
+
 // Masker knows the forms of a set of secrets. It is read only and may be used by many goroutines.
+//
+// It looks for all of them at once, as Wu and Manber do ("A fast algorithm for multi-pattern searching", 1994): of a
+// window as long as the shortest form only the last block is looked at. Most blocks stand in no form, and then nearly
+// the whole window is skipped.
 type Masker struct {
 	filter   [1 << 10]uint64 // a bit for each hash of a form's first four bytes
 	byPrefix map[uint32][]string
 	starts   map[string]bool // one, two and three first bytes of forms
-	longest  int
+	shifts   [1 << 15]uint8  // by the hash of a window's last block: how far the window can move on
+	shortest int             // length of the shortest form, which is that of the window; 0 where there is no form
 }
 
 // NewMasker returns a Masker of these secrets: each itself, line by line, and as base64, hexadecimal, URL, JSON,
@@ -32,6 +40,7 @@ func NewMasker(secrets ...string) *Masker {
 			m.add(form)
 		}
 	}
+	m.prepareShifts()
 	return m
 }
 
@@ -49,7 +58,33 @@ func (m *Masker) add(form string) {
 	for n := range prefixBytes {
 		m.starts[form[:n]] = true
 	}
-	m.longest = max(m.longest, len(form))
+	if m.shortest == 0 || len(form) < m.shortest {
+		m.shortest = len(form)
+	}
+}
+
+// prepareShifts notes for each block how far from the window's end it stands in a form, where it stands in one.
+func (m *Masker) prepareShifts() {
+	if m.shortest == 0 {
+		return
+	}
+	farthest := m.shortest - blockBytes
+	for i := range m.shifts {
+		m.shifts[i] = uint8(min(farthest+1, 255))
+	}
+	for _, forms := range m.byPrefix {
+		for _, form := range forms {
+			for at := range farthest + 1 {
+				shift := &m.shifts[hashBlock(form[at], form[at+1], form[at+2])]
+				*shift = min(*shift, uint8(min(farthest-at, 255)))
+			}
+		}
+	}
+}
+
+// hashBlock spreads three bytes over the 32,768 shifts.
+func hashBlock(a, b, c byte) uint32 {
+	return (uint32(a) | uint32(b)<<8 | uint32(c)<<16) * 0x9E3779B1 >> 17
 }
 
 // hash spreads four bytes over the 65,536 bits of the filter.
@@ -67,6 +102,27 @@ func (m *Masker) Mask(text string) string {
 // find looks from from on for the first place where a form begins. It ends at end; or, when open, text ends before
 // the form does, and more text may complete it. at is len(text) when there is none.
 func (m *Masker) find(text []byte, from int) (at, end int, open bool) {
+	if m.shortest == 0 {
+		return len(text), len(text), false
+	}
+	for from+m.shortest <= len(text) {
+		window := text[from : from+m.shortest]
+		n := len(window)
+		shift := m.shifts[hashBlock(window[n-3], window[n-2], window[n-1])]
+		if shift > 0 {
+			from += int(shift)
+			continue
+		}
+		if end, open := m.match(text[from:], binary.LittleEndian.Uint32(window)); end > 0 || open {
+			return from, from + end, open
+		}
+		from++
+	}
+	return m.findOpen(text, from)
+}
+
+// findOpen looks for a form that text ends in the middle of: no form is short enough to end in it.
+func (m *Masker) findOpen(text []byte, from int) (at, end int, open bool) {
 	last := len(text) - prefixBytes
 	for i := from; i <= last; i++ {
 		prefix := binary.LittleEndian.Uint32(text[i:])
