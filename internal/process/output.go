@@ -12,6 +12,13 @@ import (
 // drainLimit is how long a process that escaped its group may keep our end of a pipe busy after its leader ended.
 const drainLimit = time.Second
 
+// How much is read at a time. Who fills the first buffer writes a lot, and gets a larger one, with a pipe that holds as
+// much: else writer and reader wait for each other at every step.
+const (
+	firstBuffer = 32 << 10
+	largeBuffer = 256 << 10
+)
+
 // output carries what a process writes from a pipe to a writer.
 type output struct {
 	reader, inner *os.File
@@ -85,7 +92,7 @@ func (o *output) start() {
 
 // copy reads to the end even when the writer fails: a full pipe would block the process for ever.
 func (o *output) copy() error {
-	buffer := make([]byte, 32<<10)
+	buffer := make([]byte, firstBuffer)
 	var failed error
 	write := func(p []byte) {
 		if failed == nil && len(p) > 0 {
@@ -100,6 +107,10 @@ func (o *output) copy() error {
 		}
 		if err != nil {
 			break
+		}
+		if n == firstBuffer && len(buffer) == firstBuffer {
+			enlarge(o.reader, largeBuffer)
+			buffer = make([]byte, largeBuffer)
 		}
 	}
 	if failed != nil {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// pipeCapacity bounds what a pipe can still hold; the default on Linux, and more than on others.
-const pipeCapacity = 64 << 10
+// pipeCapacity bounds what a pipe can still hold: one that was enlarged. Others hold less on every system.
+const pipeCapacity = largeBuffer
 
 // rest returns what a pipe holds at this moment, without waiting for more.
 func rest(reader *os.File) []byte {

@@ -220,6 +220,24 @@ func TestASlowWriterLosesNothingEvenWhileAStrangerHoldsThePipe(t *testing.T) {
 	}
 }
 
+func TestAFloodIsDeliveredToTheLastByteAlsoWhileAStrangerHoldsThePipe(t *testing.T) {
+	out := &slowWriter{gate: make(chan struct{})}
+	release := filepath.Join(t.TempDir(), "release")
+	script := "setsid env -i sh -c 'while ! test -e " + release + "; do sleep 0.01; done' & " +
+		"head -c 3000000 /dev/zero; printf end"
+	p := start(t, shell("("+script+")", process.GroupOptions{Handle: "marked:flooded"}, out))
+	close(out.gate)
+	if _, err := p.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(release, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasSuffix(out.String(), "end") || out.Len() != 3_000_003 {
+		t.Errorf("%d bytes", out.Len())
+	}
+}
+
 type brokenWriter struct{}
 
 var errBroken = errors.New("broken")
