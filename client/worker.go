@@ -55,7 +55,8 @@ type StepLease struct {
 	Platform    string            `json:"platform,omitempty"`
 	Timeout     float64           `json:"timeout"` // seconds
 	Expires     time.Time         `json:"expires"`
-	RenewEvery  float64           `json:"renew_every"` // seconds
+	RenewEvery  float64           `json:"renew_every"`         // seconds
+	LogLimit    int64             `json:"log_limit,omitempty"` // bytes that are kept of what the script prints; 0 is the worker's default
 }
 
 // LeaseRef names an attempt; every call about it carries it.

@@ -102,7 +102,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	handlers := web.New(web.Options{
 		Store: kept.db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: time.Now, NewID: uuid.NewString,
-		URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
+		LogLimit: int64(c.LogLimit), URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
 		Backup: func(ctx context.Context, w io.Writer) error {
 			return kept.backUp(ctx, c.Data, backup.About{Program: o.Version, MadeAt: time.Now().UTC()}, w)
 		},

@@ -34,6 +34,7 @@ func newServerCommand(console *Console) *cobra.Command {
 	f.StringVar(&flags.Worker.Proxy, "proxy-data", flags.Worker.Proxy, "data folder of the proxy on this machine")
 	f.StringSliceVar(&flags.Worker.PassEnv, "pass-env", nil, "variables that steps get besides PATH")
 	f.StringVar(&flags.Alerts.Webhook, "alert-webhook", "", "address that alerts are posted to")
+	f.TextVar(&flags.LogLimit, "log-limit", flags.LogLimit, "how much is kept of what one step prints, like 256MB")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		settings, err := config.LoadServer(path)
 		if err != nil {
@@ -62,6 +63,7 @@ func override(s *config.Server, flags config.Server, given func(string) bool) {
 		"proxy-data":    func() { s.Worker.Proxy = flags.Worker.Proxy },
 		"pass-env":      func() { s.Worker.PassEnv = flags.Worker.PassEnv },
 		"alert-webhook": func() { s.Alerts.Webhook = flags.Alerts.Webhook },
+		"log-limit":     func() { s.LogLimit = flags.LogLimit },
 	} {
 		if given(name) {
 			set()

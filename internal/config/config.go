@@ -23,6 +23,9 @@ import (
 // DefaultListen is the address of a server whose settings name none.
 const DefaultListen = "127.0.0.1:8470"
 
+// leastLog is the smallest limit of a log.
+const leastLog Size = 100e3
+
 // Server is the settings of a server. Every field has its place in the file, and in the environment as
 // TOWPATH_<NAME>.
 type Server struct {
@@ -33,6 +36,8 @@ type Server struct {
 	Alerts  Alerts `yaml:"alerts" envPrefix:"ALERTS_"`
 	Keep    Keep   `yaml:"keep" envPrefix:"KEEP_"`
 	LogJSON bool   `yaml:"log_json" env:"LOG_JSON"`
+
+	LogLimit Size `yaml:"log_limit" env:"LOG_LIMIT"` // that is kept of what one step prints
 }
 
 // Worker is the settings of a worker, inside the server or on its own.
@@ -66,7 +71,7 @@ func DefaultServer() Server {
 	inside.Name = "server" // so that a worker beside the server can have the host's name
 	return Server{
 		Data: DefaultData("server"), Listen: DefaultListen, Worker: inside,
-		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day},
+		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day}, LogLimit: 256e6,
 	}
 }
 
@@ -150,6 +155,8 @@ func (s *Server) take(read Server, text []byte) error {
 		"worker": func() { s.Worker = defaults.Worker },
 		"alerts": func() { s.Alerts = defaults.Alerts },
 		"keep":   func() { s.Keep = defaults.Keep },
+
+		"log_limit": func() { s.LogLimit = defaults.LogLimit },
 	} {
 		if value, known := given[name]; known && value == nil {
 			restore()
@@ -205,6 +212,9 @@ func (s *Server) Finish() error {
 	}
 	if s.Worker.Slots < 1 {
 		wrong = append(wrong, fmt.Errorf("worker.slots: %d; a worker takes at least one step at a time", s.Worker.Slots))
+	}
+	if s.LogLimit < leastLog {
+		wrong = append(wrong, fmt.Errorf("log_limit: %s; at least %s of a log are kept", s.LogLimit, leastLog))
 	}
 	wrong = append(wrong, s.Keep.wrong()...)
 	if s.Data, err = filepath.Abs(s.Data); err != nil {

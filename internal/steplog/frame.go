@@ -71,21 +71,27 @@ func (g segment) next() segment {
 	return segment{offset: g.offset + int64(len(g.raw)), linesBefore: g.lines(), inside: g.endsInside()}
 }
 
-// encode compresses a segment into a record: a header of 48 bytes, then the payload.
-func (s *Store) encode(g segment) ([]byte, frame) {
-	plain := make([]byte, 0, len(g.stamps)*stampSize+len(g.raw))
+// encode adds a segment to records, as one: a header of 48 bytes, then the compressed payload. The frame's place is that
+// in records.
+func (s *Store) encode(records []byte, g segment) ([]byte, frame) {
+	plain := s.borrow()
 	for _, st := range g.stamps {
 		plain = little.AppendUint32(plain, uint32(st.line-g.linesBefore))
 		plain = little.AppendUint64(plain, uint64(st.at))
 	}
-	record := s.encoder.EncodeAll(append(plain, g.raw...), make([]byte, frameHeaderSize, frameHeaderSize+len(g.raw)/4))
+	plain = append(plain, g.raw...)
+	begin := len(records)
+	records = append(records, make([]byte, frameHeaderSize)...)
+	records = s.encoder.EncodeAll(plain, records)
+	s.giveBack(plain)
+	payload := records[begin+frameHeaderSize:]
 	f := frame{
 		offset: g.offset, length: int64(len(g.raw)), linesBefore: g.linesBefore,
 		lines: g.lines() - g.linesBefore, stamps: len(g.stamps), inside: g.endsInside(),
-		packed: int64(len(record) - frameHeaderSize), sum: crc32.Checksum(record[frameHeaderSize:], castagnoli),
+		at: int64(begin + frameHeaderSize), packed: int64(len(payload)), sum: crc32.Checksum(payload, castagnoli),
 	}
-	f.putHeader(record[:frameHeaderSize])
-	return record, f
+	f.putHeader(records[begin : begin+frameHeaderSize])
+	return records, f
 }
 
 func (f frame) putHeader(h []byte) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type Spool struct {
 
 	mu      sync.Mutex
 	size    int64
+	last    []byte // the end of the log, which found no room on the disk
 	acked   int64
 	closed  bool
 	marks   []mark
@@ -111,6 +113,20 @@ func (s *Spool) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// WriteLast takes what is said at a log's end. Where it finds no room on the disk it is kept in memory, until the server
+// has it or the worker dies. Nothing may be written to the disk afterwards.
+func (s *Spool) WriteLast(p []byte) {
+	written := 0
+	if len(s.last) == 0 {
+		written, _ = s.Write(p)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = append(s.last, p[written:]...)
+	s.size += int64(len(p) - written)
+	s.wake()
+}
+
 // mark notes the time, unless that was done a moment ago.
 func (s *Spool) mark() error {
 	at := s.now().UnixMilli()
@@ -120,10 +136,12 @@ func (s *Spool) mark() error {
 		return nil
 	}
 	m := mark{s.size, at}
-	s.marks = append(s.marks, m)
 	encoded := little.AppendUint64(little.AppendUint64(nil, uint64(m.offset)), uint64(m.at))
-	_, err := s.times.WriteAt(encoded, int64(len(s.marks)-1)*markSize)
-	return err
+	if _, err := s.times.WriteAt(encoded, int64(len(s.marks))*markSize); err != nil {
+		return err
+	}
+	s.marks = append(s.marks, m)
+	return nil
 }
 
 // End says that the step prints nothing more. Reading and acknowledging go on.
@@ -135,8 +153,8 @@ func (s *Spool) End() {
 }
 
 // Next returns up to limit bytes from offset on, as many as came within about a second; none when there are no
-// more yet. A Chunk without data whose more is false is the end.
-func (s *Spool) Next(offset int64, limit int) (c Chunk, more bool, err error) {
+// more yet. A Chunk without data whose more is false is the end. The data stands in buffer, where that is large enough.
+func (s *Spool) Next(offset int64, limit int, buffer []byte) (c Chunk, more bool, err error) {
 	s.mu.Lock()
 	c = Chunk{Offset: offset}
 	end := min(s.size, offset+int64(limit))
@@ -150,13 +168,17 @@ func (s *Spool) Next(offset int64, limit int) (c Chunk, more bool, err error) {
 			}
 		}
 	}
+	onDisk, last := s.size-int64(len(s.last)), s.last
 	s.mu.Unlock()
 	if end <= offset {
 		return c, more, nil
 	}
-	c.Data = make([]byte, end-offset)
+	c.Data = slices.Grow(buffer[:0], int(end-offset))[:max(0, min(end, onDisk)-offset)]
 	if _, err := s.output.ReadAt(c.Data, offset); err != nil {
 		return Chunk{}, true, fmt.Errorf("read a spool at %d: %w", offset, err)
+	}
+	if end > onDisk {
+		c.Data = append(c.Data, last[max(0, offset-onDisk):end-onDisk]...)
 	}
 	return c, more, nil
 }
@@ -212,7 +234,7 @@ func (s *Spool) Reset() error {
 			return fmt.Errorf("empty a spool: %w", err)
 		}
 	}
-	s.size, s.acked, s.closed, s.marks = 0, 0, false, nil
+	s.size, s.last, s.acked, s.closed, s.marks = 0, nil, 0, false, nil
 	s.wake()
 	return nil
 }

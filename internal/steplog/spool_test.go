@@ -50,7 +50,7 @@ func send(t *testing.T, s *steplog.Spool, l *steplog.Log) {
 	t.Helper()
 	for {
 		changed := s.Changed()
-		chunk, more, err := s.Next(s.Acknowledged(), 64<<10)
+		chunk, more, err := s.Next(s.Acknowledged(), 64<<10, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestASpoolGoesOnAfterItsWorkerDied(t *testing.T) {
 		t.Errorf("acknowledged %d of %d", again.Acknowledged(), again.Size())
 	}
 	print(t, again, "three\n")
-	chunk, more, err := again.Next(4, 100)
+	chunk, more, err := again.Next(4, 100, nil)
 	if err != nil || !more || string(chunk.Data) != "two\nthree\n" || !chunk.At.Equal(noon.Add(time.Minute)) {
 		t.Errorf("next %q of %s, %v", chunk.Data, chunk.At, err)
 	}
@@ -129,7 +129,7 @@ func TestWhatWasPrintedMinutesAgoIsSentWithItsOwnTime(t *testing.T) {
 		c.advance(time.Minute)
 	}
 	for i, want := range []string{"a\n", "b\n", "c\n"} {
-		chunk, _, err := s.Next(int64(2*i), 100)
+		chunk, _, err := s.Next(int64(2*i), 100, nil)
 		if err != nil || string(chunk.Data) != want || !chunk.At.Equal(noon.Add(time.Duration(i)*time.Minute)) {
 			t.Errorf("chunk %d: %q at %s, %v", i, chunk.Data, chunk.At, err)
 		}
@@ -151,13 +151,13 @@ func TestASpoolThatIsResetIsANewOne(t *testing.T) {
 	if err := s.Reset(); err != nil {
 		t.Fatal(err)
 	}
-	if chunk, more, err := s.Next(0, 100); len(chunk.Data) > 0 || !more || err != nil || s.Size() != 0 || s.Acknowledged() != 0 {
+	if chunk, more, err := s.Next(0, 100, nil); len(chunk.Data) > 0 || !more || err != nil || s.Size() != 0 || s.Acknowledged() != 0 {
 		t.Errorf("%q, %v, %v of %d bytes, %d of them acknowledged", chunk.Data, more, err, s.Size(), s.Acknowledged())
 	}
 	c.advance(time.Hour)
 	print(t, s, "second\n")
 	for _, spool := range []*steplog.Spool{s, openSpool(t, dir, c)} {
-		chunk, _, err := spool.Next(0, 100)
+		chunk, _, err := spool.Next(0, 100, nil)
 		if string(chunk.Data) != "second\n" || !chunk.At.Equal(c.now().Truncate(time.Millisecond)) || err != nil {
 			t.Errorf("%q of %s, %v", chunk.Data, chunk.At, err)
 		}

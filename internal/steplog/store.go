@@ -76,6 +76,7 @@ type Store struct {
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
 	decoded frameCache
+	buffers sync.Pool // of *[]byte, for what is about to be compressed or written
 
 	mu   sync.Mutex
 	logs map[string]*Log
@@ -111,6 +112,16 @@ func (s *Store) Close() error {
 	s.decoder.Close()
 	return all
 }
+
+// borrow answers an empty buffer that nobody else has.
+func (s *Store) borrow() []byte {
+	if b, ok := s.buffers.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
+}
+
+func (s *Store) giveBack(b []byte) { s.buffers.Put(&b) }
 
 // Create returns the log of that name, a new and empty one if there is none. Nothing is written before the first
 // append.

@@ -13,6 +13,11 @@ import (
 // write makes p durable, in the tail or, when enough came together, in frames; then readers may see it.
 func (l *Log) write(p []byte, at int64) error {
 	v := l.view()
+	if len(v.last.raw) == 0 && len(p) >= frameBytes {
+		whole := v.last.stamped(p, at)
+		whole.raw = p // which is the caller's: frames keep nothing of it
+		return l.writeFrames(whole)
+	}
 	grown := v.last.grow(p, at)
 	if len(grown.raw) >= frameBytes {
 		return l.writeFrames(grown)
@@ -26,6 +31,13 @@ func (l *Log) write(p []byte, at int64) error {
 
 // grow returns the segment with p behind it. What readers hold of the old one stays as it is.
 func (g segment) grow(p []byte, at int64) segment {
+	g = g.stamped(p, at)
+	g.raw = append(g.raw, p...)
+	return g
+}
+
+// stamped returns the segment with the time of what is about to stand behind it.
+func (g segment) stamped(p []byte, at int64) segment {
 	begun, begins := g.lines(), true // the first line that begins in p, if one does
 	if g.endsInside() {
 		begun++
@@ -37,7 +49,6 @@ func (g segment) grow(p []byte, at int64) segment {
 	} else if begins && g.stamps[n-1].at != at {
 		g.stamps = append(g.stamps, stamp{begun, at})
 	}
-	g.raw = append(g.raw, p...)
 	return g
 }
 
@@ -65,15 +76,16 @@ func (l *Log) writeFrames(g segment) error {
 	if err := l.openFile(&l.frames, framesSuffix); err != nil {
 		return err
 	}
-	end := l.framesEnd
-	var out []byte
+	end, out := l.framesEnd, l.store.borrow()
+	defer func() { l.store.giveBack(out) }()
 	var added []frame
 	for len(g.raw) > 0 {
 		var head segment
 		head, g = g.cut()
-		encoded, f := l.store.encode(head)
-		f.at = end + int64(len(out)) + frameHeaderSize
-		out, added = append(out, encoded...), append(added, f)
+		var f frame
+		out, f = l.store.encode(out, head)
+		f.at += end
+		added = append(added, f)
 	}
 	if err := l.writeDurably(l.frames, out, end); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -35,6 +36,7 @@ type Options struct {
 	NewID        func() string
 	URL          string                                 // where people reach the server, for links; without a slash at its end
 	Backup       func(context.Context, io.Writer) error // writes all that the server keeps
+	LogLimit     int64                                  // bytes that workers keep of what a step prints; 0 is their default
 	Version      string
 	Log          *slog.Logger
 }
@@ -45,6 +47,7 @@ type Server struct {
 	mux      *http.ServeMux
 	handlers map[string]bool  // by route: registered
 	shapes   map[string]shape // by route: of its JSON
+	pieces   sync.Pool        // of *bytes.Buffer: pieces of logs that workers send
 	stopping context.Context  // ends long-polls and streams, so that the server can stop
 	stop     context.CancelFunc
 }

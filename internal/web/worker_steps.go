@@ -1,8 +1,8 @@
 package web
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -54,7 +54,9 @@ func (s *Server) lease(c call[map[string]string]) (*client.StepLease, error) {
 		s.Flow.GiveBack(work)
 		return nil, c.Context().Err()
 	}
-	return leaseOf(work), nil
+	lease := leaseOf(work)
+	lease.LogLimit = s.LogLimit
+	return lease, nil
 }
 
 // waitIdle holds a worker that gets no steps for as long as it would wait for one.
@@ -163,15 +165,21 @@ func (s *Server) takeLog(r *http.Request, caller access.Caller) (int64, error) {
 	if err != nil || offset < 0 {
 		return 0, towpath.Errorf(towpath.CodeInvalid, "offset has to be a number of bytes")
 	}
-	piece, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxAppend))
-	if err != nil {
+	piece, ok := s.pieces.Get().(*bytes.Buffer)
+	if !ok {
+		piece = new(bytes.Buffer)
+	}
+	defer s.pieces.Put(piece)
+	piece.Reset()
+	piece.Grow(int(min(max(r.ContentLength, 0), maxAppend)) + bytes.MinRead)
+	if _, err := piece.ReadFrom(http.MaxBytesReader(nil, r.Body, maxAppend)); err != nil {
 		return 0, towpath.Errorf(towpath.CodeInvalid, "a piece of a log is at most %d bytes", maxAppend)
 	}
 	log, err := s.Logs.Create(logName(lease))
 	if err != nil {
 		return 0, err
 	}
-	end, err := log.Append(offset, piece, s.Clock())
+	end, err := log.Append(offset, piece.Bytes(), s.Clock())
 	if offset == 0 { // whoever waited for the log to come into being cannot have asked the log itself
 		s.Hub.Ring(flow.TopicLog(lease.Run, lease.Step))
 	}

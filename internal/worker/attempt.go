@@ -81,7 +81,7 @@ func (w *worker) begin(l *client.StepLease) (*attempt, error) {
 	}
 	place, left := w.places.take(l)
 	return &attempt{
-		worker: w, lease: l, place: place, left: left, record: b.record, output: newOutput(b.spool, l.Secrets),
+		worker: w, lease: l, place: place, left: left, record: b.record, output: newOutput(b.spool, l.Secrets, l.LogLimit),
 	}, nil
 }
 

@@ -46,7 +46,7 @@ func (w *worker) clearLease(dir string) {
 		_ = r.remove()
 		return
 	}
-	w.resume(r, newOutput(spool, nil))
+	w.resume(r, newOutput(spool, nil, 0))
 }
 
 // resume delivers what the disk still knows of a step.

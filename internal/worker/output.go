@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -9,54 +8,44 @@ import (
 	"github.com/towpath-cd/towpath/internal/steplog"
 )
 
-// output is where a script's output goes: the secrets are taken out, then it stands in the spool. It is for one
-// goroutine.
+// output is where a script's output goes: the secrets are taken out, lines and logs that are too long are cut, and what
+// is left stands in the spool. It is for one goroutine. Writing to it never fails: a script is not to blame for its log.
 type output struct {
 	masker *secret.Masker
 	masked *secret.Writer
-	lines  *lineEnd
+	lines  *lineCut
+	whole  *logCut
+	kept   *keptOutput
 	spool  *steplog.Spool
 	ended  chan struct{} // closed when nothing more comes
 }
 
-func newOutput(spool *steplog.Spool, secrets map[string]string) *output {
+// newOutput keeps about limit bytes; 0 is DefaultLogLimit.
+func newOutput(spool *steplog.Spool, secrets map[string]string, limit int64) *output {
+	if limit <= 0 {
+		limit = DefaultLogLimit
+	}
 	o := &output{
 		masker: secret.NewMasker(slices.Collect(maps.Values(secrets))...),
-		lines:  &lineEnd{to: spool, complete: endsALine(spool)},
+		kept:   &keptOutput{to: spool, complete: endsALine(spool)},
 		spool:  spool,
 		ended:  make(chan struct{}),
 	}
+	o.whole = &logCut{to: o.kept, limit: limit}
+	o.lines = &lineCut{to: o.whole, most: lineLimit}
 	o.masked = o.masker.Writer(o.lines)
 	return o
 }
 
 func (o *output) Write(p []byte) (int, error) { return o.masked.Write(p) }
 
-// end writes the last line, if there is one to be written, and closes the log. What cannot be written any more is
-// missing on a disk that is full, which the step's reason tells.
+// end writes what was kept back, and the last line, if there is one to be written, and closes the log.
 func (o *output) end(last string) {
 	_ = o.masked.Flush()
-	if last != "" {
-		if !o.lines.complete {
-			_, _ = o.lines.Write([]byte("\n"))
-		}
-		_, _ = fmt.Fprintf(o.lines, "towpath: %s\n", last)
-	}
-	o.spool.End()
+	o.lines.flush()
+	o.whole.flush()
+	o.kept.end(last)
 	close(o.ended)
-}
-
-// lineEnd knows whether what went through it ended with a complete line.
-type lineEnd struct {
-	to       *steplog.Spool
-	complete bool
-}
-
-func (l *lineEnd) Write(p []byte) (int, error) {
-	if len(p) > 0 {
-		l.complete = p[len(p)-1] == '\n'
-	}
-	return l.to.Write(p)
 }
 
 // endsALine tells it of a spool that may hold a former worker's output.
@@ -64,6 +53,6 @@ func endsALine(spool *steplog.Spool) bool {
 	if spool.Size() == 0 {
 		return true
 	}
-	last, _, err := spool.Next(spool.Size()-1, 1)
+	last, _, err := spool.Next(spool.Size()-1, 1, nil)
 	return err == nil && string(last.Data) == "\n"
 }

@@ -12,12 +12,16 @@ import (
 )
 
 const (
-	// sendMost is how many bytes of a log one call carries.
+	// sendMost is how many bytes of a log one call carries while the script prints, and sendRest afterwards.
 	sendMost = 1 << 20
+	sendRest = 4 << 20
 	// sendSoon is how many bytes do not wait for more.
 	sendSoon = 64 << 10
 	// sendPace is how soon after one call the next one follows, so that a chatty script costs few of them.
 	sendPace = 50 * time.Millisecond
+	// floodPace is how soon after the beginning of one call that of the next one follows while the script prints more
+	// than anyone reads: the machine is the script's, and what it printed is safe in the spool.
+	floodPace = 25 * time.Millisecond
 	// sendLimit bounds one call that carries a log, an artifact's names or a report.
 	sendLimit = time.Minute
 	// conflictTries is how often a server that holds something else is asked where to go on.
@@ -35,6 +39,7 @@ type sending struct {
 	offset    int64 // from where to go on
 	lostPlace bool  // the server has to be asked for the offset
 	conflicts int   // in a row
+	buffer    []byte
 }
 
 // send brings a log to the server as it is written, until its end is there. It goes on where the server says that it
@@ -42,6 +47,7 @@ type sending struct {
 func (s *sending) send(ctx context.Context) error {
 	pause := callBackoff()
 	for {
+		began := time.Now()
 		ended, err := s.once(ctx)
 		switch {
 		case ended:
@@ -49,7 +55,7 @@ func (s *sending) send(ctx context.Context) error {
 		case err == nil:
 			pause.reset()
 			s.conflicts = 0
-			s.gather(ctx)
+			s.gather(ctx, began)
 			continue
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -88,7 +94,7 @@ func (s *sending) once(ctx context.Context) (ended bool, err error) {
 func (s *sending) chunk(ctx context.Context) (steplog.Chunk, error) {
 	for {
 		changed := s.output.spool.Changed()
-		chunk, more, err := s.output.spool.Next(s.offset, sendMost)
+		chunk, more, err := s.output.spool.Next(s.offset, s.most(), s.buffer)
 		if err != nil || !more || len(chunk.Data) > 0 {
 			return chunk, err
 		}
@@ -100,13 +106,25 @@ func (s *sending) chunk(ctx context.Context) (steplog.Chunk, error) {
 	}
 }
 
+// most is how many bytes the next call may carry.
+func (s *sending) most() int {
+	select {
+	case <-s.output.ended:
+		return sendRest
+	default:
+		return sendMost
+	}
+}
+
 func (s *sending) append(ctx context.Context, chunk steplog.Chunk) error {
 	ctx, cancel := context.WithTimeout(ctx, sendLimit)
 	defer cancel()
+	s.buffer = nil // a call that failed may go on reading it
 	held, err := s.Client.AppendLog(ctx, s.lease, chunk.Offset, bytes.NewReader(chunk.Data))
 	if err != nil {
 		return err
 	}
+	s.buffer = chunk.Data
 	if held == chunk.Offset && len(chunk.Data) > 0 {
 		return errNoProgress
 	}
@@ -118,12 +136,13 @@ func (s *sending) append(ctx context.Context, chunk steplog.Chunk) error {
 	return nil
 }
 
-// gather lets output come together before the next call, unless there is much of it or it has ended.
-func (s *sending) gather(ctx context.Context) {
+// gather lets output come together before the next call, unless the script has ended.
+func (s *sending) gather(ctx context.Context, began time.Time) {
+	pause := sendPace
 	if s.output.spool.Size()-s.offset >= sendSoon {
-		return
+		pause = floodPace - time.Since(began)
 	}
-	timer := time.NewTimer(sendPace)
+	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
