@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
 	"sync"
 )
@@ -39,9 +40,11 @@ type frame struct {
 	lines       int64 // newlines in it
 	inside      bool  // whether it ends within a line
 	stamps      int   // how many; the first is for the line that its first byte belongs to
+	group       int64 // bytes of the frames before it that were written with it
 	at          int64 // where its payload begins in the file
 	packed      int64 // length of its payload
 	sum         uint32
+	lost        bool // nothing of it is left but its place
 }
 
 func (f frame) end() int64 { return f.offset + f.length }
@@ -51,6 +54,7 @@ type segment struct {
 	offset      int64
 	linesBefore int64
 	inside      bool // whether it begins within a line
+	lost        bool // what it holds only says that it is damaged
 	raw         []byte
 	stamps      []stamp
 }
@@ -88,7 +92,7 @@ func (s *Store) encode(records []byte, g segment) ([]byte, frame) {
 	f := frame{
 		offset: g.offset, length: int64(len(g.raw)), linesBefore: g.linesBefore,
 		lines: g.lines() - g.linesBefore, stamps: len(g.stamps), inside: g.endsInside(),
-		at: int64(begin + frameHeaderSize), packed: int64(len(payload)), sum: crc32.Checksum(payload, castagnoli),
+		group: int64(begin), at: int64(begin + frameHeaderSize), packed: int64(len(payload)), sum: crc32.Checksum(payload, castagnoli),
 	}
 	f.putHeader(records[begin : begin+frameHeaderSize])
 	return records, f
@@ -105,7 +109,8 @@ func (f frame) putHeader(h []byte) {
 	little.PutUint32(h[16:], uint32(f.length))
 	little.PutUint32(h[20:], uint32(f.packed))
 	little.PutUint64(h[24:], uint64(f.linesBefore))
-	little.PutUint64(h[32:], uint64(f.lines))
+	little.PutUint32(h[32:], uint32(f.lines))
+	little.PutUint32(h[36:], uint32(f.group))
 	little.PutUint32(h[40:], f.sum)
 	little.PutUint32(h[44:], crc32.Checksum(h[:44], castagnoli))
 }
@@ -115,33 +120,66 @@ func parseHeader(h []byte) (frame, error) {
 		return frame{}, errTorn
 	}
 	stamps := little.Uint32(h[4:])
-	return frame{
+	f := frame{
 		stamps: int(stamps &^ insideBit), inside: stamps&insideBit != 0, offset: int64(little.Uint64(h[8:])), length: int64(little.Uint32(h[16:])),
 		packed: int64(little.Uint32(h[20:])), linesBefore: int64(little.Uint64(h[24:])),
-		lines: int64(little.Uint64(h[32:])), sum: little.Uint32(h[40:]),
-	}, nil
+		lines: int64(little.Uint32(h[32:])), group: int64(little.Uint32(h[36:])), sum: little.Uint32(h[40:]),
+	}
+	if !f.isPlausible() {
+		return frame{}, errTorn
+	}
+	return f, nil
 }
 
-// decode reads a frame from the log's file.
+// isPlausible bounds what is reserved for a frame on the word of its header.
+func (f frame) isPlausible() bool {
+	return f.length > 0 && f.length <= 2*frameBytes && f.lines <= f.length &&
+		f.stamps > 0 && int64(f.stamps) <= f.lines+1 && f.offset >= 0 && f.linesBefore >= 0 && f.linesBefore <= f.offset
+}
+
+// decode reads a frame from the log's file. One that is damaged is answered as one that says so.
 func (s *Store) decode(path string, f frame) (segment, error) {
-	if g, found := s.decoded.get(path, f.at); found {
+	if g, found := s.decoded.get(path, f.at, f.offset); found {
 		return g, nil
 	}
+	if f.lost {
+		return f.damaged(), nil
+	}
+	packed, err := s.payload(path, f)
+	if err != nil {
+		return segment{}, err
+	}
+	g, err := s.unpack(packed, f)
+	if err != nil {
+		g = f.damaged()
+	}
+	s.decoded.put(path, f.at, g)
+	return g, nil
+}
+
+// payload reads what the file has of a frame.
+func (s *Store) payload(path string, f frame) ([]byte, error) {
 	file, err := os.Open(path + framesSuffix)
 	if err != nil {
-		return segment{}, fmt.Errorf("open a log: %w", err)
+		return nil, fmt.Errorf("open a log: %w", err)
 	}
 	defer file.Close()
 	packed := make([]byte, f.packed)
-	if _, err := file.ReadAt(packed, f.at); err != nil {
-		return segment{}, fmt.Errorf("read a log at %d: %w", f.offset, err)
+	if n, err := file.ReadAt(packed, f.at); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("read a log at %d: %w", f.offset, err)
+	} else if int64(n) < f.packed {
+		return nil, nil
 	}
+	return packed, nil
+}
+
+func (s *Store) unpack(packed []byte, f frame) (segment, error) {
 	if crc32.Checksum(packed, castagnoli) != f.sum {
-		return segment{}, fmt.Errorf("read a log at %d: %w", f.offset, errTorn)
+		return segment{}, errTorn
 	}
 	plain, err := s.decoder.DecodeAll(packed, make([]byte, 0, f.length+int64(f.stamps)*stampSize))
 	if err != nil || int64(len(plain)) != f.length+int64(f.stamps)*stampSize {
-		return segment{}, fmt.Errorf("decompress a log at %d: %w", f.offset, errors.Join(errTorn, err))
+		return segment{}, errors.Join(errTorn, err)
 	}
 	g := segment{offset: f.offset, linesBefore: f.linesBefore, stamps: make([]stamp, f.stamps)}
 	for i := range g.stamps {
@@ -149,7 +187,6 @@ func (s *Store) decode(path string, f frame) (segment, error) {
 		plain = plain[stampSize:]
 	}
 	g.raw = plain
-	s.decoded.put(path, f.at, g)
 	return g, nil
 }
 
@@ -166,11 +203,11 @@ type cachedFrame struct {
 	segment segment
 }
 
-func (c *frameCache) get(path string, at int64) (segment, bool) {
+func (c *frameCache) get(path string, at, offset int64) (segment, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, k := range c.kept {
-		if k.path == path && k.at == at {
+		if k.path == path && k.at == at && k.segment.offset == offset {
 			return k.segment, true
 		}
 	}

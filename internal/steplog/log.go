@@ -117,7 +117,7 @@ func (l *Log) beyond(offset int64, p []byte) ([]byte, error) {
 	if n, err := l.ReadAt(held, offset); n < len(held) {
 		return nil, err
 	}
-	if !bytes.Equal(held, p[:len(held)]) {
+	if !bytes.Equal(held, p[:len(held)]) && !l.isDamaged(offset, len(held)) {
 		return nil, fmt.Errorf("append to log %s at %d: %w", l.name, offset, ErrConflict)
 	}
 	fresh := p[len(held):]

@@ -19,7 +19,7 @@ const (
 type Line struct {
 	Number int64     // counted from 0
 	Offset int64     // of its first byte in the log
-	At     time.Time // when it was begun
+	At     time.Time // when it was begun; zero where that is lost
 	Text   []byte    // without the newline; at most MaxLineBytes
 	Cut    bool      // it is longer than that
 	Open   bool      // its newline has not come yet
@@ -109,7 +109,10 @@ func (p *page) add(g segment) {
 // extend adds text to the line that was begun, or begins one.
 func (p *page) extend(text []byte, offset int64, stamps []stamp) {
 	if p.begun == nil {
-		p.begun = &Line{Number: p.number, Offset: offset, At: time.UnixMilli(stamps[0].at)}
+		p.begun = &Line{Number: p.number, Offset: offset}
+		if stamps[0].at != 0 {
+			p.begun.At = time.UnixMilli(stamps[0].at)
+		}
 	}
 	room := MaxLineBytes - len(p.begun.Text)
 	if len(text) > room {
@@ -154,6 +157,18 @@ func (l *Log) ReadAt(p []byte, offset int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// isDamaged says whether some of these bytes are not what was appended.
+func (l *Log) isDamaged(offset int64, n int) bool {
+	v := l.view()
+	i := sort.Search(len(v.index), func(i int) bool { return v.index[i].end() > offset })
+	for ; i < len(v.index) && v.index[i].offset < offset+int64(n); i++ {
+		if g, err := v.segment(i); err == nil && g.lost {
+			return true
+		}
+	}
+	return false
 }
 
 // Reader returns the bytes that the log holds now, from offset on.

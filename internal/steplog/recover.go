@@ -4,33 +4,47 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 )
 
-// recover reads the log's state from its files, and clears away what a crash left half written: nothing of that
-// was acknowledged. It says whether the log exists.
+// recover reads the log's state from its files. Of a log that still grows it clears away what a crash left half written:
+// nothing of that was acknowledged. In one that is finished nothing is half written; what cannot be read there is damaged,
+// and costs only itself. It says whether the log exists.
 func (l *Log) recover() (exists bool, err error) {
 	tail, tailErr := os.ReadFile(l.path + tailSuffix)
 	if tailErr != nil && !errors.Is(tailErr, fs.ErrNotExist) {
 		return false, fmt.Errorf("read the tail: %w", tailErr)
 	}
-	framed, err := l.recoverFrames()
+	seal, sealed := sealOf(tail)
+	framed, err := l.recoverFrames(sealed)
 	if err != nil {
 		return false, err
 	}
-	l.recoverTail(tail)
 	if !framed && tailErr != nil {
 		return false, nil
 	}
-	if l.finished {
-		return true, nil
+	l.recoverTail(tail, sealed)
+	if !sealed {
+		return true, l.trim(len(tail))
 	}
-	return true, l.trim(len(tail))
+	l.loseInTail(seal.offset)
+	l.finished = true
+	return true, nil
 }
 
-// recoverFrames reads the headers of the frames, up to the first that is not whole.
-func (l *Log) recoverFrames() (exists bool, err error) {
+// sealOf is the record that a finished log's tail ends with.
+func sealOf(tail []byte) (seal record, sealed bool) {
+	if len(tail) < recordHeaderSize {
+		return record{}, false
+	}
+	seal, _, err := parseRecord(tail[len(tail)-recordHeaderSize:])
+	return seal, err == nil && seal.seal
+}
+
+// recoverFrames reads the headers of the frames. What is missing between two of them is lost.
+func (l *Log) recoverFrames(sealed bool) (exists bool, err error) {
 	file, err := os.Open(l.path + framesSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -39,18 +53,57 @@ func (l *Log) recoverFrames() (exists bool, err error) {
 		return false, fmt.Errorf("open the frames: %w", err)
 	}
 	defer file.Close()
-	for {
-		f, err := readFrame(file, l.framesEnd)
+	info, err := file.Stat()
+	if err != nil {
+		return false, fmt.Errorf("open the frames: %w", err)
+	}
+	for l.framesEnd < info.Size() {
+		f, err := readHeader(file, l.framesEnd, info.Size())
 		if err != nil || f.offset != l.last.offset || f.linesBefore != l.last.linesBefore {
-			return true, nil
+			var found bool
+			if f, found = l.nextFrame(file, l.framesEnd, info.Size()); !found {
+				break
+			}
+			l.lose(f.offset, f.linesBefore-l.last.linesBefore)
 		}
-		l.index = append(l.index, f)
+		l.addFrame(f)
 		l.framesEnd = f.at + f.packed
-		l.last = segment{offset: f.end(), linesBefore: f.linesBefore + f.lines, inside: f.inside}
+	}
+	if !sealed {
+		l.dropTorn(file)
+	}
+	return true, nil
+}
+
+// dropTorn takes back what was written last, from the first frame of it on that is not whole: it was not acknowledged. All
+// before it was, and if it is not whole it is damaged.
+func (l *Log) dropTorn(file *os.File) {
+	if len(l.index) == 0 {
+		return
+	}
+	last := l.index[len(l.index)-1]
+	begin := last.at - frameHeaderSize - last.group
+	for i := len(l.index) - 1; i >= 0 && l.index[i].at >= begin; i-- {
+		if f := l.index[i]; f.lost || !isWhole(file, f) {
+			l.cutFrames(i)
+		}
 	}
 }
 
-func readFrame(file *os.File, at int64) (frame, error) {
+// cutFrames forgets the frames from the i-th on.
+func (l *Log) cutFrames(i int) {
+	kept := l.index[:i]
+	l.index, l.last, l.framesEnd = nil, segment{}, 0
+	for _, f := range kept {
+		l.addFrame(f)
+		if !f.lost {
+			l.framesEnd = f.at + f.packed
+		}
+	}
+}
+
+// readHeader reads the header of the frame at a place in the file, into which the frame has to fit.
+func readHeader(file io.ReaderAt, at, size int64) (frame, error) {
 	header := make([]byte, frameHeaderSize)
 	if _, err := file.ReadAt(header, at); err != nil {
 		return frame{}, err
@@ -60,30 +113,34 @@ func readFrame(file *os.File, at int64) (frame, error) {
 		return frame{}, err
 	}
 	f.at = at + frameHeaderSize
-	packed := make([]byte, f.packed)
-	if _, err := file.ReadAt(packed, f.at); err != nil {
-		return frame{}, err
-	}
-	if crc32.Checksum(packed, castagnoli) != f.sum {
+	if f.at+f.packed > size {
 		return frame{}, errTorn
 	}
 	return f, nil
 }
 
-// recoverTail takes the records that follow the frames, up to the first that is not whole.
-func (l *Log) recoverTail(content []byte) {
+func isWhole(file io.ReaderAt, f frame) bool {
+	packed := make([]byte, f.packed)
+	_, err := file.ReadAt(packed, f.at)
+	return err == nil && crc32.Checksum(packed, castagnoli) == f.sum
+}
+
+// recoverTail takes the records that follow the frames: of a log that still grows up to the first that is not whole, of a
+// finished one all that are whole.
+func (l *Log) recoverTail(content []byte, sealed bool) {
 	rest := content
-	for {
+	for len(rest) > 0 {
 		r, after, err := parseRecord(rest)
-		v := l.view()
-		if err != nil || r.offset > v.size() {
+		isNext := err == nil && r.offset <= l.Size()
+		if !isNext && !sealed {
 			return
 		}
-		if r.offset == v.size() {
-			l.finished = r.seal
-			if !r.seal {
-				l.last = v.last.grow(r.data, r.at)
-			}
+		if !isNext && (err != nil || !l.loseInTail(r.offset)) {
+			rest = rest[1:]
+			continue
+		}
+		if r.offset == l.Size() && !r.seal {
+			l.last = l.last.grow(r.data, r.at)
 		}
 		rest = after
 		l.tailEnd = int64(len(content) - len(rest))
