@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -145,39 +146,41 @@ func (s *Store) decode(path string, f frame) (segment, error) {
 	if f.lost {
 		return f.damaged(), nil
 	}
-	packed, err := s.payload(path, f)
-	if err != nil {
-		return segment{}, err
+	g, err := s.load(path, f, nil)
+	if err == nil {
+		s.decoded.put(path, f.at, g)
 	}
-	g, err := s.unpack(packed, f)
+	return g, err
+}
+
+// load is decode without what was decoded before. The segment stands in buffer, where that is large enough.
+func (s *Store) load(path string, f frame, buffer []byte) (segment, error) {
+	if f.lost {
+		return f.damaged(), nil
+	}
+	file, err := os.Open(path + framesSuffix)
+	if err != nil {
+		return segment{}, fmt.Errorf("open a log: %w", err)
+	}
+	defer file.Close()
+	packed := slices.Grow(s.borrow(), int(f.packed))[:f.packed]
+	defer s.giveBack(packed)
+	n, err := file.ReadAt(packed, f.at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return segment{}, fmt.Errorf("read a log at %d: %w", f.offset, err)
+	}
+	g, err := s.unpack(packed[:n], f, buffer)
 	if err != nil {
 		g = f.damaged()
 	}
-	s.decoded.put(path, f.at, g)
 	return g, nil
 }
 
-// payload reads what the file has of a frame.
-func (s *Store) payload(path string, f frame) ([]byte, error) {
-	file, err := os.Open(path + framesSuffix)
-	if err != nil {
-		return nil, fmt.Errorf("open a log: %w", err)
-	}
-	defer file.Close()
-	packed := make([]byte, f.packed)
-	if n, err := file.ReadAt(packed, f.at); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read a log at %d: %w", f.offset, err)
-	} else if int64(n) < f.packed {
-		return nil, nil
-	}
-	return packed, nil
-}
-
-func (s *Store) unpack(packed []byte, f frame) (segment, error) {
+func (s *Store) unpack(packed []byte, f frame, buffer []byte) (segment, error) {
 	if crc32.Checksum(packed, castagnoli) != f.sum {
 		return segment{}, errTorn
 	}
-	plain, err := s.decoder.DecodeAll(packed, make([]byte, 0, f.length+int64(f.stamps)*stampSize))
+	plain, err := s.decoder.DecodeAll(packed, slices.Grow(buffer[:0], int(f.length)+f.stamps*stampSize))
 	if err != nil || int64(len(plain)) != f.length+int64(f.stamps)*stampSize {
 		return segment{}, errors.Join(errTorn, err)
 	}

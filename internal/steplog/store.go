@@ -26,6 +26,8 @@ var (
 	ErrNotFound = errors.New("log not found")
 	// ErrConflict: other bytes stand at that offset.
 	ErrConflict = errors.New("the log holds other bytes there")
+	// ErrSearch: there is nothing to look for, or more than can be.
+	ErrSearch = errors.New("the text to look for has to have 1 to 2048 bytes")
 	// ErrFinished: the log is sealed, and takes nothing more.
 	ErrFinished = errors.New("the log is finished")
 )
