@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -96,34 +95,6 @@ func (c *Client) StartRun(ctx context.Context, project string, s StartRun) (Run,
 // CancelRun stops a run. A deployment that is under way goes on to its end.
 func (c *Client) CancelRun(ctx context.Context, pipeline string, number int) (Run, error) {
 	return post[Run](ctx, c, runPath(pipeline, number)+"/cancel", nil)
-}
-
-// Log answers a step's log from an offset on, in bytes. With follow it goes on until the step has ended. The caller
-// closes it.
-func (c *Client) Log(ctx context.Context, l LogQuery) (io.ReadCloser, error) {
-	query := url.Values{"offset": {strconv.FormatInt(l.Offset, 10)}}
-	if l.Attempt > 0 {
-		query.Set("attempt", strconv.Itoa(l.Attempt))
-	}
-	if l.Follow {
-		query.Set("follow", "true")
-	}
-	path := runPath(l.Pipeline, l.Run) + "/steps/" + escape(l.Step) + "/log?" + query.Encode()
-	response, err := c.send(ctx, http.MethodGet, path, "", nil)
-	if err != nil {
-		return nil, err
-	}
-	return response.Body, nil
-}
-
-// LogQuery names a log, or a part of it.
-type LogQuery struct {
-	Pipeline string
-	Run      int
-	Step     string
-	Attempt  int   // 0 is the current one
-	Offset   int64 // bytes
-	Follow   bool
 }
 
 // FollowRun calls see with the run each time it changes, from now until it has ended or see answers an error.

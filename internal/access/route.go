@@ -56,6 +56,8 @@ var Routes = []Route{
 	{"GET", "/api/v1/pipelines/{pipeline}/runs/{number}/events", ReadProject, FromPipeline},
 	{"POST", "/api/v1/pipelines/{pipeline}/runs/{number}/cancel", CancelRun, FromPipeline},
 	{"GET", "/api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log", ReadProject, FromPipeline},
+	{"GET", "/api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/lines", ReadProject, FromPipeline},
+	{"GET", "/api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/search", ReadProject, FromPipeline},
 
 	{"GET", "/api/v1/approvals", SignedIn, NoProject},
 	{"GET", "/api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}", ReadProject, FromPipeline},

@@ -144,6 +144,8 @@ func describe(err error) *towpath.Error {
 	switch {
 	case errors.Is(err, steplog.ErrNotFound):
 		return towpath.Errorf(towpath.CodeNotFound, "there is no log yet")
+	case errors.Is(err, steplog.ErrSearch):
+		return towpath.Errorf(towpath.CodeInvalid, "%s", steplog.ErrSearch)
 	case errors.Is(err, steplog.ErrFinished), errors.Is(err, steplog.ErrConflict):
 		return towpath.Errorf(towpath.CodeStale, "%s", err)
 	}

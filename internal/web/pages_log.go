@@ -16,6 +16,9 @@ import (
 	"github.com/towpath-cd/towpath/internal/web/page"
 )
 
+// shownBytes is how much of a line a page shows: browsers lay out longer ones for seconds.
+const shownBytes = 16 << 10
+
 // logPage shows a thousand lines at most: the last ones, or those from the one that the query names.
 func (s *Server) logPage(c call[none]) (templ.Component, error) {
 	view, name, err := s.logView(c)
@@ -28,9 +31,30 @@ func (s *Server) logPage(c call[none]) (templ.Component, error) {
 			return nil, towpath.Errorf(towpath.CodeInvalid, "from=%s is not the number of a line", text)
 		}
 	}
+	if view.Search = c.URL.Query().Get("search"); view.Search != "" {
+		return s.foundPage(c, view, name, max(0, from))
+	}
 	view.IsTail = from < 0
 	view.IsLive = view.IsTail && !s.hasEnded(c.Context(), name)
 	err = s.readLines(&view, name, from)
+	return page.LogPage(view), err
+}
+
+// foundPage shows lines with a text, from a line on.
+func (s *Server) foundPage(c call[none], view page.Log, name steplog.Name, from int64) (templ.Component, error) {
+	view.From = from
+	log, err := s.Logs.Open(name)
+	if errors.Is(err, steplog.ErrNotFound) {
+		return page.LogPage(view), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := s.live(c.Request)
+	defer cancel()
+	found, err := log.Search(ctx, steplog.Search{Text: view.Search, From: from, Limit: page.LogLines})
+	view.Total, view.More = log.Lines(), found.More
+	view.Lines = shownLines(found.Lines, true)
 	return page.LogPage(view), err
 }
 
@@ -88,6 +112,9 @@ func shownLines(lines []steplog.Line, open bool) page.LogBlock {
 }
 
 func shownLine(line steplog.Line) page.LogLine {
+	if len(line.Text) > shownBytes {
+		line.Text, line.Cut = line.Text[:shownBytes], true
+	}
 	text := colored(line.Text)
 	if line.Cut {
 		text += ` <span class="cut">… the line goes on: see raw</span>`

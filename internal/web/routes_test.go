@@ -53,6 +53,8 @@ var table = map[string][]string{
 		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/changes",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}", "GET /api/v1/pipelines/{pipeline}/runs/{number}/events",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log",
+		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/lines",
+		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/search",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}",
 		"GET /api/v1/environments/{pipeline}/{environment}", "GET /api/v1/environments/{pipeline}/{environment}/events",
 		"GET /api/v1/environments/{pipeline}/{environment}/plan",

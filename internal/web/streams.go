@@ -26,7 +26,6 @@ const logPiece = 256 << 10
 func (s *Server) registerStreams() {
 	s.handle("GET /api/v1/pipelines/{pipeline}/runs/{number}/events", s.runEvents)
 	s.handle("GET /api/v1/environments/{pipeline}/{environment}/events", s.environmentEvents)
-	s.handle("GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log", s.log)
 }
 
 // runEvents sends the run each time it changes, until it has ended.

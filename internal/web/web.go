@@ -60,6 +60,7 @@ func New(o Options) *Server {
 	s.registerAPI()
 	s.registerWorkers()
 	s.registerStreams()
+	s.registerLogs()
 	s.registerPages()
 	for _, route := range access.Routes {
 		if !s.handlers[route.String()] {
