@@ -18,17 +18,27 @@ import (
 // newLogCommand is "towpath log".
 func newLogCommand(console *Console) *cobra.Command {
 	var query client.LogQuery
+	var part logPart
 	command := &cobra.Command{
 		Use:   "log [STEP] [RUN]",
 		Short: "Print the log of a step",
 		Long: "Prints what a step's script printed, as it printed it. Without STEP it is the step that runs, or else the one that\n" +
 			"failed, or else the last one. With --follow it goes on until the step has ended, also over a broken connection.\n" +
+			"Lines are numbered from 1. With --search it is the lines with a text, each behind its number; a text without a\n" +
+			"capital letter stands for capital letters as well. The server searches, and colours are looked through.\n" +
 			runHelp + " Without RUN it is the latest one.",
-		Example: "  towpath log --follow\n  towpath log unit\n  towpath log unit shop#128 --attempt 1",
-		Args:    cobra.MaximumNArgs(2),
+		Example: "  towpath log --follow\n  towpath log unit\n  towpath log unit shop#128 --attempt 1\n" +
+			"  towpath log unit --tail 50 --follow\n  towpath log unit --search 'error:'\n  towpath log unit --lines 1200-1300",
+		Args: cobra.MaximumNArgs(2),
 	}
 	command.Flags().BoolVarP(&query.Follow, "follow", "f", false, "go on until the step has ended")
 	command.Flags().IntVar(&query.Attempt, "attempt", 0, "an earlier attempt (default the last one)")
+	command.Flags().StringVar(&part.lines, "lines", "", "only these: FROM-TO, FROM- or one number")
+	command.Flags().Int64Var(&part.tail, "tail", 0, "only so many from the end, and what follows")
+	command.Flags().StringVar(&part.search, "search", "", "only lines with this text")
+	command.MarkFlagsMutuallyExclusive("lines", "tail", "search")
+	command.MarkFlagsMutuallyExclusive("lines", "follow")
+	command.MarkFlagsMutuallyExclusive("search", "follow")
 	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) error {
 		step, name := splitLogArguments(args)
 		run, err := findRun(ctx, server, name)
@@ -43,6 +53,9 @@ func newLogCommand(console *Console) *cobra.Command {
 		}
 		query.Step, query.Pipeline, query.Run = step, run.Pipeline, run.Number
 		l := logCopy{console: console, server: server, query: query, named: query.Attempt > 0}
+		if done, err := l.narrow(ctx, part, run); done || err != nil {
+			return err
+		}
 		if console.JSON && !query.Follow {
 			return l.document(ctx)
 		}
@@ -104,6 +117,7 @@ type logCopy struct {
 	console *Console
 	server  *client.Client
 	query   client.LogQuery // its offset is what was copied
+	end     int64           // offset behind what is copied; 0 is the log's end
 	named   bool            // the attempt is the one that a person named
 	moved   bool            // a newer attempt has begun, whose log is to be copied from its start
 }
@@ -119,7 +133,7 @@ func (l *logCopy) document(ctx context.Context) error {
 		return err
 	}
 	defer body.Close()
-	text, err := io.ReadAll(body)
+	text, err := io.ReadAll(l.upToEnd(body))
 	if err != nil {
 		return fmt.Errorf("read the log: %w", err)
 	}
@@ -158,7 +172,7 @@ func (l *logCopy) once(ctx context.Context, retry *retry) (done bool, err error)
 	}
 	defer body.Close()
 	retry.answered = true
-	err = l.copy(body, retry)
+	err = l.copy(l.upToEnd(body), retry)
 	switch {
 	case errors.Is(err, errWriting):
 		return true, err
