@@ -42,6 +42,7 @@ func benchmarks() []benchmark {
 		{"run", "running pipelines, beside a shell script that clones and runs the same steps", measureRun},
 		{"switch", "moving traffic under load, beside the proxy's own orders", measureSwitch},
 		{"proxy", "requests through the proxy, beside none and beside a 40-line one", measureProxy},
+		{"log", "a million lines of a step, beside the same script writing to a file", measureLog},
 		{"idle", "memory and CPU of processes that have nothing to do", measureIdle},
 	}
 }

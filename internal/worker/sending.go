@@ -21,7 +21,7 @@ const (
 	sendPace = 50 * time.Millisecond
 	// floodPace is how soon after the beginning of one call that of the next one follows while the script prints more
 	// than anyone reads: the machine is the script's, and what it printed is safe in the spool.
-	floodPace = 25 * time.Millisecond
+	floodPace = 100 * time.Millisecond
 	// sendLimit bounds one call that carries a log, an artifact's names or a report.
 	sendLimit = time.Minute
 	// conflictTries is how often a server that holds something else is asked where to go on.
