@@ -119,7 +119,7 @@ type printed struct {
 
 func (l *logs) alternate(ctx context.Context) (printed, error) {
 	var all printed
-	for i := range l.rounds(10, 4) {
+	for i := range l.rounds(10, 3) {
 		l.say("log: round %d", i+1)
 		file, err := l.byShell(ctx, ">"+l.plain)
 		if err != nil {
