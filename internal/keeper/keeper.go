@@ -19,6 +19,9 @@ import (
 const (
 	// leaveLimit is how long the server may take to note that environments are given back.
 	leaveLimit = 5 * time.Second
+	// stepAside is how long the server is not called again after it gave an order: on a small machine that call, which
+	// waits anyway, would be made while the order is carried out, and takes as long as a look does.
+	stepAside = 15 * time.Millisecond
 	// unknownSerial has the server tell an order that it told before.
 	unknownSerial = -1
 	// firstRetry and lastRetry bound the wait before a server that did not answer is called again.
@@ -128,7 +131,21 @@ func (k *Keeper) runOnce(ctx context.Context) error {
 	if isBack {
 		k.wakeAll()
 	}
+	if len(answer.Orders) > 0 {
+		k.standAside(ctx)
+	}
 	return nil
+}
+
+// standAside waits a moment, unless there is something to tell.
+func (k *Keeper) standAside(ctx context.Context) {
+	timer := time.NewTimer(stepAside)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-k.kicked:
+	case <-timer.C:
+	}
 }
 
 // afterKick calls do at the first kick, until ctx ends or it is stopped.
