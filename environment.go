@@ -82,12 +82,16 @@ func (e Environment) Previous() ReleaseRef {
 	return e.History[len(e.History)-2]
 }
 
-// Needed names the releases that a keeper may have to place, to run a hook of, or to tell apart. Some may be none, or
-// there twice.
+// Needed names the releases that a keeper may have to place, to run a hook of, or to tell apart, and what a person went
+// back from: it stands by, and a keeper that knows it already goes forward to it without writing down anything first.
+// Some may be none, or there twice.
 func (e Environment) Needed() []ReleaseRef {
 	needed := []ReleaseRef{e.Goal, e.Live, e.Previous()}
 	if e.Deployment != nil {
 		needed = append(needed, e.Deployment.Release)
+	}
+	if e.Pin != nil {
+		needed = append(needed, e.Pin.From)
 	}
 	return needed
 }

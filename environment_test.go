@@ -92,6 +92,9 @@ func TestARollbackGoesBackOnceAndPins(t *testing.T) {
 	if p.env.Pin == nil || p.env.Pin.From != ref(42) {
 		t.Fatalf("pin is %+v, want from release 42", p.env.Pin)
 	}
+	if !slices.Contains(p.env.Needed(), ref(42)) {
+		t.Error("what was gone back from stands by, and its keeper is not told of it")
+	}
 	p.asks(42, CauseRun)
 	if state, reason := p.told(); state != DeploymentRefused || reason == "" {
 		t.Fatalf("the pinned release was %s (%s), want refused with a reason", state, reason)

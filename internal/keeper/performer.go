@@ -93,6 +93,7 @@ func (p *performer) end() {
 }
 
 func (p *performer) close() {
+	p.flush()
 	p.closeDrivers()
 	if err := p.journal.close(); err != nil {
 		p.logger.Warn("journal not closed", "error", err)
@@ -123,7 +124,12 @@ func (p *performer) round(ctx context.Context) time.Duration {
 	if err != nil {
 		return busyPace
 	}
-	defer p.flush()
+	hasTime := true
+	defer func() {
+		if hasTime {
+			p.flush()
+		}
+	}()
 	facts, plan, err := p.facts(ctx, order)
 	if isCut(err) {
 		return 0
@@ -139,6 +145,8 @@ func (p *performer) round(ctx context.Context) time.Duration {
 		return 0
 	}
 	steps := plan.UpToBarrier()
+	_, isShift := first(steps).(deploy.Shift)
+	hasTime = !isShift // the drain that follows has it
 	if !isUrgent(first(steps)) {
 		if isNews, err := p.tell(ctx, facts, plan); isNews || err != nil {
 			return p.afterTelling(err)

@@ -127,9 +127,9 @@ func (p *performer) silence(ctx context.Context, err error) error {
 	return unheard{err}
 }
 
-// announce tells the server what is under way, once that has taken a moment, and during a drain at once what was seen
-// before it: the clocks of the old side run from there. It has ended when silence returns. What it could not tell, the
-// next round tells.
+// announce tells the server what is under way, once that has taken a moment. During a drain it tells at once what was
+// seen before, because the clocks of the old side run from there, and the order has time for the disk. It has ended when
+// silence returns. What it could not tell, the next round tells.
 func (p *performer) announce(ctx context.Context, f deploy.Facts, step deploy.Step) (silence func()) {
 	waiting, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -137,6 +137,7 @@ func (p *performer) announce(ctx context.Context, f deploy.Facts, step deploy.St
 		defer close(done)
 		if _, is := step.Operation.(deploy.Drain); is {
 			_, _ = p.tellSeen(ctx, f, "")
+			p.flush()
 		}
 		if pause(waiting, quiet) {
 			_, _ = p.report(waiting, f, client.KeeperReport{Doing: words(step)})

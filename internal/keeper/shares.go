@@ -1,10 +1,10 @@
 package keeper
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -83,26 +83,34 @@ func (s *shares) read() {
 	s.isRead = true
 	content, err := os.ReadFile(s.path())
 	var given givenShares
-	if err == nil && json.Unmarshal(content, &given) == nil {
+	if err == nil && json.NewDecoder(bytes.NewReader(content)).Decode(&given) == nil {
 		s.given = &given
 	}
 }
 
-// write replaces the file whole; it does not wait for the disk, because a shift waits for it.
+// write does not wait for the disk, because a shift waits for it. So it writes the file in its place: file systems make
+// whoever renames one onto another, or empties one, wait for its content. One write is whole for the next keeper, and
+// what a longer one has left behind it is not read.
 func (s *shares) write(given givenShares) error {
 	content, err := json.Marshal(given)
 	if err == nil {
-		err = os.WriteFile(s.path()+".new", content, 0o600)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = errors.Join(os.MkdirAll(s.folder, 0o700), os.WriteFile(s.path()+".new", content, 0o600))
-		}
-	}
-	if err == nil {
-		err = os.Rename(s.path()+".new", s.path())
+		err = s.overwrite(append(content, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("note the shares of traffic: %w", err)
 	}
 	s.given = &given
 	return nil
+}
+
+func (s *shares) overwrite(content []byte) error {
+	if err := os.MkdirAll(s.folder, 0o700); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(s.path(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteAt(content, 0)
+	return errors.Join(err, file.Close())
 }
