@@ -144,7 +144,8 @@ func TestALongRequestSurvivesASwitchAndIsWaitedFor(t *testing.T) {
 	if got := <-long; got != "1 held" {
 		t.Errorf("the long request got %q", got)
 	}
-	if result := <-drained; !result.IsIdle() || result.Requests.Finished != 1 {
+	// On a busy machine the order may have reached the proxy only after the request had ended: then none finished meanwhile.
+	if result := <-drained; !result.IsIdle() || result.Requests.Cut > 0 || result.LastFinished.IsZero() {
 		t.Errorf("the drain ended with %+v", result)
 	}
 }
