@@ -201,15 +201,20 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 	return w.Buffer.Write(p)
 }
 
-func TestASlowWriterLosesNothingEvenWhileAStrangerHoldsThePipe(t *testing.T) {
-	out := &slowWriter{gate: make(chan struct{})}
-	held := filepath.Join(t.TempDir(), "held") // for as long as the stranger lives
+// stranger begins a script by a process that leaves the marked group, by dropping its environment and its session, and
+// lives for as long as the test.
+func stranger(t *testing.T) string {
+	t.Helper()
+	held := filepath.Join(t.TempDir(), "held")
 	if err := os.WriteFile(held, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// The stranger leaves the marked group by dropping its environment and its session.
-	script := "setsid env -i sh -c 'while test -e " + held + "; do sleep 0.01; done' & " +
-		"head -c 40000 /dev/zero; printf end"
+	return "setsid env -i sh -c 'while test -e " + held + "; do sleep 0.01; done' & "
+}
+
+func TestASlowWriterLosesNothingEvenWhileAStrangerHoldsThePipe(t *testing.T) {
+	out := &slowWriter{gate: make(chan struct{})}
+	script := stranger(t) + "head -c 40000 /dev/zero; printf end"
 	p := start(t, shell("("+script+")", process.GroupOptions{Handle: "marked:stranger"}, out))
 	close(out.gate)
 	if _, err := p.Wait(); err != nil {
@@ -222,15 +227,10 @@ func TestASlowWriterLosesNothingEvenWhileAStrangerHoldsThePipe(t *testing.T) {
 
 func TestAFloodIsDeliveredToTheLastByteAlsoWhileAStrangerHoldsThePipe(t *testing.T) {
 	out := &slowWriter{gate: make(chan struct{})}
-	release := filepath.Join(t.TempDir(), "release")
-	script := "setsid env -i sh -c 'while ! test -e " + release + "; do sleep 0.01; done' & " +
-		"head -c 3000000 /dev/zero; printf end"
+	script := stranger(t) + "head -c 3000000 /dev/zero; printf end"
 	p := start(t, shell("("+script+")", process.GroupOptions{Handle: "marked:flooded"}, out))
 	close(out.gate)
 	if _, err := p.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(release, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasSuffix(out.String(), "end") || out.Len() != 3_000_003 {
