@@ -337,10 +337,7 @@ func (e GoalFailed) apply(t *environmentTransition) {
 		t.wake()
 		return
 	}
-	env.Failed = append(slices.Clone(env.Failed), d.Release)
-	if env.Live.Number > 0 {
-		t.pin(d.Release, "towpath", e.Reason)
-	}
+	t.blame(d.Release, e.Reason)
 	t.turnBack(e.Reason)
 }
 

@@ -253,6 +253,9 @@ func checkEnvironmentStep(t *rapid.T, before, after Environment, effects []Effec
 	if before.Goal != after.Goal && before.Serial == after.Serial {
 		t.Fatalf("the goal changed and nobody told the keeper")
 	}
+	if d := after.Deployment; d != nil && d.State == DeploymentReturning && after.Goal != after.Live {
+		t.Fatalf("it goes back to %v, and the goal is %v", after.Live, after.Goal)
+	}
 	if after.Deployment == nil && after.Goal != after.Live {
 		t.Fatalf("nothing is under way, and the goal %v is not what is live %v", after.Goal, after.Live)
 	}
@@ -301,7 +304,14 @@ func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) Envi
 		Worker: worker, Holder: fmt.Sprint(worker, ".", rapid.IntRange(0, 2).Draw(t, "holder")),
 		Observed: Epoch{Number: uint64(rapid.IntRange(0, 5).Draw(t, "observed"))}, Expires: at.Add(3 * time.Second), At: at,
 	}
+	back := WentBack{
+		Epoch: epoch, ID: fmt.Sprint("w", i), Turned: rapid.SampledFrom([]string{"", id}).Draw(t, "turned"),
+		To: rapid.SampledFrom([]ReleaseRef{env.Live, env.Previous(), ref(3)}).Draw(t, "back"),
+		By: rapid.SampledFrom([]string{"", "ana"}).Draw(t, "by"), Reason: "why", At: at,
+		State: rapid.SampledFrom([]DeploymentState{DeploymentLive, DeploymentReturned, DeploymentHalted, "odd"}).Draw(t, "went"),
+	}
 	return rapid.SampledFrom([]EnvironmentEvent{
+		back, back,
 		asked, asked, asked, reached, reached, reached, leased, leased,
 		GoalFailed{Epoch: epoch, Deployment: id, Reason: "why", At: at},
 		DeploymentDropped{Run: asked.Deployment.Run, Step: "s", At: at},

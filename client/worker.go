@@ -222,13 +222,14 @@ type KeeperOrder struct {
 type KeeperReport struct {
 	Epoch        towpath.Epoch        `json:"epoch"`
 	Observation  *towpath.Observation `json:"observation,omitempty"`
-	Event        string               `json:"event,omitempty"`         // reached, failed, tested, watching, hook-begun, hook-ended or idle
+	Event        string               `json:"event,omitempty"`         // one that Happened knows
 	Deployment   string               `json:"deployment,omitempty"`    // ID
 	Reason       string               `json:"reason,omitempty"`        // with failed and hook-ended: why; with reached: what was seen of it
 	Hook         string               `json:"hook,omitempty"`          // with hook-begun and hook-ended: which
 	Baseline     []towpath.Served     `json:"baseline,omitempty"`      // with watching: what had been answered by then
 	Idle         []string             `json:"idle,omitempty"`          // instances' IDs
 	LastInstance int                  `json:"last_instance,omitempty"` // with idle: highest serial of an instance seen
+	Back         *towpath.WentBack    `json:"back,omitempty"`          // with went-back: what was done while the server was away
 	Doing        string               `json:"doing,omitempty"`         // operation in words, for the page
 }
 

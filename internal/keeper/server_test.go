@@ -194,31 +194,15 @@ func (s *server) report(w http.ResponseWriter, r *http.Request) {
 		s.observed = *given.Observation
 		s.doings = append(s.doings, given.Doing)
 	}
-	if event := eventOf(given); event != nil {
+	event, err := given.Happened(time.Now())
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "invalid")
+		return
+	}
+	if event != nil {
 		_ = s.happens(event) // what it is past changes nothing: the order says what holds
 	}
 	answer(w, s.order())
-}
-
-func eventOf(r client.KeeperReport) towpath.EnvironmentEvent {
-	now := time.Now()
-	switch r.Event {
-	case "reached":
-		return towpath.GoalReached{Epoch: r.Epoch, Deployment: r.Deployment, Note: r.Reason, At: now}
-	case "hook-begun":
-		return towpath.HookBegan{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), At: now}
-	case "hook-ended":
-		return towpath.HookEnded{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), Problem: r.Reason, At: now}
-	case "watching":
-		return towpath.WatchBegan{Epoch: r.Epoch, Deployment: r.Deployment, Baseline: r.Baseline, At: now}
-	case "failed":
-		return towpath.GoalFailed{Epoch: r.Epoch, Deployment: r.Deployment, Reason: r.Reason, At: now}
-	case "tested":
-		return towpath.DeploymentTested{Epoch: r.Epoch, Deployment: r.Deployment, At: now}
-	case "idle":
-		return towpath.TrafficObserved{Epoch: r.Epoch, Idle: r.Idle, LastInstance: r.LastInstance, At: now}
-	}
-	return nil
 }
 
 func (s *server) manifest(w http.ResponseWriter, r *http.Request) {

@@ -51,49 +51,16 @@ func (s *Server) orderOf(o flow.Order) client.KeeperOrder {
 
 // reportKept takes what a keeper saw and what it did, and answers the order as it now is.
 func (s *Server) reportKept(c call[client.KeeperReport]) (client.KeeperOrder, error) {
-	event, err := keeperEvent(c.Body)
-	if err != nil {
+	if _, err := c.Body.Happened(s.Clock()); err != nil {
 		return client.KeeperOrder{}, err
 	}
-	order, err := s.Flow.Reported(c.Context(), keyIn(c.Request), flow.Report{
-		Epoch: c.Body.Epoch, Observed: c.Body.Observation, Doing: c.Body.Doing, Event: event,
-	})
-	return s.orderOf(order), err
-}
-
-// keeperEvent answers what happened; nil where the report is an observation only.
-func keeperEvent(r client.KeeperReport) (func(time.Time) towpath.EnvironmentEvent, error) {
-	switch r.Event {
-	case "":
-		return nil, nil
-	case "reached":
-		return func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.GoalReached{Epoch: r.Epoch, Deployment: r.Deployment, Note: r.Reason, At: at}
-		}, nil
-	case "failed":
-		return func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.GoalFailed{Epoch: r.Epoch, Deployment: r.Deployment, Reason: r.Reason, At: at}
-		}, nil
-	case "tested":
-		return func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.DeploymentTested{Epoch: r.Epoch, Deployment: r.Deployment, At: at}
-		}, nil
-	case "hook-begun":
-		return func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.HookBegan{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), At: at}
-		}, nil
-	case "hook-ended":
-		return func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.HookEnded{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), Problem: r.Reason, At: at}
-		}, nil
-	case "watching":
-		return func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.WatchBegan{Epoch: r.Epoch, Deployment: r.Deployment, Baseline: r.Baseline, At: at}
-		}, nil
-	case "idle":
-		return func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.TrafficObserved{Epoch: r.Epoch, Idle: r.Idle, LastInstance: r.LastInstance, At: at}
-		}, nil
+	report := flow.Report{Epoch: c.Body.Epoch, Observed: c.Body.Observation, Doing: c.Body.Doing}
+	if c.Body.Event != "" {
+		report.Event = func(at time.Time) towpath.EnvironmentEvent {
+			event, _ := c.Body.Happened(at) // it was asked before
+			return event
+		}
 	}
-	return nil, towpath.Errorf(towpath.CodeInvalid, "a keeper cannot report %q", r.Event)
+	order, err := s.Flow.Reported(c.Context(), keyIn(c.Request), report)
+	return s.orderOf(order), err
 }
