@@ -30,9 +30,10 @@ type Line struct {
 }
 
 // NewForecast tells the plan that the facts lead to.
-func NewForecast(f Facts) Forecast {
+func NewForecast(f Facts) Forecast { return forecast(f, NewPlan(f)) }
+
+func forecast(f Facts, plan Plan) Forecast {
 	e := f.Environment
-	plan := NewPlan(f)
 	told := plan
 	if len(plan.Drift) > 0 { // what is left undone is what there is to tell
 		told, f = Plan{Steps: plan.Drift}, f.unhalted().byKeeper()

@@ -67,7 +67,7 @@ func (p *performer) carry(ctx context.Context, f deploy.Facts, step deploy.Step)
 		return unheard{err}
 	}
 	p.logger.Info("operation begun", "operation", step.Operation.String(), "reason", step.Reason)
-	p.journal.write(entry{Event: eventBegun, Step: words(step), Epoch: f.Environment.Epoch})
+	p.note(entry{Event: eventBegun, Step: words(step), Epoch: f.Environment.Epoch})
 	silence := p.announce(operating, f, step)
 	receipt, err := p.do(operating, f, step.Operation)
 	silence()
@@ -78,7 +78,7 @@ func (p *performer) carry(ctx context.Context, f deploy.Facts, step deploy.Step)
 	if err != nil {
 		ended.Event, ended.Detail = eventFailed, err.Error()
 	}
-	p.journal.write(ended)
+	p.note(ended)
 	p.logger.Info("operation ended", "operation", step.Operation.String(), "how", ended.Event, "detail", ended.Detail)
 	return err
 }

@@ -19,6 +19,7 @@ const (
 	eventBegun  = "begun"
 	eventDone   = "done"
 	eventFailed = "failed"
+	eventAlone  = "alone" // what the keeper decided without its server
 )
 
 // entry is one line of a journal.
@@ -34,6 +35,7 @@ type entry struct {
 // written at once, which outlives a kill, and synced once what it tells of has ended.
 type journal struct {
 	folder string
+	mutex  sync.Mutex
 	file   *os.File
 	syncs  sync.WaitGroup
 	fault  error // of the first line that could not be written
@@ -41,6 +43,8 @@ type journal struct {
 
 // write adds a line.
 func (j *journal) write(e entry) {
+	j.mutex.Lock()
+	defer j.mutex.Unlock()
 	e.At = time.Now()
 	if err := j.append(e); err != nil {
 		j.fault = errors.Join(j.fault, err)
@@ -71,7 +75,7 @@ func (j *journal) open() error {
 		if info, err := j.file.Stat(); err != nil || info.Size() < maxJournal {
 			return err
 		}
-		if err := errors.Join(j.close(), os.Rename(path, path+".1")); err != nil {
+		if err := errors.Join(j.end(), os.Rename(path, path+".1")); err != nil {
 			return err
 		}
 	}
@@ -85,6 +89,12 @@ func (j *journal) open() error {
 
 // close answers the first fault as well.
 func (j *journal) close() error {
+	j.mutex.Lock()
+	defer j.mutex.Unlock()
+	return j.end()
+}
+
+func (j *journal) end() error {
 	j.syncs.Wait()
 	fault := j.fault
 	j.fault = nil

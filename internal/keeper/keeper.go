@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/durable"
 	"github.com/towpath-cd/towpath/internal/secret"
 )
 
@@ -28,7 +30,8 @@ const (
 	firstRetry, lastRetry = 50 * time.Millisecond, 2 * time.Second
 )
 
-// Options are what a keeper is run with. Script may be nil where no strategy has a test and no environment a hook; all others are needed.
+// Options are what a keeper is run with. Script may be nil where no strategy has a test and no environment a hook; Run
+// needs all others, GoBack no Client.
 type Options struct {
 	Client  *client.Client
 	DataDir string // the worker's
@@ -56,7 +59,8 @@ type Script struct {
 	Env  map[string]string
 }
 
-// Keeper is one worker's. One goroutine, that of Run, owns it.
+// Keeper is one worker's. One goroutine, that of Run, owns it; people who go back without the server find their
+// environment in it.
 type Keeper struct {
 	options    Options
 	folder     string
@@ -64,8 +68,10 @@ type Keeper struct {
 	keys       secret.Keys
 	link       *link
 	trees      *trees
+	mutex      sync.Mutex // of performers, where others than the owner read
 	performers map[string]*performer
-	kicked     chan struct{} // one slot: ask the server again at once
+	remembered map[string]*performer // kept before the start; the server has not spoken of them yet
+	kicked     chan struct{}         // one slot: ask the server again at once
 }
 
 // Run keeps what the server gives this worker, until ctx ends. Then operations in hand are finished or cut, and the
@@ -75,6 +81,16 @@ func Run(ctx context.Context, options Options) error {
 	if err != nil {
 		return fmt.Errorf("keep environments: %w", err)
 	}
+	unlock, err := k.lock(ctx)
+	if err != nil {
+		return fmt.Errorf("keep environments: %w", err)
+	}
+	defer func() { _ = unlock() }() // a file that cannot be closed is not locked either
+	k.remember()
+	k.resume(ctx)
+	deafen := k.listen()
+	defer deafen()
+	began := time.Now()
 	for wait := firstRetry; ctx.Err() == nil; {
 		err := k.runOnce(ctx)
 		switch {
@@ -82,12 +98,27 @@ func Run(ctx context.Context, options Options) error {
 			wait = firstRetry
 		case ctx.Err() == nil:
 			options.Logger.Warn("server not reached", "error", err, "again_in", wait)
+			if time.Since(began) >= dormancy {
+				k.awaken(ctx)
+			}
 			pause(ctx, wait)
 			wait = min(2*wait, lastRetry)
 		}
 	}
 	k.leave(context.WithoutCancel(ctx))
 	return nil
+}
+
+// lock sees to it that one process at a time gives orders from a data folder. It waits for a rollback by hand that is
+// under way.
+func (k *Keeper) lock(ctx context.Context) (unlock func() error, err error) {
+	path := filepath.Join(k.folder, "lock")
+	unlock, err = durable.LockSoon(path)
+	if errors.Is(err, durable.ErrHeld) {
+		k.options.Logger.Warn("another process gives orders from this folder; waiting for it", "folder", k.folder)
+		return durable.AwaitLock(ctx, path)
+	}
+	return unlock, err
 }
 
 func open(options Options) (*Keeper, error) {
@@ -105,8 +136,28 @@ func open(options Options) (*Keeper, error) {
 	}
 	return &Keeper{
 		options: options, folder: folder, holder: rand.Text(), keys: keys, link: new(link), trees: trees,
-		performers: make(map[string]*performer), kicked: make(chan struct{}, 1),
+		performers: make(map[string]*performer), remembered: make(map[string]*performer), kicked: make(chan struct{}, 1),
 	}, nil
+}
+
+// source is where an environment's artifacts are fetched.
+func (k *Keeper) source(environment string) source {
+	if k.options.Client == nil {
+		return noSource{}
+	}
+	return k.options.Client.ArtifactsOfEnvironment(environment)
+}
+
+func (k *Keeper) adopt(p *performer) {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	k.performers[p.key] = p
+}
+
+func (k *Keeper) drop(key string) {
+	k.mutex.Lock()
+	defer k.mutex.Unlock()
+	delete(k.performers, key)
 }
 
 // errKicked ends a poll because there is something to tell the server.
@@ -185,6 +236,11 @@ func (k *Keeper) kept() []client.Keeping {
 		}
 		kept = append(kept, keeping)
 	}
+	for _, p := range k.remembered {
+		keeping := p.keeping()
+		keeping.Serial = unknownSerial
+		kept = append(kept, keeping)
+	}
 	return kept
 }
 
@@ -194,14 +250,19 @@ func (k *Keeper) hand(ctx context.Context, answer client.KeepAnswer) {
 		if p, is := k.performers[key]; is {
 			k.options.Logger.Info("environment is kept by this worker no longer", "environment", key)
 			p.end()
-			delete(k.performers, key)
+			k.drop(key)
+			k.forget(p)
+		}
+		if p, is := k.remembered[key]; is {
+			k.forget(p)
 		}
 	}
+	clear(k.remembered) // who is not lost is ordered
 	for _, order := range answer.Orders {
 		p, is := k.performers[order.Environment.Key]
 		if !is {
 			p = newPerformer(k, order)
-			k.performers[p.key] = p
+			k.adopt(p)
 			k.options.Logger.Info("environment taken", "environment", p.key, "epoch", order.Environment.Epoch.String())
 			p.begin(ctx)
 			continue
@@ -212,6 +273,13 @@ func (k *Keeper) hand(ctx context.Context, answer client.KeepAnswer) {
 	}
 	if len(answer.Orders)+len(answer.Lost) > 0 {
 		k.trees.keep(k.digests())
+	}
+}
+
+// forget removes the order of an environment that is another's now, so that nobody looks after it from here.
+func (k *Keeper) forget(p *performer) {
+	if err := p.store.forget(); err != nil {
+		k.options.Logger.Warn("order not removed", "environment", p.key, "error", err)
 	}
 }
 

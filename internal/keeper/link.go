@@ -49,6 +49,13 @@ func (l *link) isHeard() bool {
 	return l.isUp
 }
 
+// isOver says that the server was asked in vain, and that no lease lasts any more.
+func (l *link) isOver() bool {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return !l.isUp && !time.Now().Before(l.expiresAt)
+}
+
 // mayBegin says whether something new may be begun.
 func (l *link) mayBegin() error {
 	l.mutex.Lock()

@@ -58,6 +58,7 @@ func (p *performer) look(ctx context.Context, o client.KeeperOrder) (deploy.Fact
 	if unread == nil && p.drivers.Balancer != nil && p.drivers.Balancer.Can().Fencing {
 		p.known = &table{environment: facts.Environment, seen: balancer}
 	}
+	p.haveSeen(facts)
 	return facts, nil
 }
 
@@ -106,7 +107,7 @@ func (p *performer) openDrivers(o client.KeeperOrder) error {
 	p.closeDrivers()
 	p.site = Site{
 		Environment: p.key, Definition: o.Environment.Definition, Secrets: o.Secrets,
-		Files: p.keeper.trees.files(p.keeper.options.Client.ArtifactsOfEnvironment(p.key)),
+		Files: p.keeper.trees.files(p.keeper.source(p.key)),
 	}
 	opened, err := p.keeper.options.Open(p.site)
 	if err != nil {

@@ -42,6 +42,8 @@ func TestMain(m *testing.M) {
 		exit(supervise.Run(ctx, supervise.Options{Dir: os.Args[2], Logger: toStandardError()}))
 	case "keep":
 		exit(playKeeper(ctx, os.Args[2]))
+	case "back":
+		exit(playDirectRollback(ctx, os.Args[2]))
 	case "ask":
 		exit(ask(os.Args[2]))
 	case "app":
@@ -104,6 +106,32 @@ func openDrivers(s setup, site keeper.Site, logger *slog.Logger) (keeper.Drivers
 		Environment: site.Environment, Definition: site.Definition, DataDir: s.ProxyDir,
 	})
 	return keeper.Drivers{Target: t, Balancer: b}, err
+}
+
+// playDirectRollback is the verb that goes back without a server.
+func playDirectRollback(ctx context.Context, encoded string) error {
+	var s setup
+	if err := json.Unmarshal([]byte(encoded), &s); err != nil {
+		return err
+	}
+	_, err := goBack(ctx, s, keeper.Wish{Environment: "production", By: "root on web-1", Reason: "carts are empty"}, nil)
+	return err
+}
+
+// goBack is wired as it is wired in earnest. Whoever is told may be nil.
+func goBack(ctx context.Context, s setup, w keeper.Wish, told func(keeper.Progress)) (keeper.Ended, error) {
+	options := keeper.Options{
+		DataDir: s.DataDir, Logger: toStandardError(), Script: runScript,
+		Open: func(site keeper.Site) (keeper.Drivers, error) { return openDrivers(s, site, toStandardError()) },
+	}
+	return keeper.GoBack(ctx, options, w, keeper.Audience{
+		Agree: func(keeper.Preview) error { return nil },
+		Tell: func(p keeper.Progress) {
+			if told != nil {
+				told(p)
+			}
+		},
+	})
 }
 
 // playApp is an instance: what it says and whether it is well stands in the release's file "says". One that is broken

@@ -3,6 +3,8 @@ package keeper
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"sync"
@@ -50,6 +52,12 @@ type performer struct {
 	isStale  bool                    // a target or the server refused our epoch: another order has to come first
 	cut      context.CancelCauseFunc // of the look or the operation in hand, where a new goal ends it; else nil
 	reported report                  // what the server was told last
+	seen     sight                   // what was seen last
+	alone    *alone                  // nil where the server orders
+	pending  *client.KeeperOrder     // of the server, which has yet to hear what was done without it
+	watchers map[chan Progress]bool  // people who look on
+
+	isRestored bool // the order is from the disk, and no server has confirmed it
 
 	// Of the goroutine that goes round.
 	site    Site
@@ -59,10 +67,27 @@ type performer struct {
 	known   *table // nil where the balancer has to be asked
 }
 
+// newPerformer takes up an order of the server. What an earlier keeper did without the server is brought to its end, and
+// told, before the order counts.
 func newPerformer(k *Keeper, o client.KeeperOrder) *performer {
+	p := k.performerOf(o)
+	stored, a, err := p.store.load()
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		p.logger.Warn("the last order is not known any more", "error", err)
+	case a != nil:
+		p.pending = &o
+		p.order, p.alone, p.ahead = stored, a, time.Until(stored.Now)
+		return p
+	}
+	p.store.setAhead(p.ahead)
+	return p
+}
+
+func (k *Keeper) performerOf(o client.KeeperOrder) *performer {
 	p := &performer{
 		keeper: k, key: o.Environment.Key, logger: k.options.Logger.With("environment", o.Environment.Key),
-		done: make(chan struct{}), woken: make(chan struct{}, 1),
+		done: make(chan struct{}), woken: make(chan struct{}, 1), watchers: make(map[chan Progress]bool),
 		order: o, ahead: time.Until(o.Now),
 	}
 	folder := k.folderOf(p.key)
@@ -120,9 +145,12 @@ func (p *performer) wakeUp() {
 
 // round observes, plans and performs up to the next barrier. It answers how long nothing is to be done.
 func (p *performer) round(ctx context.Context) time.Duration {
+	if p.isToReconcile() {
+		return p.reconcile(ctx)
+	}
 	order, err := p.mayAct()
 	if err != nil {
-		return busyPace
+		return p.standAlone(ctx, order)
 	}
 	hasTime := true
 	defer func() {
@@ -143,6 +171,9 @@ func (p *performer) round(ctx context.Context) time.Duration {
 	}
 	if isAnother(p.current().Environment, facts.Environment) {
 		return 0
+	}
+	if p.isAlone() {
+		plan = plan.Alone(facts)
 	}
 	steps := plan.UpToBarrier()
 	_, isShift := first(steps).(deploy.Shift)
@@ -176,10 +207,8 @@ func isUrgent(o deploy.Operation) bool {
 // flush writes the order once there is time, which is not while a newer one waits. What needs it on disk has seen it
 // there before (look).
 func (p *performer) flush() {
-	if p.store.later != nil && isAnother(p.store.later.Environment, p.current().Environment) {
-		return
-	}
-	if err := p.store.flush(); err != nil {
+	err := p.store.flush(func(o client.KeeperOrder) bool { return isAnother(o.Environment, p.current().Environment) })
+	if err != nil {
 		p.logger.Warn("order not written", "error", err)
 	}
 }
@@ -217,6 +246,9 @@ func (p *performer) mayAct() (client.KeeperOrder, error) {
 	if p.isStale {
 		return p.order, errAlone
 	}
+	if p.alone != nil {
+		return p.order, nil
+	}
 	return p.order, p.keeper.link.mayBegin()
 }
 
@@ -230,11 +262,17 @@ func (p *performer) current() client.KeeperOrder {
 func (p *performer) keeping() client.Keeping {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	serial := p.order.Environment.Serial
-	if p.isStale {
-		serial = unknownSerial
+	keeping := client.Keeping{Environment: p.key, Serial: p.order.Environment.Serial, Observed: p.observed}
+	if p.alone != nil {
+		keeping.Observed, keeping.Serial = p.highest(), unknownSerial
+		if p.pending != nil {
+			keeping.Serial = p.pending.Environment.Serial
+		}
 	}
-	return client.Keeping{Environment: p.key, Serial: serial, Observed: p.observed}
+	if p.isStale {
+		keeping.Serial = unknownSerial
+	}
+	return keeping
 }
 
 // accept takes an order unless a newer one is there, and says whether it is another. An answer to a report of ours is
@@ -242,6 +280,9 @@ func (p *performer) keeping() client.Keeping {
 func (p *performer) accept(o client.KeeperOrder, isAnswer bool) bool {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	if p.alone != nil {
+		return p.postpone(o)
+	}
 	known, given := p.order.Environment, o.Environment
 	isOlder := given.Epoch.Number < known.Epoch.Number ||
 		given.Epoch.Number == known.Epoch.Number && given.Serial < known.Serial
@@ -250,12 +291,18 @@ func (p *performer) accept(o client.KeeperOrder, isAnswer bool) bool {
 	if isOlder || isSame && !isAnswer && !wasStale {
 		return false
 	}
-	p.order, p.ahead = o, time.Until(o.Now)
+	p.take(o)
 	p.isStale = given.Epoch.Before(p.observed)
 	if isAnother(known, given) && p.cut != nil {
 		p.cut(errNews)
 	}
 	return !isSame || wasStale
+}
+
+// take makes an order of the server the one that counts. The caller holds the mutex.
+func (p *performer) take(o client.KeeperOrder) {
+	p.order, p.ahead, p.isRestored = o, time.Until(o.Now), false
+	p.store.setAhead(p.ahead)
 }
 
 // isAnother says that what is under way has to be planned again at once.
@@ -278,7 +325,9 @@ func (p *performer) refused(seen towpath.Epoch) {
 	if p.observed.Number < seen.Number || p.observed.Number == seen.Number && seen.Holder != "" {
 		p.observed = seen
 	}
+	p.pending = nil
 	p.mutex.Unlock()
+	p.tellWatchers(Progress{Problem: fmt.Sprintf("another keeper has taken over %s (epoch %s)", p.key, seen)})
 	p.logger.Warn("another keeper has taken over, as targets have seen", "seen", seen.String())
 	p.keeper.kick()
 }

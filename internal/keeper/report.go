@@ -96,11 +96,15 @@ func (p *performer) send(ctx context.Context, f deploy.Facts, event, reason stri
 	return p.report(ctx, f, r)
 }
 
-// report tells the server, and takes its answer as the order. The error is unheard.
+// report tells the server, and takes its answer as the order. Without the server the record is the keeper's own. The
+// error is unheard.
 func (p *performer) report(ctx context.Context, f deploy.Facts, r client.KeeperReport) (isNews bool, err error) {
+	r.Epoch = f.Environment.Epoch
+	if p.isAlone() {
+		return p.record(r)
+	}
 	ctx, cancel := context.WithTimeout(ctx, reportLimit)
 	defer cancel()
-	r.Epoch = f.Environment.Epoch
 	if !f.Observed.At.IsZero() {
 		r.Observation = &f.Observed
 	}

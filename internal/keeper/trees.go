@@ -33,8 +33,39 @@ func openTrees(folder string) (*trees, error) {
 	return &trees{folder: folder}, err
 }
 
-// files answers what lays out releases, with what it fetches from the server.
-func (t *trees) files(from client.Artifacts) deploy.Files {
+// source is where artifacts are fetched that are not here.
+type source interface {
+	Manifest(ctx context.Context, digest string) (io.ReadCloser, error)
+	Pack(ctx context.Context, manifestDigest string) (io.ReadCloser, error)
+}
+
+// errNoSource means that files are not on this machine, and that nobody can be asked for them.
+var errNoSource = errors.New("its files are not on this machine, and no server is asked")
+
+// noSource is where there is no server.
+type noSource struct{}
+
+func (noSource) Manifest(context.Context, string) (io.ReadCloser, error) { return nil, errNoSource }
+func (noSource) Pack(context.Context, string) (io.ReadCloser, error)     { return nil, errNoSource }
+
+// holds says that all of a release is here.
+func (t *trees) holds(r towpath.Release) bool {
+	for _, a := range r.Artifacts {
+		digest, err := artifact.ParseDigest(a.Digest)
+		if err != nil {
+			return false
+		}
+		for _, suffix := range []string{".manifest", ".pack"} {
+			if _, err := os.Stat(t.path(digest, suffix)); err != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// files answers what lays out releases, with what it fetches from the source.
+func (t *trees) files(from source) deploy.Files {
 	return func(ctx context.Context, r towpath.Release, folder string) error {
 		for n, a := range r.Artifacts {
 			into, err := placeOf(r.Artifacts, n)
@@ -68,7 +99,7 @@ func placeOf(artifacts []towpath.Artifact, n int) (string, error) {
 	return place, nil
 }
 
-func (t *trees) layOut(ctx context.Context, from client.Artifacts, a towpath.Artifact, folder string) error {
+func (t *trees) layOut(ctx context.Context, from source, a towpath.Artifact, folder string) error {
 	digest, err := artifact.ParseDigest(a.Digest)
 	if err != nil {
 		return &deploy.Permanent{Err: err}
@@ -90,7 +121,7 @@ func (t *trees) layOut(ctx context.Context, from client.Artifacts, a towpath.Art
 	return explain(err)
 }
 
-func (t *trees) manifest(ctx context.Context, from client.Artifacts, d artifact.Digest) (artifact.Manifest, error) {
+func (t *trees) manifest(ctx context.Context, from source, d artifact.Digest) (artifact.Manifest, error) {
 	file, err := t.open(ctx, t.path(d, ".manifest"), func(ctx context.Context) (io.ReadCloser, error) {
 		return from.Manifest(ctx, d.String())
 	})
@@ -165,7 +196,7 @@ func explain(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case isRefused, errors.Is(err, artifact.ErrUnsafe), errors.Is(err, artifact.ErrTooLarge):
+	case isRefused, errors.Is(err, errNoSource), errors.Is(err, artifact.ErrUnsafe), errors.Is(err, artifact.ErrTooLarge):
 		return &deploy.Permanent{Err: err}
 	}
 	return &deploy.Retryable{Err: err}
