@@ -44,6 +44,9 @@ func Worker(ctx context.Context, o WorkerOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	if err := noteProxy(o.Data, o.Config.Proxy); err != nil {
+		return err
+	}
 	key, err := workerKey(ctx, o)
 	if err != nil {
 		return err

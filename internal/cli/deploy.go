@@ -40,34 +40,6 @@ func newDeployCommand(console *Console) *cobra.Command {
 	return command
 }
 
-// newRollbackCommand is "towpath rollback".
-func newRollbackCommand(console *Console) *cobra.Command {
-	var reason string
-	var detach bool
-	command := &cobra.Command{
-		Use:   "rollback ENV",
-		Short: "Go back to the release before, and wait until it serves",
-		Long: "Goes back to the live release while another one is being deployed, else to the one that was live before it. The\n" +
-			"environment is pinned from then on: no run deploys an older change there until a newer one comes, or towpath unpin.\n" + environmentHelp,
-		Example: "  towpath rollback production --reason \"checkout answers 500\"",
-		Args:    cobra.ExactArgs(1),
-	}
-	command.Flags().StringVar(&reason, "reason", "", "why, for the record")
-	command.Flags().BoolVar(&detach, "detach", false, "do not wait for the rollback to end")
-	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) error {
-		e, err := findEnvironment(ctx, server, args[0])
-		if err != nil {
-			return err
-		}
-		d, err := server.Rollback(ctx, e.Key, reason)
-		if err != nil {
-			return err
-		}
-		return console.awaitDeployment(ctx, server, d, detach)
-	})
-	return command
-}
-
 // awaitDeployment follows a deployment to its end, unless nobody wants to wait.
 func (c *Console) awaitDeployment(ctx context.Context, server *client.Client, d client.Deployment, detach bool) error {
 	if detach {

@@ -3,10 +3,12 @@ package flow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/queue"
 	"github.com/towpath-cd/towpath/internal/store"
 )
@@ -229,11 +231,27 @@ func (c *Conductor) Reported(ctx context.Context, key string, r Report) (Order, 
 			if e, err = a.environmentHappens(key, r.Event(a.at)); err != nil {
 				return err
 			}
+			if err := a.auditBack(key, r.Event(a.at)); err != nil {
+				return err
+			}
 		}
 		order, incomplete = a.order(a.tx, e)
 		return nil
 	})
 	return order, errors.Join(err, incomplete)
+}
+
+// auditBack records what a person did on the keeper's machine while nobody here could be asked.
+func (a *act) auditBack(key string, event towpath.EnvironmentEvent) error {
+	back, is := event.(towpath.WentBack)
+	if !is || back.By == "" {
+		return nil
+	}
+	detail := fmt.Sprintf("to release %d, on the keeper's machine", back.To.Number)
+	if back.Reason != "" {
+		detail += ": " + back.Reason
+	}
+	return access.Record(a.tx, access.Act{Actor: back.By, Action: "rollback.direct", Object: key, Detail: detail, At: a.at})
 }
 
 func (a *act) observe(key string, seen towpath.Observation, doing string) error {
