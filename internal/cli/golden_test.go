@@ -64,6 +64,8 @@ var stories = []story{
 	{name: "deploy_detached", call: "deploy production 42 --detach --reason sale", doc: client.Deployment{}},
 	{name: "deploy_no_number", call: "deploy production latest"},
 	{name: "rollback", call: "rollback staging --reason slow", doc: client.Deployment{}},
+	{name: "rollback_detached_directly", call: "rollback staging --direct --detach"},
+	{name: "rollback_data_without_direct", call: "rollback staging --data elsewhere"},
 	{name: "promote", call: "promote production", doc: client.Environment{}},
 	{name: "freeze", call: "freeze production --reason sale", doc: client.Environment{}},
 	{name: "thaw", call: "thaw production", doc: client.Environment{}},

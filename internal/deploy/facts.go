@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -29,8 +30,8 @@ func (f Facts) TrafficSeen() towpath.TrafficObserved {
 }
 
 // Merge makes one observation of what the two drivers saw. Without a balancer, pass the zero Observation and ok true.
-// Where the balancer could not be read (ok is false), the traffic of every instance is unknown. What only the balancer
-// knows is an instance that is gone.
+// An instance whose address the target has lost has the one that the balancer knows. Where the balancer could not be read
+// (ok is false), the traffic of every instance is unknown. What only the balancer knows is an instance that is gone.
 func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 	merged := target
 	merged.Instances = make([]towpath.Instance, 0, len(target.Instances))
@@ -42,6 +43,7 @@ func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 		i.Traffic = towpath.Traffic{Known: ok}
 		if m, is := members[i.ID]; ok && is {
 			i.Traffic = m.Traffic
+			i.Address = cmp.Or(i.Address, m.Address)
 		}
 		delete(members, i.ID)
 		merged.Instances = append(merged.Instances, i)

@@ -47,6 +47,41 @@ func TestMergeGivesEachInstanceItsTraffic(t *testing.T) {
 	}
 }
 
+func TestAnInstanceWhoseAddressIsLostHasTheBalancers(t *testing.T) {
+	balancer := towpath.Observation{Instances: []towpath.Instance{{ID: "r1-1", Address: "127.0.0.1:1"}}}
+	for address, want := range map[string]string{"": "127.0.0.1:1", "127.0.0.1:2": "127.0.0.1:2"} {
+		target := towpath.Observation{Instances: []towpath.Instance{{ID: "r1-1", Release: 1, Address: address}}}
+		if i := deploy.Merge(target, balancer, true).Instances[0]; i.Address != want {
+			t.Errorf("at %q it is %+v", address, i)
+		}
+	}
+}
+
+func TestWithoutItsServerAKeeperTidiesNothing(t *testing.T) {
+	s := shop().serves(release41)
+	facts := s.facts()
+	old := facts.Observed.Instances[0]
+	old.ID, old.Release, old.Traffic = "r40-1", 40, towpath.Traffic{Known: true, Member: true}
+	facts.Observed.Instances = append(facts.Observed.Instances, old)
+	facts.Environment, _ = facts.Environment.Next(facts.TrafficSeen())
+	plan := deploy.NewPlan(facts)
+	if len(plan.Steps) == 0 || !plan.Reached {
+		t.Fatalf("nothing is to be tidied: %+v", plan)
+	}
+	if alone := plan.Alone(facts); len(alone.Steps) > 0 {
+		t.Errorf("it does %q", words(alone.Steps))
+	}
+	facts.Observed.Instances[0].Traffic.Weight = 0
+	plan = deploy.NewPlan(facts)
+	alone := plan.Alone(facts)
+	if len(alone.Steps) == 0 || len(alone.Steps) >= len(plan.Steps) {
+		t.Errorf("it does %q of %q", words(alone.Steps), words(plan.Steps))
+	}
+	if told := deploy.NewForecastAlone(facts).String(); strings.Contains(told, "remove") || !strings.Contains(told, "shift") {
+		t.Errorf("it is told as\n%s", told)
+	}
+}
+
 func TestWhatIsLiveIsShiftedWhereTheDefinitionSays(t *testing.T) {
 	s := shop().serves(release41)
 	facts := s.facts()

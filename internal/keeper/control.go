@@ -185,8 +185,7 @@ func pass(ctx context.Context, told <-chan Progress, out *json.Encoder) error {
 
 // plain is an error as it travels.
 func plain(err error) *towpath.Error {
-	var own *towpath.Error
-	if errors.As(err, &own) {
+	if own, is := errors.AsType[*towpath.Error](err); is {
 		return &towpath.Error{Code: own.Code, Message: own.Message, Hint: own.Hint}
 	}
 	return towpath.Errorf(towpath.CodeInternal, "%s", err)

@@ -223,7 +223,7 @@ func (s *site) goesBackAtLast(to towpath.Release) {
 	})
 }
 
-// isBack reads the order on the disk.
+// isBack says that the order on the disk has a release live, and nothing under way.
 func (s *site) isBack(to towpath.Release) bool {
 	content, err := os.ReadFile(filepath.Join(s.DataDir, "keeper", "shop+production", "order"))
 	if err != nil {

@@ -32,10 +32,10 @@ func (p *performer) standAlone(ctx context.Context, order client.KeeperOrder) ti
 	switch {
 	case isGoingBack(order.Environment):
 		err = p.goBack(Wish{Reason: "the server had said so before it was out of reach"})
-	case failing != "":
-		err = p.goBack(Wish{Reason: failing + " (decided by its keeper while the server was out of reach)"})
 	case p.isDormant() && !deploy.Serves(facts):
 		err = p.keepUp()
+	case failing != "":
+		err = p.goBack(Wish{Reason: failing + " (decided by its keeper while the server was out of reach)"})
 	default:
 		return busyPace
 	}

@@ -3,6 +3,7 @@
 package keeper_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,8 +71,8 @@ func playProxy(ctx context.Context, folder string) error {
 	})
 }
 
-// setup is where a keeper works.
-type setup struct{ Server, DataDir, ProxyDir string }
+// setup is where a keeper works. Its instances are in its data folder, unless another is named.
+type setup struct{ Server, DataDir, ProxyDir, Instances string }
 
 func playKeeper(ctx context.Context, encoded string) error {
 	var s setup
@@ -97,7 +98,7 @@ func keep(ctx context.Context, s setup, logger *slog.Logger) error {
 func openDrivers(s setup, site keeper.Site, logger *slog.Logger) (keeper.Drivers, error) {
 	t, err := target.New(target.Options{
 		Environment: site.Environment, Definition: site.Definition, Secrets: site.Secrets, Files: site.Files,
-		DataDir: s.DataDir, Supervise: []string{os.Args[0], "supervise"}, Logger: logger,
+		DataDir: cmp.Or(s.Instances, s.DataDir), Supervise: []string{os.Args[0], "supervise"}, Logger: logger,
 	})
 	if err != nil || site.Definition.Balancer.Proxy == nil {
 		return keeper.Drivers{Target: t}, err

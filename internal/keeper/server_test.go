@@ -42,6 +42,9 @@ type server struct {
 	rung        chan struct{}
 	isDeaf      bool // answers nothing but 503
 	unheard     int  // calls that were answered so
+	lease       time.Duration
+	holder      string          // who keeps it
+	barred      map[string]bool // holders that it was taken from
 }
 
 func newServer(t testing.TB, d towpath.EnvironmentDefinition) *server {
@@ -55,6 +58,7 @@ func newServer(t testing.TB, d towpath.EnvironmentDefinition) *server {
 		t: t, store: store, environment: towpath.NewEnvironment("p1", "shop", d, time.Now()),
 		releases: make(map[int]towpath.Release), deployments: make(map[string]towpath.Deployment),
 		secrets: map[string]string{"PASSWORD": "open sesame"}, rung: make(chan struct{}),
+		lease: leaseTime, barred: make(map[string]bool),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/worker/keep", s.keep)
@@ -140,7 +144,12 @@ func (s *server) keepNow(request client.KeepRequest) (client.KeepAnswer, chan st
 	defer s.mutex.Unlock()
 	now := time.Now()
 	key := s.environment.Key
-	found := client.KeepAnswer{Expires: now.Add(leaseTime), Now: now}
+	found := client.KeepAnswer{Expires: now.Add(s.lease), Now: now}
+	if s.barred[request.Holder] {
+		found.Lost = append(found.Lost, key)
+		return found, s.rung
+	}
+	s.holder = request.Holder
 	if len(request.Leaving) > 0 {
 		_ = s.happens(towpath.KeeperLeft{Worker: worker, At: now})
 		return found, s.rung

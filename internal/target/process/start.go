@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,7 @@ func (d *Driver) start(ctx context.Context, o deploy.Order, operation deploy.Sta
 	d.ordering.Lock()
 	defer d.ordering.Unlock()
 	err := d.under(ctx, o.Epoch, func() error {
-		specs, err := d.specs(o.Release, operation.Instances)
+		specs, err := d.specs(o, operation.Instances)
 		if err != nil {
 			return &deploy.Retryable{Err: err}
 		}
@@ -43,8 +44,9 @@ func (d *Driver) launch(ctx context.Context, epoch towpath.Epoch, spec supervise
 	return explain(err)
 }
 
-// specs answers what to run. An instance that was started before keeps what it was started with.
-func (d *Driver) specs(r towpath.Release, instances []string) ([]supervise.Spec, error) {
+// specs answers what to run. An instance that was started before keeps what it was started with; where that is lost, its
+// address, which its balancer still knows.
+func (d *Driver) specs(o deploy.Order, instances []string) ([]supervise.Spec, error) {
 	entries, err := supervise.List(d.home.run)
 	if err != nil {
 		return nil, err
@@ -60,9 +62,19 @@ func (d *Driver) specs(r towpath.Release, instances []string) ([]supervise.Spec,
 			specs = append(specs, entries[known].Spec)
 			continue
 		}
-		specs = append(specs, d.spec(r, id, addresses[n]))
+		specs = append(specs, d.spec(o.Release, id, cmp.Or(addressOf(o.Instances, id), addresses[n])))
 	}
 	return specs, nil
+}
+
+// addressOf answers where an instance was seen; empty where it was not.
+func addressOf(seen []towpath.Instance, id string) string {
+	for _, i := range seen {
+		if i.ID == id {
+			return i.Address
+		}
+	}
+	return ""
 }
 
 func (d *Driver) addresses(count int) ([]string, error) {
