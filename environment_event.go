@@ -78,6 +78,7 @@ type WatchBegan struct {
 type GoalReached struct {
 	Epoch      Epoch
 	Deployment string
+	Returning  bool // the goal was to go back; a word about the goal before is not one about this
 	Note       string // what was seen of it on the way, for people; may be empty
 	At         time.Time
 }
@@ -86,6 +87,7 @@ type GoalReached struct {
 type GoalFailed struct {
 	Epoch      Epoch
 	Deployment string
+	Returning  bool // the goal was to go back
 	Reason     string
 	At         time.Time
 }
@@ -310,7 +312,10 @@ func (e GoalReached) refusedBy(env Environment) error {
 	if err := refuseEpoch(env, e.Epoch); err != nil {
 		return err
 	}
-	return refuseDeployment(env, e.Deployment, DeploymentRunning, DeploymentReturning)
+	if e.Returning {
+		return refuseDeployment(env, e.Deployment, DeploymentReturning)
+	}
+	return refuseDeployment(env, e.Deployment, DeploymentRunning)
 }
 
 func (e GoalReached) apply(t *environmentTransition) {
@@ -325,7 +330,7 @@ func (e GoalReached) apply(t *environmentTransition) {
 }
 
 func (e GoalFailed) refusedBy(env Environment) error {
-	return GoalReached{Epoch: e.Epoch, Deployment: e.Deployment, At: e.At}.refusedBy(env)
+	return GoalReached{Epoch: e.Epoch, Deployment: e.Deployment, Returning: e.Returning, At: e.At}.refusedBy(env)
 }
 
 func (e GoalFailed) apply(t *environmentTransition) {
