@@ -105,6 +105,7 @@ type KeeperLeased struct {
 	Worker   string
 	Holder   string // unique for each time a worker takes the environment; the same for a renewal
 	Observed Epoch  // the highest that targets have seen, as far as the worker knows
+	Serial   int    // the highest that the worker has heard of
 	Tied     bool   // instances run on this worker's machine: no other can follow it
 	Expires  time.Time
 	At       time.Time
@@ -322,6 +323,7 @@ func (e GoalReached) apply(t *environmentTransition) {
 	d := *t.environment.Deployment
 	if d.State == DeploymentReturning {
 		t.finish(DeploymentReturned, d.Outcome)
+		t.wake()
 		return
 	}
 	t.promote(d)
@@ -372,11 +374,15 @@ func (e KeeperLeased) refusedBy(env Environment) error {
 }
 
 // apply raises the epoch for every new holder: one above the highest that was recorded or observed, so that a server
-// restored from a backup does not lock itself out. The same number of somebody else is as good as a higher one.
+// restored from a backup does not lock itself out. The same number of somebody else is as good as a higher one. For the
+// same reason the serial goes on above the one that the worker knows: it would take what is recorded for older.
 func (e KeeperLeased) apply(t *environmentTransition) {
 	env := &t.environment
 	if env.Epoch.Holder != e.Holder || env.Epoch.Before(e.Observed) {
 		env.Epoch = Epoch{Number: max(env.Epoch.Number, e.Observed.Number) + 1, Holder: e.Holder}
+	}
+	if e.Serial > env.Serial {
+		env.Serial = e.Serial + 1
 	}
 	env.Keeper = KeeperLease{Worker: e.Worker, Expires: e.Expires}
 	env.UnattendedSince = time.Time{}

@@ -142,6 +142,29 @@ func TestAFailedDeploymentGoesBackOnceThenHalts(t *testing.T) {
 	p.serves(43, 43)
 }
 
+func TestAWordAboutAGoalThatWasTurnedBackMeanwhileIsNotOneAboutTheWayBack(t *testing.T) {
+	p := newPlace(t)
+	id := p.asks(1, CauseRun)
+	p.happens(RollbackRequested{ID: "back", By: "ana", At: p.now})
+	p.refuses(GoalReached{Epoch: p.env.Epoch, Deployment: id, At: p.now}, CodeConflict)
+	p.refuses(GoalFailed{Epoch: p.env.Epoch, Deployment: id, Reason: "never healthy", At: p.now}, CodeConflict)
+	if d := p.env.Deployment; d == nil || !d.IsReturning() {
+		t.Fatalf("release 1 is still to be taken down, and the deployment is %+v", d)
+	}
+	p.reaches(id)
+	p.serves(0, 0)
+}
+
+func TestAServerThatWasRestoredCountsOnAboveWhatItsKeeperHeard(t *testing.T) {
+	p := newPlace(t)
+	p.deploys(41)
+	known := p.env.Serial + 7
+	p.happens(KeeperLeased{Worker: "w1", Holder: p.env.Epoch.Holder, Serial: known, Expires: p.now.Add(time.Minute), At: p.now})
+	if p.env.Serial <= known {
+		t.Errorf("the serial is %d, and the keeper takes it for older than %d", p.env.Serial, known)
+	}
+}
+
 func TestAFailedFirstDeploymentEndsWithNothingWanted(t *testing.T) {
 	p := newPlace(t)
 	id := p.asks(1, CauseRun)

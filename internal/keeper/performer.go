@@ -263,6 +263,10 @@ func (p *performer) keeping() client.Keeping {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	keeping := client.Keeping{Environment: p.key, Serial: p.order.Environment.Serial, Observed: p.observed}
+	// A server that was restored from a backup may not know the epoch that it gave us.
+	if own := p.order.Environment.Epoch; own.Number > keeping.Observed.Number {
+		keeping.Observed = own
+	}
 	if p.alone != nil {
 		keeping.Observed, keeping.Serial = p.highest(), unknownSerial
 		if p.pending != nil {
