@@ -62,3 +62,6 @@ type Deployment struct {
 	Baseline    []Served      `json:",omitempty"` // what had been answered by then
 	TestedAt    time.Time     // when the strategy's test passed against the idle side; zero where it has not
 }
+
+// IsReturning says that the deployment is on its way back.
+func (d Deployment) IsReturning() bool { return d.State == DeploymentReturning }

@@ -78,6 +78,7 @@ type WatchBegan struct {
 type GoalReached struct {
 	Epoch      Epoch
 	Deployment string
+	Returning  bool // the goal was to go back; a word about the goal before is not one about this
 	Note       string // what was seen of it on the way, for people; may be empty
 	At         time.Time
 }
@@ -86,6 +87,7 @@ type GoalReached struct {
 type GoalFailed struct {
 	Epoch      Epoch
 	Deployment string
+	Returning  bool // the goal was to go back
 	Reason     string
 	At         time.Time
 }
@@ -103,6 +105,7 @@ type KeeperLeased struct {
 	Worker   string
 	Holder   string // unique for each time a worker takes the environment; the same for a renewal
 	Observed Epoch  // the highest that targets have seen, as far as the worker knows
+	Serial   int    // the highest that the worker has heard of
 	Tied     bool   // instances run on this worker's machine: no other can follow it
 	Expires  time.Time
 	At       time.Time
@@ -310,13 +313,17 @@ func (e GoalReached) refusedBy(env Environment) error {
 	if err := refuseEpoch(env, e.Epoch); err != nil {
 		return err
 	}
-	return refuseDeployment(env, e.Deployment, DeploymentRunning, DeploymentReturning)
+	if e.Returning {
+		return refuseDeployment(env, e.Deployment, DeploymentReturning)
+	}
+	return refuseDeployment(env, e.Deployment, DeploymentRunning)
 }
 
 func (e GoalReached) apply(t *environmentTransition) {
 	d := *t.environment.Deployment
 	if d.State == DeploymentReturning {
 		t.finish(DeploymentReturned, d.Outcome)
+		t.wake()
 		return
 	}
 	t.promote(d)
@@ -325,7 +332,7 @@ func (e GoalReached) apply(t *environmentTransition) {
 }
 
 func (e GoalFailed) refusedBy(env Environment) error {
-	return GoalReached{Epoch: e.Epoch, Deployment: e.Deployment, At: e.At}.refusedBy(env)
+	return GoalReached{Epoch: e.Epoch, Deployment: e.Deployment, Returning: e.Returning, At: e.At}.refusedBy(env)
 }
 
 func (e GoalFailed) apply(t *environmentTransition) {
@@ -367,11 +374,15 @@ func (e KeeperLeased) refusedBy(env Environment) error {
 }
 
 // apply raises the epoch for every new holder: one above the highest that was recorded or observed, so that a server
-// restored from a backup does not lock itself out. The same number of somebody else is as good as a higher one.
+// restored from a backup does not lock itself out. The same number of somebody else is as good as a higher one. For the
+// same reason the serial goes on above the one that the worker knows: it would take what is recorded for older.
 func (e KeeperLeased) apply(t *environmentTransition) {
 	env := &t.environment
 	if env.Epoch.Holder != e.Holder || env.Epoch.Before(e.Observed) {
 		env.Epoch = Epoch{Number: max(env.Epoch.Number, e.Observed.Number) + 1, Holder: e.Holder}
+	}
+	if e.Serial > env.Serial {
+		env.Serial = e.Serial + 1
 	}
 	env.Keeper = KeeperLease{Worker: e.Worker, Expires: e.Expires}
 	env.UnattendedSince = time.Time{}

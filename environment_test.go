@@ -56,7 +56,8 @@ func (p *place) asks(number int, cause Cause) string {
 
 func (p *place) reaches(id string) {
 	p.t.Helper()
-	p.happens(GoalReached{Epoch: p.env.Epoch, Deployment: id, At: p.now})
+	d := p.env.Deployment
+	p.happens(GoalReached{Epoch: p.env.Epoch, Deployment: id, Returning: d != nil && d.IsReturning(), At: p.now})
 }
 
 func (p *place) deploys(number int) { p.t.Helper(); p.reaches(p.asks(number, CauseRun)) }
@@ -129,7 +130,7 @@ func TestAFailedDeploymentGoesBackOnceThenHalts(t *testing.T) {
 	if p.env.Deployment.State != DeploymentReturning {
 		t.Fatalf("deployment is %s", p.env.Deployment.State)
 	}
-	p.happens(GoalFailed{Epoch: p.env.Epoch, Deployment: id, Reason: "disk full", At: p.now})
+	p.happens(GoalFailed{Epoch: p.env.Epoch, Deployment: id, Returning: true, Reason: "disk full", At: p.now})
 	if state, _ := p.told(); state != DeploymentHalted || p.env.Halted != "disk full" {
 		t.Fatalf("told %s, halted %q", state, p.env.Halted)
 	}
@@ -139,6 +140,29 @@ func TestAFailedDeploymentGoesBackOnceThenHalts(t *testing.T) {
 	}
 	p.reaches(p.asks(43, CauseManual))
 	p.serves(43, 43)
+}
+
+func TestAWordAboutAGoalThatWasTurnedBackMeanwhileIsNotOneAboutTheWayBack(t *testing.T) {
+	p := newPlace(t)
+	id := p.asks(1, CauseRun)
+	p.happens(RollbackRequested{ID: "back", By: "ana", At: p.now})
+	p.refuses(GoalReached{Epoch: p.env.Epoch, Deployment: id, At: p.now}, CodeConflict)
+	p.refuses(GoalFailed{Epoch: p.env.Epoch, Deployment: id, Reason: "never healthy", At: p.now}, CodeConflict)
+	if d := p.env.Deployment; d == nil || !d.IsReturning() {
+		t.Fatalf("release 1 is still to be taken down, and the deployment is %+v", d)
+	}
+	p.reaches(id)
+	p.serves(0, 0)
+}
+
+func TestAServerThatWasRestoredCountsOnAboveWhatItsKeeperHeard(t *testing.T) {
+	p := newPlace(t)
+	p.deploys(41)
+	known := p.env.Serial + 7
+	p.happens(KeeperLeased{Worker: "w1", Holder: p.env.Epoch.Holder, Serial: known, Expires: p.now.Add(time.Minute), At: p.now})
+	if p.env.Serial <= known {
+		t.Errorf("the serial is %d, and the keeper takes it for older than %d", p.env.Serial, known)
+	}
 }
 
 func TestAFailedFirstDeploymentEndsWithNothingWanted(t *testing.T) {
@@ -298,7 +322,8 @@ func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) Envi
 		ID: fmt.Sprint("d", i), Release: ref(rapid.IntRange(0, 6).Draw(t, "release")),
 		Cause: cause, Run: fmt.Sprint("r", rapid.IntRange(0, 3).Draw(t, "run")), Step: "s",
 	}, At: at}
-	reached := GoalReached{Epoch: epoch, Deployment: id, At: at}
+	returning := rapid.Bool().Draw(t, "returning")
+	reached := GoalReached{Epoch: epoch, Deployment: id, Returning: returning, At: at}
 	worker := rapid.SampledFrom([]string{"w1", "w2"}).Draw(t, "worker")
 	leased := KeeperLeased{
 		Worker: worker, Holder: fmt.Sprint(worker, ".", rapid.IntRange(0, 2).Draw(t, "holder")),
@@ -313,7 +338,7 @@ func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) Envi
 	return rapid.SampledFrom([]EnvironmentEvent{
 		back, back,
 		asked, asked, asked, reached, reached, reached, leased, leased,
-		GoalFailed{Epoch: epoch, Deployment: id, Reason: "why", At: at},
+		GoalFailed{Epoch: epoch, Deployment: id, Returning: returning, Reason: "why", At: at},
 		DeploymentDropped{Run: asked.Deployment.Run, Step: "s", At: at},
 		RollbackRequested{ID: fmt.Sprint("b", i), By: "ana", At: at},
 		Promoted{Deployment: id, By: "ana", At: at},

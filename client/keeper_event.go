@@ -13,9 +13,9 @@ func (r KeeperReport) Happened(at time.Time) (towpath.EnvironmentEvent, error) {
 	case "":
 		return nil, nil
 	case "reached":
-		return towpath.GoalReached{Epoch: r.Epoch, Deployment: r.Deployment, Note: r.Reason, At: at}, nil
+		return towpath.GoalReached{Epoch: r.Epoch, Deployment: r.Deployment, Returning: r.Returning, Note: r.Reason, At: at}, nil
 	case "failed":
-		return towpath.GoalFailed{Epoch: r.Epoch, Deployment: r.Deployment, Reason: r.Reason, At: at}, nil
+		return towpath.GoalFailed{Epoch: r.Epoch, Deployment: r.Deployment, Returning: r.Returning, Reason: r.Reason, At: at}, nil
 	case "tested":
 		return towpath.DeploymentTested{Epoch: r.Epoch, Deployment: r.Deployment, At: at}, nil
 	case "hook-begun":

@@ -224,6 +224,7 @@ type KeeperReport struct {
 	Observation  *towpath.Observation `json:"observation,omitempty"`
 	Event        string               `json:"event,omitempty"`         // one that Happened knows
 	Deployment   string               `json:"deployment,omitempty"`    // ID
+	Returning    bool                 `json:"returning,omitempty"`     // with reached and failed: the goal was to go back
 	Reason       string               `json:"reason,omitempty"`        // with failed and hook-ended: why; with reached: what was seen of it
 	Hook         string               `json:"hook,omitempty"`          // with hook-begun and hook-ended: which
 	Baseline     []towpath.Served     `json:"baseline,omitempty"`      // with watching: what had been answered by then

@@ -133,6 +133,6 @@ func (c *chaos) deploy() {
 
 func (c *chaos) giveUp(reason string) {
 	if d := c.environment.Deployment; d != nil {
-		c.happens(towpath.GoalFailed{Epoch: c.environment.Epoch, Deployment: d.ID, Reason: reason, At: c.now})
+		c.happens(towpath.GoalFailed{Epoch: c.environment.Epoch, Deployment: d.ID, Returning: d.IsReturning(), Reason: reason, At: c.now})
 	}
 }

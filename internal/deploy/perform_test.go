@@ -96,10 +96,10 @@ func (w *world) note(o deploy.Operation, some func(string) bool) error {
 		w.stood = w.environment.Deployment.ID
 		w.now = latest(w.now, o.Until)
 	case deploy.Condemn:
-		w.happens(towpath.GoalFailed{Epoch: w.environment.Epoch, Deployment: w.environment.Deployment.ID, Reason: o.Reason, At: w.now})
+		w.happens(towpath.GoalFailed{Epoch: w.environment.Epoch, Deployment: w.environment.Deployment.ID, Returning: w.environment.Deployment.IsReturning(), Reason: o.Reason, At: w.now})
 		return errCondemned
 	case deploy.Conclude:
-		w.happens(towpath.GoalReached{Epoch: w.environment.Epoch, Deployment: o.Deployment, At: w.now})
+		w.happens(towpath.GoalReached{Epoch: w.environment.Epoch, Deployment: o.Deployment, Returning: w.environment.Deployment.IsReturning(), At: w.now})
 	case deploy.AwaitPromotion:
 		w.happens(towpath.Promoted{Deployment: o.Deployment, By: "ana", At: w.now})
 	case deploy.StandBy:

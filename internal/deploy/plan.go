@@ -93,10 +93,15 @@ func idleness(f Facts) string {
 	switch {
 	case e.Halted != "":
 		return "halted until a person says so: " + e.Halted
-	case e.Goal.Number == 0 && e.Deployment == nil && len(e.History) == 0 && len(e.Failed) == 0 && len(f.Observed.Instances) > 0:
+	case e.Goal.Number == 0 && !wasDeployedTo(e) && len(f.Observed.Instances) > 0:
 		return fmt.Sprintf("nothing was ever deployed here, so the %d instances that were found are left alone", len(f.Observed.Instances))
 	}
 	return ""
+}
+
+// wasDeployedTo says that what is found in an environment may be what a deployment has left there.
+func wasDeployedTo(e towpath.Environment) bool {
+	return e.Deployment != nil || len(e.History) > 0 || len(e.Failed) > 0 || e.Pin != nil
 }
 
 // next answers the next steps, and whether the goal is reached.

@@ -60,8 +60,9 @@ func (f *Facts) record(o Operation) {
 		f.deployment(func(d *towpath.Deployment) { d.PromotedBy, d.PromotedAt = "a person", f.Now })
 	case Conclude:
 		f.Environment.Queue = nil // what waits behind it is another plan
+		d := f.Environment.Deployment
 		f.Environment, _ = f.Environment.Next(towpath.GoalReached{
-			Epoch: f.Environment.Epoch, Deployment: o.Deployment, Note: o.Note, At: f.Now,
+			Epoch: f.Environment.Epoch, Deployment: o.Deployment, Returning: d != nil && d.IsReturning(), Note: o.Note, At: f.Now,
 		})
 	case StandBy:
 		f.Now = later(f.Now, o.Until)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/store"
@@ -56,7 +57,7 @@ func (a *act) owe(run towpath.Run, effect towpath.Effect) error {
 		}
 	}
 	a.owed = true
-	return a.tx.AddEffects(a.at, effect)
+	return a.tx.AddEffects(time.Time{}, effect) // due at once, also where the clock is set back meanwhile
 }
 
 func newsOf(now, before towpath.RunState) (kind towpath.AlertKind, tell bool) {

@@ -78,7 +78,11 @@ type pause struct {
 	failures int // in a row
 }
 
-func (p pauses) waits(project string, now time.Time) bool { return now.Before(p[project].until) }
+// waits says that a project's pause is not over. One that is longer than any was taken by a clock that was set back since.
+func (p pauses) waits(project string, now time.Time) bool {
+	left := p[project].until.Sub(now)
+	return left > 0 && left <= longestLook
+}
 
 func (p pauses) forget(project string) { delete(p, project) }
 

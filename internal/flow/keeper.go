@@ -124,12 +124,12 @@ func (c *Conductor) offers(tx *store.Tx, w towpath.Worker, holder string, kept [
 
 func (c *Conductor) offer(e towpath.Environment, w towpath.Worker, holder string, known Kept, now time.Time) offer {
 	o := offer{environment: e, known: known.Environment != "", leased: towpath.KeeperLeased{
-		Worker: w.ID, Holder: holder + "/" + e.Key, Observed: known.Observed,
+		Worker: w.ID, Holder: holder + "/" + e.Key, Observed: known.Observed, Serial: known.Serial,
 		Tied: e.Definition.Target.Process != nil, Expires: now.Add(queue.LeaseTime), At: now,
 	}}
 	o.fits = e.Definition.Worker.Admits(w) && e.Refuses(o.leased) == nil && !c.isAwaited(e, w, now)
 	next, _ := e.Next(o.leased)
-	isNew := next.Epoch != e.Epoch || e.Keeper.Worker != w.ID
+	isNew := next.Epoch != e.Epoch || next.Serial != e.Serial || e.Keeper.Worker != w.ID
 	o.news = isNew || known.Serial != e.Serial
 	o.renewed = isNew || isDue(e.Keeper.Expires, now, o.news)
 	return o

@@ -29,7 +29,7 @@ func TestEveryNewHolderRaisesTheEpochAndTheOldOneIsRefused(t *testing.T) {
 	}
 
 	reached := func(at time.Time) towpath.EnvironmentEvent {
-		return towpath.GoalReached{Epoch: first.Epoch, Deployment: first.Deployment.ID, At: at}
+		return towpath.GoalReached{Epoch: first.Epoch, Deployment: first.Deployment.ID, Returning: first.Deployment.IsReturning(), At: at}
 	}
 	seen := towpath.Observation{Address: "127.0.0.1:1"}
 	_, err := h.Reported(t.Context(), "shop/staging", flow.Report{Epoch: first.Epoch, Observed: &seen, Event: reached})

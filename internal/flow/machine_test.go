@@ -86,7 +86,7 @@ func (m *machine) keeps() flow.Keeping {
 func (m *machine) reaches(key string) {
 	m.t.Helper()
 	m.do(m.says(key, func(e towpath.Environment, at time.Time) towpath.EnvironmentEvent {
-		return towpath.GoalReached{Epoch: e.Epoch, Deployment: e.Deployment.ID, At: at}
+		return towpath.GoalReached{Epoch: e.Epoch, Deployment: e.Deployment.ID, Returning: e.Deployment.IsReturning(), At: at}
 	}))
 }
 
@@ -94,7 +94,7 @@ func (m *machine) reaches(key string) {
 func (m *machine) cannotReach(key, reason string) {
 	m.t.Helper()
 	m.do(m.says(key, func(e towpath.Environment, at time.Time) towpath.EnvironmentEvent {
-		return towpath.GoalFailed{Epoch: e.Epoch, Deployment: e.Deployment.ID, Reason: reason, At: at}
+		return towpath.GoalFailed{Epoch: e.Epoch, Deployment: e.Deployment.ID, Returning: e.Deployment.IsReturning(), Reason: reason, At: at}
 	}))
 }
 

@@ -333,9 +333,9 @@ func (m *mayhem) keeperReports(t *rapid.T) {
 func (m *mayhem) concludes(e towpath.Environment, fails bool) {
 	_, err := m.Reported(m.ctx(), e.Key, flow.Report{Epoch: e.Epoch, Event: func(at time.Time) towpath.EnvironmentEvent {
 		if fails {
-			return towpath.GoalFailed{Epoch: e.Epoch, Deployment: e.Deployment.ID, Reason: "it does not start", At: at}
+			return towpath.GoalFailed{Epoch: e.Epoch, Deployment: e.Deployment.ID, Returning: e.Deployment.IsReturning(), Reason: "it does not start", At: at}
 		}
-		return towpath.GoalReached{Epoch: e.Epoch, Deployment: e.Deployment.ID, At: at}
+		return towpath.GoalReached{Epoch: e.Epoch, Deployment: e.Deployment.ID, Returning: e.Deployment.IsReturning(), At: at}
 	}})
 	m.try(err)
 }

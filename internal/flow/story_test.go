@@ -226,7 +226,7 @@ func (m *machine) reachesUnsettled(key string) {
 	m.keeps()
 	e := m.orders[key].Environment
 	good(m.Reported(m.t.Context(), key, flow.Report{Epoch: e.Epoch, Event: func(at time.Time) towpath.EnvironmentEvent {
-		return towpath.GoalReached{Epoch: e.Epoch, Deployment: e.Deployment.ID, At: at}
+		return towpath.GoalReached{Epoch: e.Epoch, Deployment: e.Deployment.ID, Returning: e.Deployment.IsReturning(), At: at}
 	}}))(m.t)
 }
 

@@ -17,13 +17,14 @@ const beatEvery = 3 * time.Second
 // disk was full, or the machine slept.
 const breakTime = 2 * beatEvery
 
-// resume gives back to leases the time since the last beat, of this process or of one before it.
+// resume gives back to leases the time since the last beat, of this process or of one before it. Where the clock was set
+// back it takes from them what they would last too long.
 func (c *Conductor) resume(ctx context.Context) error {
 	now := c.clock()
 	err := c.store.Update(ctx, func(tx *store.Tx) error {
 		last, err := tx.LastBeat()
 		if err == nil && !last.IsZero() {
-			err = tx.ExtendLeases(now.Sub(last))
+			err = tx.ExtendLeases(now.Sub(last), now.Add(queue.LeaseTime))
 		}
 		if err != nil {
 			return err
@@ -41,7 +42,7 @@ func (c *Conductor) resume(ctx context.Context) error {
 // without one does not count.
 func (c *Conductor) sweep(ctx context.Context) (more bool, err error) {
 	silent := c.clock().Sub(c.beat)
-	if silent >= breakTime {
+	if silent >= breakTime || silent <= -breakTime { // a break, or a clock that was set back
 		return false, c.resume(ctx)
 	}
 	idle, err := c.nothingToSweep(ctx)

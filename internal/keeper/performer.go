@@ -178,7 +178,7 @@ func (p *performer) round(ctx context.Context) time.Duration {
 	steps := plan.UpToBarrier()
 	_, isShift := first(steps).(deploy.Shift)
 	hasTime = !isShift // the drain that follows has it
-	if !isUrgent(first(steps)) {
+	if !isUrgent(first(steps)) || isShift && hasTrafficAgain(order.Environment, facts.Observed) {
 		if isNews, err := p.tell(ctx, facts, plan); isNews || err != nil {
 			return p.afterTelling(err)
 		}
@@ -202,6 +202,15 @@ func isUrgent(o deploy.Operation) bool {
 		return true
 	}
 	return false
+}
+
+// hasTrafficAgain says that an instance which is recorded as being without traffic has some. That is recorded before it
+// loses it: its drain would count from when it had none before.
+func hasTrafficAgain(e towpath.Environment, seen towpath.Observation) bool {
+	return slices.ContainsFunc(seen.Instances, func(i towpath.Instance) bool {
+		_, recorded := e.Idle[i.ID]
+		return recorded && (!i.Traffic.Known || i.Traffic.Weight > 0)
+	})
 }
 
 // flush writes the order once there is time, which is not while a newer one waits. What needs it on disk has seen it
@@ -262,6 +271,10 @@ func (p *performer) keeping() client.Keeping {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
 	keeping := client.Keeping{Environment: p.key, Serial: p.order.Environment.Serial, Observed: p.observed}
+	// A server that was restored from a backup may not know the epoch that it gave us.
+	if own := p.order.Environment.Epoch; own.Number > keeping.Observed.Number {
+		keeping.Observed = own
+	}
 	if p.alone != nil {
 		keeping.Observed, keeping.Serial = p.highest(), unknownSerial
 		if p.pending != nil {

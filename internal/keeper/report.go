@@ -91,7 +91,7 @@ func isTrafficNews(e towpath.Environment, seen towpath.TrafficObserved) bool {
 func (p *performer) send(ctx context.Context, f deploy.Facts, event, reason string) (isNews bool, err error) {
 	r := client.KeeperReport{Event: event, Reason: reason}
 	if d := f.Environment.Deployment; d != nil {
-		r.Deployment = d.ID
+		r.Deployment, r.Returning = d.ID, d.IsReturning()
 	}
 	return p.report(ctx, f, r)
 }

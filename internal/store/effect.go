@@ -35,13 +35,17 @@ func (tx *Tx) AddEffects(at time.Time, effects ...towpath.Effect) error {
 	return nil
 }
 
-// DueEffects answers the effects that are due, in the order in which they were added.
+// furthestDue is further ahead than any effect is put off.
+const furthestDue = time.Hour
+
+// DueEffects answers the effects that are due, in the order in which they were added. One that is put off further than
+// any is was put off by a clock that was set back since, and is due as well.
 func (tx *Tx) DueEffects(now time.Time, limit int) ([]DueEffect, error) {
 	var c conditions
-	c.add("due <= ?", micros(now))
+	c.add("(due <= ? OR due > ?)", micros(now), micros(now.Add(furthestDue)))
 	return all(tx, scanEffect, `
-		SELECT kind, doc, attempts, last_error FROM effects WHERE done_at = 0 AND due <= ? ORDER BY seq LIMIT ?`,
-		c.limited(limit)...)
+		SELECT kind, doc, attempts, last_error FROM effects
+		WHERE done_at = 0 AND (due <= ? OR due > ?) ORDER BY seq LIMIT ?`, c.limited(limit)...)
 }
 
 // NextEffect answers when the next effect becomes due; the zero time where there is none.

@@ -67,9 +67,11 @@ func (tx *Tx) Leases() ([]towpath.Lease, error) {
 	return all(tx, scanLease, selectLeases+" ORDER BY leased_at, run, step")
 }
 
-// ExtendLeases moves every lease's expiry: a worker could not renew while no server was there to take it.
-func (tx *Tx) ExtendLeases(by time.Duration) error {
-	_, err := tx.exec("UPDATE queue SET expires = expires + ? WHERE worker <> ''", by.Microseconds())
+// ExtendLeases moves every lease's expiry: a worker could not renew while no server was there to take it. None lasts
+// longer than the given time then: one may have been renewed since, or by a clock that was set back.
+func (tx *Tx) ExtendLeases(by time.Duration, atMost time.Time) error {
+	_, err := tx.exec("UPDATE queue SET expires = MIN(expires + ?, ?) WHERE worker <> ''",
+		max(0, by).Microseconds(), micros(atMost))
 	return err
 }
 

@@ -114,7 +114,7 @@ func TestTimeWithoutAServerDoesNotCountAgainstALease(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return tx.ExtendLeases(back.Sub(last))
+		return tx.ExtendLeases(back.Sub(last), back.Add(15*time.Second))
 	})
 	view(t, s, func(tx *store.Tx) error {
 		held, err := tx.LeasesOf("w1")
