@@ -5,9 +5,9 @@ package e2e_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/towpath-cd/towpath/client"
@@ -60,13 +60,21 @@ steps:
 }
 
 // onSmallDisk gives the server a disk of its own, which only root can make.
-func (s *site) onSmallDisk() {
+func (s *site) onSmallDisk() { s.smallDisk(s.data) }
+
+// smallDisk mounts a file system in a file.
+func (s *site) smallDisk(at string) {
 	s.Helper()
-	s.must(os.Mkdir(s.data, 0o700))
-	if err := syscall.Mount("tmpfs", s.data, "tmpfs", 0, "size=24m"); err != nil {
-		s.Fatalf("this story needs the right to mount a small disk, as root has it: %v", err)
+	image := at + ".disk"
+	s.must(os.Mkdir(at, 0o700))
+	s.must(os.WriteFile(image, nil, 0o600))
+	s.must(os.Truncate(image, 32<<20))
+	for _, command := range [][]string{{"mkfs.ext4", "-q", "-m", "0", image}, {"mount", "-o", "loop", image, at}} {
+		if said, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			s.Fatalf("this story needs %s and the right to mount a small disk, as root has it: %v\n%s", command[0], err, said)
+		}
 	}
-	s.onDisk = true
+	s.disks = append(s.disks, at)
 }
 
 // fillDisk leaves no room, until the answered function is called.

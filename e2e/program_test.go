@@ -27,13 +27,19 @@ type program struct {
 // start runs the binary with nothing of the test's own environment but the path to programs.
 func start(t testing.TB, name, root string, args ...string) *program {
 	t.Helper()
+	return startWith(t, name, root, nil, args...)
+}
+
+// startWith adds to the program's environment.
+func startWith(t testing.TB, name, root string, environ []string, args ...string) *program {
+	t.Helper()
 	log, err := os.CreateTemp(filepath.Join(root, "logs"), name+"-*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer log.Close()
 	p := &program{t: t, name: name, command: exec.Command(towpath(), args...), log: log.Name(), exited: make(chan struct{})}
-	p.command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + root, "XDG_DATA_HOME=" + root + "/share"}
+	p.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + root, "XDG_DATA_HOME=" + root + "/share"}, environ...)
 	p.command.Dir, p.command.Stdout, p.command.Stderr = root, log, log
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)

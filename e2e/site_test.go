@@ -31,7 +31,8 @@ type site struct {
 	proxy    *program
 	started  []*program
 	receives *receiver // of alerts
-	onDisk   bool      // the server's data folder is a disk of its own
+	disks    []string  // where disks of their own are mounted
+	environ  []string  // what programs get besides what start gives them
 }
 
 // newSite makes a site on which nothing runs yet. In the end nothing may run there any more.
@@ -74,7 +75,7 @@ func freeAddress(t testing.TB) string {
 // start runs the binary; whatever it is, it is stopped in the end.
 func (s *site) start(name string, args ...string) *program {
 	s.Helper()
-	p := start(s, name, s.root, args...)
+	p := startWith(s, name, s.root, s.environ, args...)
 	s.started = append(s.started, p)
 	return p
 }
@@ -153,8 +154,8 @@ func (s *site) clear() {
 		p.stop()
 	}
 	s.seesNothingLeft()
-	if s.onDisk {
-		s.must(syscall.Unmount(s.data, 0))
+	for _, disk := range s.disks {
+		s.must(syscall.Unmount(disk, 0))
 	}
 	if err := os.RemoveAll(s.root); err != nil {
 		s.Error(err)

@@ -75,21 +75,22 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	}
 	repositories := trigger.NewRepositories(program, filepath.Join(c.Data, "mirrors"))
 
+	clock := newClock()
 	owner, err := access.OwnerToken(c.Data)
 	if err != nil {
 		return err
 	}
-	guard := access.NewGuard(access.Options{Store: kept.db, Owner: owner, Now: time.Now})
+	guard := access.NewGuard(access.Options{Store: kept.db, Owner: owner, Now: clock})
 	secrets := access.NewSecrets(kept.keys)
 	hub := flow.NewHub()
 	conductor := flow.New(flow.Options{
 		Store: kept.db, Hub: hub, Repositories: repositories, Secrets: granted{secrets},
-		Announcer: alert.NewDesk(time.Now, o.Log, notifiers(c.Alerts)...),
+		Announcer: alert.NewDesk(clock, o.Log, notifiers(c.Alerts)...),
 		Logs:      kept.logs, Artifacts: kept.artifacts, Keep: flow.Keep(c.Keep),
-		Clock: time.Now, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
+		Clock: clock, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
 	})
 	poller := trigger.NewPoller(trigger.PollerOptions{
-		Store: kept.db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Clock: time.Now,
+		Store: kept.db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Clock: clock,
 		Log: o.Log.With("room", "trigger"),
 	})
 	if err := conductor.Start(ctx); err != nil {
@@ -101,10 +102,10 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 
 	handlers := web.New(web.Options{
 		Store: kept.db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
-		Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: time.Now, NewID: uuid.NewString,
+		Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: clock, NewID: uuid.NewString,
 		LogLimit: int64(c.LogLimit), URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
 		Backup: func(ctx context.Context, w io.Writer) error {
-			return kept.backUp(ctx, c.Data, backup.About{Program: o.Version, MadeAt: time.Now().UTC()}, w)
+			return kept.backUp(ctx, c.Data, backup.About{Program: o.Version, MadeAt: clock().UTC()}, w)
 		},
 	})
 	failed := make(chan error, 2)

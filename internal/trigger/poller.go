@@ -101,7 +101,7 @@ func (p *Poller) runOnce(ctx context.Context) (wait time.Duration, err error) {
 	var due []towpath.Project
 	now := p.clock()
 	for _, project := range projects {
-		if !p.next[project.ID].After(now) {
+		if wait := p.next[project.ID].Sub(now); wait <= 0 || wait > farAhead(project) {
 			due = append(due, project)
 		}
 	}
@@ -154,6 +154,9 @@ func (p *Poller) schedule(ctx context.Context, project towpath.Project, err erro
 	spread := time.Duration((rand.Float64() - 0.5) * 0.2 * float64(pause))
 	p.next[project.ID] = p.clock().Add(pause + spread)
 }
+
+// farAhead is longer than any pause: a poll that is due later was put there before the clock was set back.
+func farAhead(project towpath.Project) time.Duration { return 2 * max(project.Poll, longestPause) }
 
 func (p *Poller) pause(projects []towpath.Project) time.Duration {
 	wait := time.Minute

@@ -272,6 +272,16 @@ func TestARepositoryThatDoesNotAnswerIsAskedLessAndLessOften(t *testing.T) {
 	}
 }
 
+func TestAClockThatWasSetBackHoldsUpNoPoll(t *testing.T) {
+	w := watch(t)
+	must(w.poller.RunOnce(t.Context()))(t)
+	w.now = w.now.Add(-24 * time.Hour)
+	must(w.poller.RunOnce(t.Context()))(t)
+	if wait := w.poller.NextPoll(w.project).Sub(w.now); wait > 2*w.project.Poll {
+		t.Errorf("the next poll is in %s", wait)
+	}
+}
+
 func TestPausedAndUnpolledProjectsAreLeftAlone(t *testing.T) {
 	w := watch(t)
 	for _, p := range []towpath.Project{
