@@ -78,7 +78,7 @@ type WatchBegan struct {
 type GoalReached struct {
 	Epoch      Epoch
 	Deployment string
-	Returning  bool // the goal was to go back; a word about the goal before is not one about this
+	Returning  bool   // the goal was to go back; a word about the goal before is not one about this
 	Note       string // what was seen of it on the way, for people; may be empty
 	At         time.Time
 }
