@@ -3,10 +3,12 @@
 package simulate
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -376,4 +378,23 @@ func (d deafDesk) Announce(ctx context.Context, a towpath.Alert) error {
 		return nil
 	}
 	return d.Announcer.Announce(ctx, a)
+}
+
+// The stories have to come to the places where it matters, or nothing is proved by their passing.
+func TestTheStoriesSeeEveryKindOfTrouble(t *testing.T) {
+	var script bytes.Buffer
+	if _, err := Run(t.Context(), Options{From: 1, Seeds: 250, Script: &script}); err != nil {
+		t.Fatal(err)
+	}
+	for _, trouble := range []string{
+		"dies before a commit", "dies after a commit", "disk is full", "gets an older copy", "meanwhile",
+		"lost on its way", "is lost", "once more", "freezes for", "dies in its work", "refuses", "nobody hears what became",
+		"cannot be read", "crashes by itself", "hangs", "starts again", "a clock jumps to 24h", "sees", "failed (try 5)",
+		"it gives up", "roll back", "cancel", "freeze", "thaw", "deploy release", "start a run",
+		"the goal is reached", "decides on something else", "true", ": false", "halted,", "expired",
+	} {
+		if !strings.Contains(script.String(), trouble) {
+			t.Errorf("in no story there is %q", trouble)
+		}
+	}
 }

@@ -29,6 +29,7 @@ type judge struct {
 	// What was acknowledged, and what was there when the database was copied.
 	facts  []fact
 	copyAt int
+	copyOf int // environments
 
 	// What was read last.
 	read    int // commits of the server so far

@@ -40,7 +40,13 @@ func (j *judge) acknowledge(f fact) { j.facts = append(j.facts, f) }
 // copied remembers what was acknowledged when the database was copied: more is not asked of one that is restored.
 func (j *judge) copied() {
 	j.recheck()
-	j.copyAt = len(j.facts)
+	j.copyAt, j.copyOf = len(j.facts), len(j.places)
+}
+
+// hasNewPlaces says that environments came into being since the copy.
+func (j *judge) hasNewPlaces() bool {
+	j.recheck()
+	return len(j.places) != j.copyOf
 }
 
 // restored forgets what was acknowledged since the copy, and what followed from it.

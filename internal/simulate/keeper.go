@@ -43,7 +43,7 @@ func (k *keeper) fall(why string) {
 	k.world.say(k.name, "dies %s", why)
 	k.die()
 	k.world.after(k.world.dice.between(100*time.Millisecond, 15*time.Second), nil, "", func() {
-		if !k.up {
+		if !k.up && k.host.keeper == k {
 			k.begin()
 		}
 	})

@@ -52,7 +52,11 @@ func (p *people) calm() {
 			}
 		}
 		for _, name := range p.world.drawn.environments() {
-			if e := p.world.judge.places["shop/"+name]; e.Halted != "" && e.Deployment == nil {
+			e := p.world.judge.places["shop/"+name]
+			if e.Freeze != nil {
+				p.thaw(name)
+			}
+			if e.Halted != "" && e.Deployment == nil {
 				p.deploy(name, p.world.judge.lastGood(e))
 			}
 		}
@@ -234,12 +238,14 @@ func (p *people) freeze(name string) {
 	p.change(name, "freeze", func(at time.Time) towpath.EnvironmentEvent {
 		return towpath.Frozen{By: ben, Reason: "a sale", At: at}
 	}, func() { p.world.judge.froze("shop/" + name) })
-	p.world.after(p.world.dice.between(2*time.Second, 15*time.Second), p.process, "", func() {
-		p.change(name, "thaw", func(at time.Time) towpath.EnvironmentEvent {
-			p.world.judge.thaws("shop/" + name) // also where it comes late, and ends a later freeze
-			return towpath.Thawed{By: ben, At: at}
-		}, nil)
-	})
+	p.world.after(p.world.dice.between(2*time.Second, 15*time.Second), p.process, "", func() { p.thaw(name) })
+}
+
+func (p *people) thaw(name string) {
+	p.change(name, "thaw", func(at time.Time) towpath.EnvironmentEvent {
+		p.world.judge.thaws("shop/" + name) // also where it comes late, and ends a later freeze
+		return towpath.Thawed{By: ben, At: at}
+	}, nil)
 }
 
 // change acts on an environment; taken is called where the server has answered that it did.

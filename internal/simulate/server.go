@@ -239,9 +239,10 @@ func (s *server) backUp() {
 	s.world.judge.copied()
 }
 
-// restore has the server die and come back with the older copy.
+// restore has the server die and come back with the older copy, unless an environment came into being since: it would
+// not know that anything runs there (docs/simulation.md).
 func (s *server) restore() {
-	if s.copied == "" || !s.up {
+	if s.copied == "" || !s.up || s.world.judge.hasNewPlaces() {
 		return
 	}
 	s.fall("with its disk, and gets an older copy of its database")
