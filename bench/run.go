@@ -119,6 +119,7 @@ func (r *runs) addProject(ctx context.Context, name string, of repository) error
 type sides struct {
 	there laps // the shell's, with a clone that is there already
 	shell laps // the shell's, with a clone
+	far   laps // the shell's, with a clone as from another machine
 	cold  laps // ours, of a repository that the worker has never seen
 	warm  laps // ours, of one that it has a mirror of
 }
@@ -135,6 +136,8 @@ func (r *runs) alternate(ctx context.Context) (sides, error) {
 		clone := r.path("work", fmt.Sprint(i))
 		one, err := r.byShell(func() error { return r.shell.run(ctx, r.repository.dir, clone) })
 		all.shell.add(one, r.note(err))
+		one, err = r.byShell(func() error { return r.shell.run(ctx, "file://"+r.repository.dir, clone+"-far") })
+		all.far.add(one, r.note(err))
 		one, err = r.byShell(func() error { return r.shell.steps(ctx, clone) })
 		all.there.add(one, r.note(err))
 		one, err = r.byServer(ctx, project)
@@ -210,7 +213,7 @@ const (
 )
 
 func (s sides) failed() int {
-	return s.there.failed + s.shell.failed + s.cold.failed + s.warm.failed
+	return s.there.failed + s.shell.failed + s.far.failed + s.cold.failed + s.warm.failed
 }
 
 func (s sides) figures() []Figure {
@@ -224,6 +227,7 @@ func (s sides) figures() []Figure {
 		{Name: "trigger to first process, p95", Ours: slow(s.warm.first), Unit: "ms", Reference: there, Limit: slow(s.there.first)},
 		{Name: "trigger to first process, cold clone", Ours: median(s.cold.first), Unit: "ms", Reference: shell, Limit: cloned},
 		{Name: "whole run, cold clone", Ours: median(s.cold.whole), Unit: "ms", Reference: shell, Limit: whole, Goal: AtMost(whole + wholeOver)},
+		{Name: "whole run, cold clone as from elsewhere", Ours: median(s.cold.whole), Unit: "ms", Reference: "shell, file://", Limit: median(s.far.whole)},
 		{Name: "whole run, cold clone, p95", Ours: slow(s.cold.whole), Unit: "ms", Reference: shell, Limit: slow(s.shell.whole)},
 		{Name: "whole run, warm mirror", Ours: median(s.warm.whole), Unit: "ms", Reference: shell, Limit: whole},
 		{Name: "step", Ours: median(gaps), Unit: "ms", Reference: shell, Limit: gap, Goal: AtMost(gap + stepOver)},

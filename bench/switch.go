@@ -69,7 +69,7 @@ func measureSwitch(ctx context.Context, s *stage) ([]Figure, error) {
 		return nil, err
 	}
 	var byRaw, byWhole moves
-	for i := range s.rounds(10, 3) {
+	for i := range s.rounds(30, 3) {
 		s.say("switch: %d", i+1)
 		if err := switchOnce(ctx, proxy.address, raw, &byRaw); err != nil {
 			return nil, fmt.Errorf("switch by the proxy's orders: %w", err)

@@ -106,7 +106,7 @@ func (p *performer) goBack(w Wish) error {
 	if p.alone.isUnderWay() {
 		return p.resume(at)
 	}
-	next, back, err := backwards(p.recorded(), p.highest(), w, at)
+	next, back, err := backwards(p.recorded(), p.serving(), p.highest(), w, at)
 	if err != nil {
 		return err
 	}
@@ -153,6 +153,20 @@ func (p *performer) recorded() towpath.Environment {
 	return e
 }
 
+// serving is the release that takes most of the traffic; none where that is not known. The caller holds the mutex.
+func (p *performer) serving() (most towpath.ReleaseRef) {
+	weights := make(map[int]int)
+	for _, i := range p.seen.facts.Observed.Instances {
+		weights[i.Release] += i.Traffic.Weight
+	}
+	for _, r := range p.order.Releases {
+		if weights[r.Number] > weights[most.Number] {
+			most = r.Ref()
+		}
+	}
+	return most
+}
+
 // become makes an environment the keeper's own record. The caller holds the mutex.
 func (p *performer) become(e towpath.Environment, a *alone) error {
 	order := p.order
@@ -169,7 +183,7 @@ func (p *performer) become(e towpath.Environment, a *alone) error {
 }
 
 // backwards answers the environment with going back as its goal, and what there will be to tell of it.
-func backwards(e towpath.Environment, highest towpath.Epoch, w Wish, at time.Time) (towpath.Environment, towpath.WentBack, error) {
+func backwards(e towpath.Environment, serving towpath.ReleaseRef, highest towpath.Epoch, w Wish, at time.Time) (towpath.Environment, towpath.WentBack, error) {
 	back := towpath.WentBack{ID: rand.Text(), By: w.By, Reason: w.Reason, BeganAt: at}
 	e, err := takenOver(e, highest, back.ID, at)
 	if err != nil {
@@ -179,6 +193,14 @@ func backwards(e towpath.Environment, highest towpath.Epoch, w Wish, at time.Tim
 		back.ID, back.To = e.Deployment.ID, e.Goal
 		if e.Deployment.State == towpath.DeploymentReturning {
 			back.Turned = e.Deployment.ID
+		}
+		return e, back, nil
+	}
+	if isBehind(e, serving) {
+		back.To = e.Live
+		e.Deployment = &towpath.Deployment{
+			ID: back.ID, Environment: e.Key, Release: e.Live, From: serving, Cause: towpath.CauseRollback, By: w.By,
+			Reason: w.Reason, State: towpath.DeploymentRunning, RequestedAt: at, BeganAt: at,
 		}
 		return e, back, nil
 	}
@@ -211,6 +233,12 @@ func takenOver(e towpath.Environment, highest towpath.Epoch, holder string, at t
 	}
 	e, _ = e.Next(leased)
 	return e, nil
+}
+
+// isBehind says that a release serves of which the record does not know: whoever kept the environment was killed before
+// it wrote down that it had moved the traffic. What the record has as live was so before that.
+func isBehind(e towpath.Environment, serving towpath.ReleaseRef) bool {
+	return e.Deployment == nil && e.Live.Number > 0 && serving.Number > 0 && serving != e.Goal && serving != e.Previous()
 }
 
 // isGoingBack says that the goal is what was live before.

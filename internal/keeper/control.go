@@ -130,11 +130,8 @@ func (k *Keeper) serve(ctx context.Context, connection net.Conn) {
 }
 
 func (k *Keeper) answer(ctx context.Context, asked call, out *json.Encoder) error {
-	p, err := k.named(asked.Wish.Environment)
+	p, err := k.seen(ctx, asked.Wish.Environment)
 	if err != nil {
-		return err
-	}
-	if err := p.awaitSight(ctx); err != nil {
 		return err
 	}
 	preview, err := p.preview(asked.Wish)
@@ -154,16 +151,19 @@ func (k *Keeper) answer(ctx context.Context, asked call, out *json.Encoder) erro
 	return pass(ctx, told, out)
 }
 
-// awaitSight waits until the environment was looked at.
-func (p *performer) awaitSight(ctx context.Context) error {
+// seen waits until an environment was looked at.
+func (k *Keeper) seen(ctx context.Context, environment string) (*performer, error) {
 	deadline := time.Now().Add(sightLimit)
-	for p.lastSeen().facts.Observed.At.IsZero() {
+	for {
+		p, err := k.named(environment)
+		if err != nil || !p.lastSeen().facts.Observed.At.IsZero() {
+			return p, err
+		}
 		p.wakeUp()
 		if time.Now().After(deadline) || !pause(ctx, sightPace) {
-			return towpath.Errorf(towpath.CodeUnavailable, "what runs in %s could not be seen yet", p.key).WithHint("see the worker's log")
+			return nil, towpath.Errorf(towpath.CodeUnavailable, "what runs in %s could not be seen yet", p.key).WithHint("see the worker's log")
 		}
 	}
-	return nil
 }
 
 // pass hands on what is told until it is over.

@@ -137,13 +137,16 @@ func (k *Keeper) named(name string) (*performer, error) {
 // preview says what going back would do, or why it cannot.
 func (p *performer) preview(w Wish) (Preview, error) {
 	p.mutex.Lock()
-	e, highest, seen, releases := p.recorded(), p.highest(), p.seen, p.order.Releases
+	e, serving, highest, seen, releases := p.recorded(), p.serving(), p.highest(), p.seen, p.order.Releases
 	at := time.Now().Add(p.ahead)
 	p.mutex.Unlock()
 	preview := Preview{Environment: p.key, From: e.Goal.Number}
-	next, back, err := backwards(e, highest, w, at)
+	next, back, err := backwards(e, serving, highest, w, at)
 	if err != nil {
 		return preview, err
+	}
+	if isBehind(e, serving) {
+		preview.From = serving.Number
 	}
 	if isGoingBack(e) {
 		preview.From = e.Deployment.Release.Number

@@ -156,7 +156,8 @@ func TestAWishAtTheServerCountsOnceTheDirectRollbackIsKnown(t *testing.T) {
 	s.goes(s.release("one"))
 	s.goes(s.release("two"))
 	s.setDeaf(true)
-	id := s.deploy(s.release("three"))
+	s.hearsNothing(2)
+	id := s.deploy(s.release("three")) // of which the keeper hears later
 	s.goesBack()
 	if said := s.says(); said != "one" {
 		t.Errorf("the proxy's answer is %q", said)
@@ -167,6 +168,36 @@ func TestAWishAtTheServerCountsOnceTheDirectRollbackIsKnown(t *testing.T) {
 	}
 	if said := s.says(); said != "three" {
 		t.Errorf("the proxy's answer is %q", said)
+	}
+}
+
+// The keeper was killed before it wrote down what it had moved the traffic to.
+func TestADirectRollbackGoesBackFromWhatServes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, blueGreen())
+	stop := s.keeps()
+	one, two := s.release("one"), s.release("two")
+	s.goes(one)
+	s.goes(two)
+	s.ends(s.rollback(), towpath.DeploymentLive)
+	until(t, "the keeper has written down what is live", func() bool { return s.isBack(one) })
+	order := filepath.Join(s.DataDir, "keeper", "shop+production", "order")
+	written, err := os.ReadFile(order)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.goes(two)
+	stop()
+	if err := os.WriteFile(order, written, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.goesBack()
+	if said := s.says(); said != "one" {
+		t.Errorf("the proxy's answer is %q", said)
+	}
+	s.keeps()
+	if e := s.reconciles(1); e.Pin == nil || e.Pin.From.Number != 2 {
+		t.Errorf("pinned by %+v", e.Pin)
 	}
 }
 

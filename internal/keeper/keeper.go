@@ -148,16 +148,19 @@ func (k *Keeper) source(environment string) source {
 	return k.options.Client.ArtifactsOfEnvironment(environment)
 }
 
-func (k *Keeper) adopt(p *performer) {
+// change changes which performers there are.
+func (k *Keeper) change(alter func()) {
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
-	k.performers[p.key] = p
+	alter()
 }
 
-func (k *Keeper) drop(key string) {
-	k.mutex.Lock()
-	defer k.mutex.Unlock()
-	delete(k.performers, key)
+// adopt has an environment be kept.
+func (k *Keeper) adopt(p *performer) {
+	k.change(func() {
+		delete(k.remembered, p.key)
+		k.performers[p.key] = p
+	})
 }
 
 // errKicked ends a poll because there is something to tell the server.
@@ -250,14 +253,13 @@ func (k *Keeper) hand(ctx context.Context, answer client.KeepAnswer) {
 		if p, is := k.performers[key]; is {
 			k.options.Logger.Info("environment is kept by this worker no longer", "environment", key)
 			p.end()
-			k.drop(key)
+			k.change(func() { delete(k.performers, key) })
 			k.forget(p)
 		}
 		if p, is := k.remembered[key]; is {
 			k.forget(p)
 		}
 	}
-	clear(k.remembered) // who is not lost is ordered
 	for _, order := range answer.Orders {
 		p, is := k.performers[order.Environment.Key]
 		if !is {
@@ -271,6 +273,7 @@ func (k *Keeper) hand(ctx context.Context, answer client.KeepAnswer) {
 			p.wakeUp()
 		}
 	}
+	k.change(func() { clear(k.remembered) }) // what is neither lost nor ordered is told of later
 	if len(answer.Orders)+len(answer.Lost) > 0 {
 		k.trees.keep(k.digests())
 	}

@@ -89,7 +89,7 @@ func (k *Keeper) remember() {
 			err = errors.Join(err, unread)
 			continue
 		}
-		k.remembered[p.key] = p
+		k.change(func() { k.remembered[p.key] = p })
 	}
 	if err != nil {
 		k.options.Logger.Warn("some environments are not known any more", "error", err)
@@ -110,13 +110,11 @@ func (k *Keeper) restored(folder string) (*performer, error) {
 
 // resume goes on at once with what was begun without the server.
 func (k *Keeper) resume(ctx context.Context) {
-	for key, p := range k.remembered {
-		if !p.isAlone() {
-			continue
+	for _, p := range k.remembered {
+		if p.isAlone() {
+			k.adopt(p)
+			p.begin(ctx)
 		}
-		delete(k.remembered, key)
-		k.adopt(p)
-		p.begin(ctx)
 	}
 }
 
@@ -126,7 +124,6 @@ func (k *Keeper) awaken(ctx context.Context) {
 		if p.order.Environment.Definition.Target.Process == nil {
 			continue
 		}
-		delete(k.remembered, key)
 		k.options.Logger.Warn("environment looked after without its server", "environment", key)
 		k.adopt(p)
 		p.begin(ctx)

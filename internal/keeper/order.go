@@ -94,11 +94,11 @@ func (s *orderStore) put(o client.KeeperOrder, a *alone) error {
 	return err
 }
 
-// flush writes what could wait, unless it is said to be overtaken.
-func (s *orderStore) flush(isOvertaken func(client.KeeperOrder) bool) error {
+// flush writes what could wait, unless another order holds now.
+func (s *orderStore) flush(now towpath.Environment) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if s.later == nil || isOvertaken(*s.later) {
+	if s.later == nil || isAnother(s.later.Environment, now) {
 		return nil
 	}
 	return s.write(*s.later)

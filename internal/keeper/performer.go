@@ -216,8 +216,7 @@ func hasTrafficAgain(e towpath.Environment, seen towpath.Observation) bool {
 // flush writes the order once there is time, which is not while a newer one waits. What needs it on disk has seen it
 // there before (look).
 func (p *performer) flush() {
-	err := p.store.flush(func(o client.KeeperOrder) bool { return isAnother(o.Environment, p.current().Environment) })
-	if err != nil {
+	if err := p.store.flush(p.current().Environment); err != nil {
 		p.logger.Warn("order not written", "error", err)
 	}
 }
