@@ -182,6 +182,7 @@ func TestEveryVerbHasAStory(t *testing.T) {
 		"towpath log": true, "towpath logout": true, "towpath schema": true, "towpath version": true,
 		"towpath server": true, "towpath worker": true, "towpath proxy": true, "towpath demo": true,
 		"towpath backup": true, "towpath restore": true,
+		"towpath simulate": true,
 	}
 	root := newRootCommand(&Console{})
 	for _, s := range stories {

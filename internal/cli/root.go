@@ -81,7 +81,7 @@ func newRootCommand(console *Console) *cobra.Command {
 		newLoginCommand(console), newLogoutCommand(console), newUserCommand(console), newGroupCommand(console),
 		newTokenCommand(console), newSecretCommand(console), newWorkersCommand(console), newAuditCommand(console))
 	section(root, "Run Towpath:", newDemoCommand(console), newServerCommand(console), newWorkerCommand(console), newProxyCommand(console),
-		newBackupCommand(console), newRestoreCommand(console))
+		newBackupCommand(console), newRestoreCommand(console), newSimulateCommand(console))
 	root.AddCommand(newVersionCommand(console), newHoldCommand(console), newSuperviseCommand(console))
 	return root
 }

@@ -18,7 +18,7 @@ import (
 
 // Options are what the conductor is made of.
 type Options struct {
-	Store        *store.Store
+	Store        Store
 	Hub          *Hub
 	Repositories Repositories
 	Secrets      Secrets
@@ -29,6 +29,13 @@ type Options struct {
 	Clock        func() time.Time
 	NewID        func() string // unique for ever
 	Log          *slog.Logger
+}
+
+// Store keeps the server's state: *store.Store, or one that dies at its commits.
+type Store interface {
+	View(ctx context.Context, fn func(*store.Tx) error) error
+	Update(ctx context.Context, fn func(*store.Tx) error) error
+	IsFull() bool
 }
 
 // Secrets answers what was granted. A missing secret is an error that names it.
@@ -46,7 +53,7 @@ type Announcer interface {
 
 // Conductor carries changes through the legs.
 type Conductor struct {
-	store        *store.Store
+	store        Store
 	hub          *Hub
 	waiters      waiters
 	repositories Repositories

@@ -52,6 +52,9 @@ func newHouse() house {
 		{name: "worker", may: slices.Concat(ground, []string{"artifact", "client", "executor"})},
 		{name: "keeper", may: slices.Concat(ground, []string{"artifact", "client", "deploy"})},
 
+		// It conducts a whole house, whose world is its own, on a clock that is not ours.
+		{name: "simulate", may: slices.Concat(ground, []string{"deploy", "flow", "pipeline", "queue", "store"})},
+
 		// Two drivers speak to a process of ours and share its words.
 		{name: "balancer/proxy", may: slices.Concat(ground, []string{"deploy", "proxy"})},
 		{name: "target/process", may: slices.Concat(ground, []string{"deploy", "supervise"})},
@@ -62,7 +65,7 @@ func newHouse() house {
 			"balancer/proxy", "client", "config", "flow", "keeper", "store", "target/process", "web", "worker",
 		})},
 		{name: "demo", may: slices.Concat(ground, []string{"client", "config", "supervise"})},
-		{name: "cli", may: slices.Concat(ground, standalone, []string{"app", "client", "config", "demo", "pipeline"})},
+		{name: "cli", may: slices.Concat(ground, standalone, []string{"app", "client", "config", "demo", "pipeline", "simulate"})},
 		{name: "cmd", may: []string{"cli"}},
 
 		// They measure and try the shipped binary, and single rooms, but never the wiring.

@@ -1,0 +1,165 @@
+package simulate
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// scenario is what a seed draws before its story begins.
+type scenario struct {
+	trouble  time.Duration // how long things go wrong
+	pushes   int
+	hosts    int
+	place    place // of every environment
+	shape    shape
+	parallel bool // runs of one branch do not supersede each other
+	faults   faults
+}
+
+// place is an environment's definition, as the world knows it.
+type place struct {
+	instances, minimum int
+	blueGreen          bool
+	balanced           bool
+	standby            time.Duration
+	tested, promoted   bool
+	requests, streams  time.Duration // drains
+	within             time.Duration // of the probe
+}
+
+// shape is what a pipeline is made of besides its build and the deployment to production.
+type shape struct{ test, staging, approve, script bool }
+
+// faults says how often each thing goes wrong; most seeds have only some of them, which then happen more often.
+type faults struct {
+	serverDies  float64 // at each of its commits, before or after it
+	serverFails float64 // the disk is full for a while
+	between     float64 // something else happens between two commits of a round
+	restore     bool    // the server comes back once from an older copy of its database
+	lost        float64 // messages, each way
+	doubled     float64
+	late        float64
+	keeperDies  float64 // at each operation, before or after it
+	freezes     float64
+	double      float64 // a second process is started while the keeper is frozen
+	fails       float64 // operations
+	outages     float64 // times in which every operation fails; a second
+	unknown     float64 // operations whose outcome nobody hears of
+	hangs       float64
+	blind       float64 // looks at the balancer
+	sick        float64 // releases that never become healthy
+	breaks      float64 // instances, a second
+	restarts    float64 // machines, a second
+	workerDies  float64 // a step
+	stepFails   float64
+	jumps       float64 // clocks, a second
+	drift       float64
+	unreadable  float64 // the repository
+	wrongFile   float64 // pushes
+	unheard     float64 // alerts
+	unwilling   float64 // people who say no
+	restless    float64 // people who cancel, roll back, deploy, freeze; a second
+}
+
+func draw(d dice) scenario {
+	s := scenario{
+		trouble: d.between(15*time.Second, 50*time.Second), pushes: 1 + d.IntN(3), hosts: 1, parallel: d.chance(0.3),
+		shape: shape{test: d.chance(0.4), staging: d.chance(0.4), approve: d.chance(0.6), script: d.chance(0.3)},
+		place: drawPlace(d), faults: drawFaults(d),
+	}
+	if d.chance(0.2) {
+		s.hosts = mostHosts
+	}
+	return s
+}
+
+func drawPlace(d dice) place {
+	p := place{
+		instances: 1 + d.IntN(3), balanced: d.chance(0.9), blueGreen: d.chance(0.75),
+		requests: pick(d, time.Second, 3*time.Second), streams: pick(d, 2*time.Second, 8*time.Second), within: 6 * time.Second,
+	}
+	p.blueGreen = p.blueGreen && p.balanced
+	if !p.blueGreen {
+		return p
+	}
+	p.minimum = pick(d, p.instances, d.IntN(p.instances+1))
+	p.standby = pick(d, 0, 4*time.Second, 10*time.Second)
+	p.tested, p.promoted = d.chance(0.2), d.chance(0.15)
+	return p
+}
+
+func drawFaults(d dice) faults {
+	often := func(rate float64) float64 {
+		if d.chance(0.5) {
+			return 0
+		}
+		return rate * (0.3 + d.Float64())
+	}
+	return faults{
+		serverDies: often(0.02), serverFails: often(0.01), between: often(0.05), restore: d.chance(0.05),
+		lost: often(0.04), doubled: often(0.04), late: often(0.1),
+		keeperDies: often(0.05), freezes: often(0.03), double: often(0.5),
+		fails: often(0.2), outages: often(0.02), unknown: often(0.1), hangs: often(0.03), blind: often(0.1),
+		sick: often(0.3), breaks: often(0.02), restarts: often(0.01),
+		workerDies: often(0.1), stepFails: often(0.1), jumps: often(0.02), drift: often(0.005),
+		unreadable: often(0.2), wrongFile: often(0.15), unheard: often(0.2), unwilling: often(0.3), restless: often(0.06),
+	}
+}
+
+// environments are those of the scenario's pipeline.
+func (s scenario) environments() []string {
+	if s.shape.staging {
+		return []string{"staging", "production"}
+	}
+	return []string{"production"}
+}
+
+// file is the pipeline file of the scenario.
+func (s scenario) file() string {
+	var b strings.Builder
+	b.WriteString("pipeline: shop\n")
+	if s.parallel {
+		b.WriteString("concurrency: parallel\n")
+	}
+	b.WriteString("steps:\n  - build: shop\n    run: make\n    artifacts: dist/\n")
+	if s.shape.test {
+		b.WriteString("  - test: unit\n    run: make test\n")
+	}
+	if s.shape.staging {
+		b.WriteString("  - deploy: staging\n")
+	}
+	if s.shape.approve {
+		b.WriteString("  - approve: release\n    by: release-managers\n    within: 1m\n")
+	}
+	b.WriteString("  - deploy: production\n")
+	if s.shape.script {
+		b.WriteString("  - run: announce\n    script: ./announce.sh\n")
+	}
+	b.WriteString("environments:\n")
+	for _, name := range s.environments() {
+		fmt.Fprintf(&b, "  %s:\n%s", name, s.place.definition())
+	}
+	return b.String()
+}
+
+func (p place) definition() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "    target: {process: {command: ./shop}}\n    instances: %d\n    health: {http: /healthz, within: %s}\n", p.instances, p.within)
+	if p.balanced {
+		fmt.Fprintf(&b, "    balancer: {proxy: {host: \"*\"}}\n    drain: {requests: %s, streams: %s, stop: 1s}\n", p.requests, p.streams)
+	}
+	if !p.blueGreen {
+		b.WriteString("    strategy: all-at-once\n")
+		return b.String()
+	}
+	fmt.Fprintf(&b, "    minimum: %d\n    strategy: {blue-green: {standby: %s", p.minimum, p.standby)
+	if p.tested {
+		b.WriteString(", test: ./smoke.sh")
+	}
+	if p.promoted {
+		b.WriteString(", until: promoted")
+	}
+	b.WriteString("}}\n")
+	return b.String()
+}
