@@ -14,7 +14,7 @@ const (
 	AlertDeployed   AlertKind = "deployed"    // a release is live
 	AlertReturned   AlertKind = "returned"    // an environment went back to the release before
 	AlertHalted     AlertKind = "halted"      // going back failed as well: a person has to look
-	AlertStorage    AlertKind = "storage"     // the server's disk is full: new work waits
+	AlertStorage    AlertKind = "storage"     // the server cannot write: its disk is full, or worse; new work waits
 )
 
 // AlertKinds lists every kind.

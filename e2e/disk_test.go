@@ -42,7 +42,7 @@ steps:
 	repository.push(tree{"version": "pushed meanwhile"})
 	s.letsGo("hold") // now the step has more to say than there is room for
 	told := s.alerted("storage", 1)[0]
-	if !strings.Contains(told.Subject, "disk is full") || !strings.Contains(told.Text, "Free some space") {
+	if !strings.Contains(told.Subject, "disk is full") || !strings.Contains(told.Text, "free some space") {
 		t.Errorf("the alert does not say what to do: %+v", told)
 	}
 

@@ -200,14 +200,14 @@ func account(tx *store.Tx, id string) (Identity, error) {
 // useNoted is how exactly a token's last use is known. Each note is a commit, so not every call makes one.
 const useNoted = time.Minute
 
-// noteUse keeps when a token was used last. On a full disk the call goes on all the same.
+// noteUse keeps when a token was used last. Where nothing can be written the call goes on all the same.
 func (g *Guard) noteUse(ctx context.Context, i Identity) error {
 	now := g.now()
 	if i.token == "" || now.Sub(i.used) < useNoted {
 		return nil
 	}
 	err := g.store.Update(ctx, func(tx *store.Tx) error { return tx.UseToken(i.proof, now) })
-	if errors.Is(err, store.ErrFull) {
+	if errors.Is(err, store.ErrUnwritable) {
 		return nil
 	}
 	return err

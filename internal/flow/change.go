@@ -36,7 +36,7 @@ func (c *Conductor) ChangesRecorded() { c.changes.wake() }
 // takeChanges makes runs of the changes that were recorded and that nobody has looked at. One that cannot be looked at
 // now stays pending, and holds up those of its own project only.
 func (c *Conductor) takeChanges(ctx context.Context) (more bool, err error) {
-	if c.store.IsFull() {
+	if c.store.Unwritable() != nil {
 		return false, nil
 	}
 	var pending []store.RecordedChange

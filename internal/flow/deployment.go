@@ -50,7 +50,7 @@ func (a *act) withholds(run towpath.Run, d towpath.EnvironmentDefinition) (strin
 	switch {
 	case err == nil:
 		return "", nil
-	case errors.Is(err, store.ErrFull):
+	case errors.Is(err, store.ErrUnwritable):
 		return "", err
 	}
 	return err.Error(), nil

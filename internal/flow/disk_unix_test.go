@@ -36,7 +36,7 @@ func (h *house) isFullFor(size int) bool {
 	err := h.store.Update(h.t.Context(), func(tx *store.Tx) error {
 		return tx.PutSetting("big", strings.Repeat("x", size)+h.newID()) // never the same
 	})
-	if !errors.Is(err, store.ErrFull) {
+	if !errors.Is(err, store.ErrUnwritable) {
 		h.do(err)
 	}
 	return err != nil
@@ -58,11 +58,11 @@ func TestAFullDiskIsToldOnceStopsNewWorkAndEndsByItself(t *testing.T) {
 	}
 	for range 40 { // seconds, in which nothing can be renewed
 		watch()
-		if _, err := h.Sweep(t.Context()); err != nil && !errors.Is(err, store.ErrFull) {
+		if _, err := h.Sweep(t.Context()); err != nil && !errors.Is(err, store.ErrUnwritable) {
 			t.Fatal(err)
 		}
 	}
-	if told := h.receiver.of(towpath.AlertStorage); len(told) != 1 || !strings.Contains(told[0].body, "the server's disk is full") {
+	if told := h.receiver.of(towpath.AlertStorage); len(told) != 1 || !strings.Contains(told[0].body, "the server's database cannot be written") {
 		t.Fatalf("people were told by %+v", told)
 	}
 	if more, err := h.TakeChanges(t.Context()); more || err != nil {
@@ -71,7 +71,7 @@ func TestAFullDiskIsToldOnceStopsNewWorkAndEndsByItself(t *testing.T) {
 	if second := m.lease(); second != nil {
 		t.Errorf("a new step was leased: %+v", second.Lease)
 	}
-	if _, _, err := h.RenewStep(t.Context(), work.Lease); !errors.Is(err, store.ErrFull) {
+	if _, _, err := h.RenewStep(t.Context(), work.Lease); !errors.Is(err, store.ErrUnwritable) {
 		t.Errorf("a lease was renewed: %v", err)
 	}
 

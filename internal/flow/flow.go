@@ -35,7 +35,7 @@ type Options struct {
 type Store interface {
 	View(ctx context.Context, fn func(*store.Tx) error) error
 	Update(ctx context.Context, fn func(*store.Tx) error) error
-	IsFull() bool
+	Unwritable() error
 }
 
 // Secrets answers what was granted. A missing secret is an error that names it.

@@ -203,7 +203,7 @@ func TestALeaseThatFailsDoesNotUndoWhatMadeItsStepReady(t *testing.T) {
 	fails := 1
 	h.hook(func() error {
 		if fails--; fails >= 0 {
-			return fmt.Errorf("no room for secrets: %w", store.ErrFull)
+			return fmt.Errorf("no room for secrets: %w", store.ErrUnwritable)
 		}
 		return nil
 	})
@@ -212,7 +212,7 @@ func TestALeaseThatFailsDoesNotUndoWhatMadeItsStepReady(t *testing.T) {
 	run := h.push("Sell more tea")
 	h.do(m.report(waiting.wantStep(t, "shop"), towpath.AttemptPassed)) // it looked again by itself
 	fails = 1
-	if _, err := m.LeaseStep(t.Context(), m.worker, 0); !errors.Is(err, store.ErrFull) {
+	if _, err := m.LeaseStep(t.Context(), m.worker, 0); !errors.Is(err, store.ErrUnwritable) {
 		t.Errorf("who asks is told %v", err)
 	}
 	h.pass(4 * time.Second) // and the server notices that there is room after all

@@ -85,7 +85,7 @@ func (c *Conductor) leftFor(ctx context.Context, worker string) (*Work, error) {
 func (c *Conductor) leaseNow(ctx context.Context, worker towpath.Worker) (*Work, error) {
 	for {
 		empty, err := c.nothingFor(ctx, worker)
-		if err != nil || empty || c.store.IsFull() {
+		if err != nil || empty || c.store.Unwritable() != nil {
 			return nil, err
 		}
 		var work *Work
@@ -152,7 +152,7 @@ func (a *act) handOut() error {
 		return nil
 	}
 	for _, w := range a.waiters.all() {
-		if a.store.IsFull() || !slices.ContainsFunc(a.ready, func(q store.QueuedStep) bool { return q.Selector.Admits(w.worker) }) {
+		if a.store.Unwritable() != nil || !slices.ContainsFunc(a.ready, func(q store.QueuedStep) bool { return q.Selector.Admits(w.worker) }) {
 			continue
 		}
 		if !a.waiters.choose(w) {

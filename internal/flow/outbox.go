@@ -24,7 +24,7 @@ func (c *Conductor) carryOutDue(ctx context.Context) (more bool, err error) {
 // announceDue tells people what they are to be told. On a full disk it could not note that it did, and would do so again
 // and again: they wait.
 func (c *Conductor) announceDue(ctx context.Context) (more bool, err error) {
-	if c.store.IsFull() {
+	if c.store.Unwritable() != nil {
 		return false, nil
 	}
 	return c.carryOutSome(ctx, tellsPeople)

@@ -43,7 +43,7 @@ func (a *act) work(lease towpath.Lease, run towpath.Run) (*Work, error) {
 }
 
 func (a *act) failUnstarted(lease towpath.Lease, cause error) error {
-	if errors.Is(cause, store.ErrFull) {
+	if errors.Is(cause, store.ErrUnwritable) {
 		return cause
 	}
 	if err := a.tx.Finish(lease); err != nil {

@@ -18,8 +18,13 @@ func (m mortal) View(ctx context.Context, fn func(*store.Tx) error) error {
 	return m.server.store.View(ctx, fn)
 }
 
-// IsFull implements flow.Store.
-func (m mortal) IsFull() bool { return m.server.world.now < m.server.fullUntil }
+// Unwritable implements flow.Store.
+func (m mortal) Unwritable() error {
+	if m.server.world.now < m.server.fullUntil {
+		return store.ErrFull
+	}
+	return nil
+}
 
 // Update implements flow.Store.
 func (m mortal) Update(ctx context.Context, fn func(*store.Tx) error) error {
@@ -31,8 +36,8 @@ func (m mortal) Update(ctx context.Context, fn func(*store.Tx) error) error {
 		s.fullUntil = w.now + w.dice.between(0, 4e9)
 		s.say("disk is full")
 	}
-	if m.IsFull() {
-		return store.ErrFull
+	if why := m.Unwritable(); why != nil {
+		return why
 	}
 	err := w.wiring.update(s.store, ctx, fn)
 	if err == nil {

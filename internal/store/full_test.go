@@ -17,7 +17,7 @@ func TestAFullDiskRefusesUpdatesLosesNothingAndEndsByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := fill(t, s)
-	if !s.IsFull() {
+	if !errors.Is(s.Unwritable(), store.ErrFull) {
 		t.Error("the store does not say that it is full")
 	}
 	view(t, s, func(tx *store.Tx) error {
@@ -32,7 +32,7 @@ func TestAFullDiskRefusesUpdatesLosesNothingAndEndsByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	update(t, s, func(tx *store.Tx) error { return tx.PutSetting("after", strings.Repeat("x", 10_000)) })
-	if s.IsFull() {
+	if s.Unwritable() != nil {
 		t.Error("the store still says that it is full")
 	}
 }

@@ -62,7 +62,7 @@ func (s *Store) open(ctx context.Context, o Options) (err error) {
 func touch(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrUnwritable, err)
 	}
 	return file.Close()
 }
@@ -105,13 +105,18 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 // committed together; each is undone alone if its fn answers an error or panics. fn must not call Update, and should not
 // wait for anything else: all other writers wait for it.
 //
-// It answers the error of fn, ErrFull, ErrClosed, or the context's, if that ended before fn began.
+// It answers the error of fn, ErrUnwritable, ErrClosed, or the context's, if that ended before fn began.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	return s.writer.do(ctx, fn)
 }
 
-// IsFull says that the last commit failed because the disk is full.
-func (s *Store) IsFull() bool { return s.writer.full.Load() }
+// Unwritable answers why the last commit could not be written, an ErrUnwritable, or nil where it could.
+func (s *Store) Unwritable() error {
+	if why := s.writer.unwritable.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
 
 // Backup writes a consistent copy of the database to a new file at path, while the server goes on working.
 func (s *Store) Backup(ctx context.Context, path string) error {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 )
@@ -25,7 +24,7 @@ func (tx *Tx) Try(fn func() error) (undone, err error) {
 	}
 	if undone = fn(); undone != nil {
 		if err := tx.db.run("ROLLBACK TO part"); err != nil {
-			return undone, errors.Join(full(undone), err)
+			return undone, withCause(undone, err)
 		}
 	}
 	return undone, tx.db.run("RELEASE part")

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/towpath-cd/towpath"
 )
 
 const (
@@ -25,7 +26,8 @@ type writer struct {
 	quit    chan struct{}
 	done    chan struct{}
 	stop    func() error // ends the loop after the commit under way; may be called more than once
-	full    atomic.Bool
+
+	unwritable atomic.Pointer[error] // why the last commit could not be written
 }
 
 // update is one call of Store.Update.
@@ -101,7 +103,7 @@ func (w *writer) group(first *update) {
 	if err != nil {
 		fail(group, fmt.Errorf("commit: %w", err))
 	}
-	w.full.Store(slices.ContainsFunc(group, func(u *update) bool { return errors.Is(u.err, ErrFull) }))
+	w.unwritable.Store(unwritableOf(group))
 	for _, u := range group {
 		close(u.done)
 	}
@@ -146,15 +148,36 @@ func (w *writer) attempt(u *update) error {
 		return w.conn.run("RELEASE one")
 	}
 	if err := w.conn.run("ROLLBACK TO one"); err != nil {
-		return errors.Join(full(u.err), err)
+		return withCause(u.err, err)
 	}
 	return w.conn.run("RELEASE one")
 }
 
-// full answers the part of an update's error that concerns the others in its group.
-func full(err error) error {
-	if errors.Is(err, ErrFull) {
+// unwritable answers the part of an update's error that concerns the others in its group; nil where there is none.
+func unwritable(err error) *towpath.Error {
+	switch {
+	case errors.Is(err, ErrFull):
 		return ErrFull
+	case errors.Is(err, ErrUnwritable):
+		return ErrUnwritable
+	}
+	return nil
+}
+
+// withCause adds to the error of a transaction that is lost what of one update's error concerns all.
+func withCause(cause, err error) error {
+	if why := unwritable(cause); why != nil {
+		return errors.Join(why, err)
+	}
+	return err
+}
+
+// unwritableOf answers the first error that says so; nil where none does.
+func unwritableOf(group []*update) *error {
+	for _, u := range group {
+		if errors.Is(u.err, ErrUnwritable) {
+			return &u.err
+		}
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func (p *Poller) run(ctx context.Context) {
 
 // runOnce asks the projects that are due, and answers how long nobody else is.
 func (p *Poller) runOnce(ctx context.Context) (wait time.Duration, err error) {
-	if p.store.IsFull() {
+	if p.store.Unwritable() != nil {
 		return time.Second, nil // what is seen could not be recorded
 	}
 	projects, err := p.polled(ctx)
@@ -146,7 +146,7 @@ func (p *Poller) schedule(ctx context.Context, project towpath.Project, err erro
 	pause := project.Poll
 	if err == nil {
 		p.failures[project.ID] = 0
-	} else if ctx.Err() == nil && !errors.Is(err, store.ErrFull) {
+	} else if ctx.Err() == nil && !errors.Is(err, store.ErrUnwritable) {
 		p.failures[project.ID]++
 		pause = max(pause, min(longestPause, pause<<min(p.failures[project.ID], 8)))
 		p.log.Warn("polling failed", "project", project.Name, "failures", p.failures[project.ID], "again_in", pause, "error", err)

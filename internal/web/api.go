@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 
-	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/access"
 )
 
@@ -68,8 +67,8 @@ func (s *Server) registerAPI() {
 
 // healthz answers 200 as long as the server can store something.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request, _ access.Caller) {
-	if s.Store.IsFull() {
-		s.fail(w, r, towpath.Errorf(towpath.CodeUnavailable, "the server's disk is full"))
+	if why := s.Store.Unwritable(); why != nil {
+		s.fail(w, r, why)
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok", "version": s.Version})
