@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/towpath-cd/towpath/client"
@@ -16,7 +17,7 @@ import (
 func TestAFullDiskRefusesNewWorkAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.onSmallDisk()
+	s.smallDisk(s.data, 64<<20)
 	s.startServer("--no-worker")
 	s.startWorker()
 	s.holds("hold")
@@ -33,7 +34,7 @@ steps:
 	s.reaches(1, "long", "running")
 	until(t, "the script began", func() bool { text, _ := s.readLog(1, "long", 0); return strings.Contains(text, "began") })
 
-	room := s.fillDisk()
+	room := s.fill(s.data)
 	acknowledged := s.untilRefused()
 	if _, err := s.api.Run(t.Context(), "app", 1); err != nil {
 		t.Errorf("what is there cannot be read: %v", err)
@@ -59,17 +60,14 @@ steps:
 	s.alerted("storage", 1)
 }
 
-// onSmallDisk gives the server a disk of its own, which only root can make.
-func (s *site) onSmallDisk() { s.smallDisk(s.data) }
-
-// smallDisk mounts a file system in a file.
-func (s *site) smallDisk(at string) {
+// smallDisk makes a folder that is a disk of its own, in a file, as only root can.
+func (s *site) smallDisk(at string, size int64) {
 	s.Helper()
 	image := at + ".disk"
 	s.must(os.Mkdir(at, 0o700))
 	s.must(os.WriteFile(image, nil, 0o600))
-	s.must(os.Truncate(image, 32<<20))
-	for _, command := range [][]string{{"mkfs.ext4", "-q", "-m", "0", image}, {"mount", "-o", "loop", image, at}} {
+	s.must(os.Truncate(image, size))
+	for _, command := range [][]string{{"mkfs.ext4", "-q", "-m", "0", "-E", "lazy_journal_init=1", image}, {"mount", "-o", "loop", image, at}} {
 		if said, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
 			s.Fatalf("this story needs %s and the right to mount a small disk, as root has it: %v\n%s", command[0], err, said)
 		}
@@ -77,17 +75,19 @@ func (s *site) smallDisk(at string) {
 	s.disks = append(s.disks, at)
 }
 
-// fillDisk leaves no room, until the answered function is called.
-func (s *site) fillDisk() (room func()) {
+// fill leaves no room on the disk at a folder, until the answered function is called.
+func (s *site) fill(folder string) (room func()) {
 	s.Helper()
-	path := filepath.Join(s.data, "ballast")
+	path := filepath.Join(folder, "ballast")
 	ballast, err := os.Create(path)
 	s.must(err)
 	defer ballast.Close()
-	for size := 1 << 20; size > 0; {
-		if _, err := ballast.Write(make([]byte, size)); err != nil {
+	for offset, size := int64(0), int64(1)<<30; size > 0; {
+		if syscall.Fallocate(int(ballast.Fd()), 0, offset, size) != nil {
 			size /= 2
+			continue
 		}
+		offset += size
 	}
 	return func() { s.must(os.Remove(path)) }
 }

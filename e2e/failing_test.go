@@ -32,6 +32,21 @@ environments:
 	"mode":    "well",
 }
 
+// withHeld is the short pipeline with a step that goes on while a file is there.
+func withHeld(file string) string {
+	held := "  - test: held\n    run: echo held; while test -e " + file + "; do sleep 0.05; done\n"
+	return strings.Replace(short["towpath.yaml"], "  - deploy: live\n", held+"  - deploy: live\n", 1)
+}
+
+// isHeld waits until a run's step that is held has begun.
+func (s *site) isHeld(number int) {
+	s.Helper()
+	until(s, "the step says that it is held", func() bool {
+		text, err := s.readLog(number, "held", 0)
+		return err == nil && strings.Contains(text, "held")
+	})
+}
+
 func TestAFailingTestStopsTheRunAndIsToldOnceAndSoIsItsMending(t *testing.T) {
 	t.Parallel()
 	s := openSite(t)

@@ -27,11 +27,11 @@ type program struct {
 // start runs the binary with nothing of the test's own environment but the path to programs.
 func start(t testing.TB, name, root string, args ...string) *program {
 	t.Helper()
-	return startWith(t, name, root, nil, args...)
+	return startWith(t, name, root, nil, nil, args...)
 }
 
-// startWith adds to the program's environment.
-func startWith(t testing.TB, name, root string, environ []string, args ...string) *program {
+// startWith adds to the program's environment, and may start it as another user.
+func startWith(t testing.TB, name, root string, environ []string, as *syscall.SysProcAttr, args ...string) *program {
 	t.Helper()
 	log, err := os.CreateTemp(filepath.Join(root, "logs"), name+"-*")
 	if err != nil {
@@ -40,7 +40,7 @@ func startWith(t testing.TB, name, root string, environ []string, args ...string
 	defer log.Close()
 	p := &program{t: t, name: name, command: exec.Command(towpath(), args...), log: log.Name(), exited: make(chan struct{})}
 	p.command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + root, "XDG_DATA_HOME=" + root + "/share"}, environ...)
-	p.command.Dir, p.command.Stdout, p.command.Stderr = root, log, log
+	p.command.Dir, p.command.Stdout, p.command.Stderr, p.command.SysProcAttr = root, log, log, as
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 func TestADatabaseThatCannotBeWrittenRefusesNewWorkAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.onSmallDisk()
+	s.smallDisk(s.data, 64<<20)
 	s.startServer("--no-worker")
 	s.startWorker()
 	s.holds("hold")

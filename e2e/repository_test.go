@@ -56,8 +56,8 @@ func (r *repository) push(files tree) (revision string) {
 	r.Helper()
 	for name, content := range files {
 		path := filepath.Join(r.work, name)
-		r.must(os.MkdirAll(filepath.Dir(path), 0o700))
-		r.must(os.WriteFile(path, []byte(strings.ReplaceAll(content, "APP", application())), 0o600))
+		r.must(os.MkdirAll(filepath.Dir(path), 0o755))
+		r.must(os.WriteFile(path, []byte(strings.ReplaceAll(content, "APP", application())), 0o644))
 	}
 	r.git(r.work, "add", "--all")
 	r.git(r.work, "commit", "--quiet", "--allow-empty", "-m", "Version "+files["version"])
@@ -70,7 +70,7 @@ func (r *repository) git(folder string, args ...string) string {
 	command := exec.Command("git", append([]string{
 		"-c", "user.name=Dev", "-c", "user.email=" + developer, "-c", "commit.gpgsign=false",
 	}, args...)...)
-	command.Dir = folder
+	command.Dir, command.SysProcAttr = folder, r.user
 	command.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "HOME="+r.root)
 	output, err := command.Output()
 	if err != nil {

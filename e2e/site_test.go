@@ -30,9 +30,10 @@ type site struct {
 	worker   *program
 	proxy    *program
 	started  []*program
-	receives *receiver // of alerts
-	disks    []string  // where disks of their own are mounted
-	environ  []string  // what programs get besides what start gives them
+	receives *receiver            // of alerts
+	disks    []string             // where disks of their own are mounted
+	environ  []string             // what programs get besides what start gives them
+	user     *syscall.SysProcAttr // whom they run as; nil is the test's own
 }
 
 // newSite makes a site on which nothing runs yet. In the end nothing may run there any more.
@@ -75,7 +76,7 @@ func freeAddress(t testing.TB) string {
 // start runs the binary; whatever it is, it is stopped in the end.
 func (s *site) start(name string, args ...string) *program {
 	s.Helper()
-	p := startWith(s, name, s.root, s.environ, args...)
+	p := startWith(s, name, s.root, s.environ, s.user, args...)
 	s.started = append(s.started, p)
 	return p
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"syscall"
 )
 
 // What can go wrong, for errors.Is.
@@ -18,6 +19,8 @@ var (
 	ErrUnreachable = errors.New("remote unreachable")
 	// ErrTimeout: git took longer than Options.Timeout; worth trying again.
 	ErrTimeout = errors.New("git took too long")
+	// ErrCrowded: this machine has no room for another process; worth trying again.
+	ErrCrowded = errors.New("no room for another process on this machine")
 	// ErrDamaged: the local mirror is broken. Fetch makes it anew.
 	ErrDamaged = errors.New("mirror damaged")
 	// ErrUnsafe: a URL, reference, revision or path that is never given to git.
@@ -57,7 +60,7 @@ func (e *Error) Unwrap() []error {
 
 // Temporary says whether the same call may succeed later with nothing changed on our side.
 func (e *Error) Temporary() bool {
-	return errors.Is(e.Kind, ErrUnreachable) || errors.Is(e.Kind, ErrTimeout)
+	return errors.Is(e.Kind, ErrUnreachable) || errors.Is(e.Kind, ErrTimeout) || errors.Is(e.Kind, ErrCrowded)
 }
 
 func explain(doing string, cause error, stderr string) error {
@@ -71,6 +74,7 @@ var phrases = []struct {
 	kind error
 	any  []string
 }{
+	{ErrCrowded, []string{"resource temporarily unavailable", "cannot allocate memory", "unable to create thread", "too many open files"}},
 	{ErrRefused, []string{
 		"authentication failed", "could not read username", "could not read password", "permission denied",
 		"access denied", "dubious ownership", "host key verification failed", "error: 401", "error: 403",
@@ -98,6 +102,8 @@ func classify(cause error, stderr string) error {
 	switch {
 	case errors.Is(cause, ErrTimeout):
 		return ErrTimeout
+	case errors.Is(cause, syscall.EAGAIN), errors.Is(cause, syscall.ENOMEM):
+		return ErrCrowded
 	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
 		return nil
 	}

@@ -146,7 +146,7 @@ func (a *attempt) writeDown(report client.StepReport) {
 
 // carryOut goes the way of a step: workspace, artifacts of others, script, outputs, own artifacts.
 func (a *attempt) carryOut(ctx context.Context) client.StepReport {
-	if err := a.prepare(ctx); err != nil {
+	if err := a.patiently(ctx, func() error { return a.prepare(ctx) }); err != nil {
 		a.unreserve()
 		return failure(ctx, err)
 	}
@@ -158,8 +158,7 @@ func (a *attempt) carryOut(ctx context.Context) client.StepReport {
 	switch {
 	case result.Outcome == executor.NotStarted:
 		a.unreserve()
-		report.State = failed
-		return report
+		return failure(ctx, errors.New(result.Reason))
 	case result.Outcome == executor.Interrupted:
 		return failure(ctx, context.Cause(ctx))
 	case !result.Passed():
@@ -191,12 +190,24 @@ func (a *attempt) script(ctx context.Context) (executor.Result, error) {
 	if err != nil {
 		return executor.Result{Outcome: executor.NotStarted, ExitCode: -1, Reason: err.Error()}, nil
 	}
-	return a.shell.Run(ctx, executor.Script{
-		Text: a.lease.Script, Shell: a.lease.Shell, Dir: a.room.workspace, Scratch: a.room.scratch,
-		Env: a.variables(a.lease, a.room, home), Output: a.output,
-		Timeout: seconds(a.lease.Timeout), Grace: a.Grace,
-		Group: a.record.group, Started: a.startedIn,
+	var result executor.Result
+	var beside error
+	waited := a.patiently(ctx, func() error {
+		result, beside = a.shell.Run(ctx, executor.Script{
+			Text: a.lease.Script, Shell: a.lease.Shell, Dir: a.room.workspace, Scratch: a.room.scratch,
+			Env: a.variables(a.lease, a.room, home), Output: a.output,
+			Timeout: seconds(a.lease.Timeout), Grace: a.Grace,
+			Group: a.record.group, Started: a.startedIn,
+		})
+		if result.Outcome == executor.NotStarted {
+			return beside
+		}
+		return nil
 	})
+	if waited != nil {
+		result.Reason, beside = waited.Error(), nil
+	}
+	return result, beside
 }
 
 // startedIn writes the group down again where the kernel did not take the reserved one.

@@ -34,7 +34,8 @@ func New() Shell { return Shell{standard: standard()} }
 
 // Run runs the script to its end, or to that of its timeout or of ctx; then it is interrupted, and killed after its
 // grace. Everything that it started has ended when Run returns, and its output is delivered. A script that fails is
-// not an error: the error tells what went wrong beside it, such as output that could not be written.
+// not an error: the error tells what went wrong beside it, such as output that could not be written, or why the machine
+// did not start it, which may be otherwise a moment later.
 func (s Shell) Run(ctx context.Context, script executor.Script) (executor.Result, error) {
 	spec, err := s.prepare(script)
 	if err != nil {
@@ -47,7 +48,7 @@ func (s Shell) Run(ctx context.Context, script executor.Script) (executor.Result
 	}
 	running, err := process.Start(ctx, spec)
 	if err != nil {
-		return failedStart(ctx, err), nil
+		return failedStart(ctx, err)
 	}
 	if script.Started != nil {
 		script.Started(running.Group())
@@ -133,11 +134,11 @@ func notStarted(err error) executor.Result {
 	return executor.Result{Outcome: executor.NotStarted, ExitCode: -1, Reason: err.Error()}
 }
 
-func failedStart(ctx context.Context, err error) executor.Result {
+func failedStart(ctx context.Context, err error) (executor.Result, error) {
 	if ctx.Err() != nil {
-		return interrupted(ctx)
+		return interrupted(ctx), nil
 	}
-	return notStarted(err)
+	return notStarted(err), err
 }
 
 func interrupted(ctx context.Context) executor.Result {

@@ -44,6 +44,7 @@ func (d *Driver) prove(ctx context.Context, id string, within time.Duration) err
 		if err != nil {
 			return &deploy.Permanent{Err: fmt.Errorf("probe %s: %w", id, err)}
 		}
+		d.mends.look(entry) // its launch may have failed, and nobody else looks while this waits
 		p := d.probers.of(entry)
 		if entry.Alive {
 			tried, _ := p.try()
