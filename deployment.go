@@ -58,8 +58,9 @@ type Deployment struct {
 	PromotedBy  string // who let the traffic move, where the strategy waits for a person
 	PromotedAt  time.Time
 	Hooks       []HookReceipt `json:",omitempty"`
-	WatchedAt   time.Time     `json:",omitzero"`  // since when its release is watched; zero where it is not yet
+	WatchedAt   time.Time     `json:",omitzero"`  // when its watch began, before its release has traffic; zero where it has not
 	Baseline    []Served      `json:",omitempty"` // what had been answered by then
+	TrafficAt   time.Time     `json:",omitzero"`  // when a release that is watched was first seen with traffic: its time begins
 	TestedAt    time.Time     // when the strategy's test passed against the idle side; zero where it has not
 }
 

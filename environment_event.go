@@ -92,10 +92,12 @@ type GoalFailed struct {
 	At         time.Time
 }
 
-// TrafficObserved names the instances that get no new traffic, so that each one's time without it can be told.
+// TrafficObserved names the instances that get no new traffic, so that each one's time without it can be told, and the
+// releases that get some.
 type TrafficObserved struct {
 	Epoch        Epoch
 	Idle         []string // instances' IDs
+	Taking       []int    // releases' numbers
 	LastInstance int      // highest serial among all the instances that were seen
 	At           time.Time
 }
@@ -360,6 +362,21 @@ func (e TrafficObserved) apply(t *environmentTransition) {
 	}
 	t.environment.Idle = idle
 	t.environment.LastInstance = max(t.environment.LastInstance, e.LastInstance)
+	t.takesTraffic(e)
+}
+
+// clockLeeway is by how much a moment may lie ahead before it is taken for one of a clock that was set back since.
+const clockLeeway = time.Minute
+
+// takesTraffic begins the time of a release that is watched, where it is seen with traffic.
+func (t *environmentTransition) takesTraffic(e TrafficObserved) {
+	d := t.environment.Deployment
+	if d == nil || d.State != DeploymentRunning || d.WatchedAt.IsZero() || !slices.Contains(e.Taking, d.Release.Number) {
+		return
+	}
+	if d.TrafficAt.IsZero() || d.TrafficAt.After(e.At.Add(clockLeeway)) {
+		t.change(func(d *Deployment) { d.TrafficAt = e.At })
+	}
 }
 
 func (e KeeperLeased) refusedBy(env Environment) error {

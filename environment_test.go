@@ -346,11 +346,39 @@ func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) Envi
 		HookBegan{Epoch: epoch, Deployment: id, Hook: rapid.SampledFrom(Hooks).Draw(t, "hook"), At: at},
 		HookEnded{Epoch: epoch, Deployment: id, Hook: rapid.SampledFrom(Hooks).Draw(t, "ended"), Problem: rapid.SampledFrom([]string{"", "why"}).Draw(t, "problem"), At: at},
 		WatchBegan{Epoch: epoch, Deployment: id, Baseline: []Served{{Release: 1, Requests: 9}}, At: at},
-		TrafficObserved{Epoch: epoch, Idle: []string{"i1"}, At: at},
+		TrafficObserved{Epoch: epoch, Idle: []string{"i1"}, Taking: []int{rapid.IntRange(1, 4).Draw(t, "taking")}, At: at},
 		KeeperLeft{Worker: worker, At: at},
 		Frozen{By: "ana", At: at},
 		Thawed{By: "ana", At: at},
 		Unpinned{By: "ana", At: at},
 		ServerRestored{Backup: at.Add(-time.Hour), At: at},
 	}).Draw(t, "event")
+}
+
+// A server may be away between the beginning of a watch and the shift of the traffic, for longer than the watch lasts.
+func TestTheTimeOfAWatchBeginsWhenItsReleaseIsSeenWithTraffic(t *testing.T) {
+	p := newPlace(t)
+	p.deploys(41)
+	id := p.asks(42, CauseRun)
+	sees := func(taking ...int) time.Time {
+		p.happens(TrafficObserved{Epoch: p.env.Epoch, Taking: taking, At: p.now})
+		return p.env.Deployment.TrafficAt
+	}
+	if at := sees(41, 42); !at.IsZero() {
+		t.Errorf("without a watch its time began at %s", at)
+	}
+	p.happens(WatchBegan{Epoch: p.env.Epoch, Deployment: id, At: p.now})
+	if at := sees(41); !at.IsZero() {
+		t.Errorf("without traffic its time began at %s", at)
+	}
+	began := p.now
+	for range 3 {
+		if at := sees(42); !at.Equal(began) {
+			t.Errorf("its time began at %s, not at %s", at, began)
+		}
+	}
+	p.now = began.Add(-24 * time.Hour) // the clock is set back
+	if at := sees(42); !at.Equal(began.Add(-24 * time.Hour)) {
+		t.Errorf("it would last until a day after %s", at)
+	}
 }

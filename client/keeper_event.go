@@ -25,7 +25,7 @@ func (r KeeperReport) Happened(at time.Time) (towpath.EnvironmentEvent, error) {
 	case "watching":
 		return towpath.WatchBegan{Epoch: r.Epoch, Deployment: r.Deployment, Baseline: r.Baseline, At: at}, nil
 	case "idle":
-		return towpath.TrafficObserved{Epoch: r.Epoch, Idle: r.Idle, LastInstance: r.LastInstance, At: at}, nil
+		return towpath.TrafficObserved{Epoch: r.Epoch, Idle: r.Idle, Taking: r.Taking, LastInstance: r.LastInstance, At: at}, nil
 	case "went-back":
 		return r.wentBack(at)
 	}

@@ -229,6 +229,7 @@ type KeeperReport struct {
 	Hook         string               `json:"hook,omitempty"`          // with hook-begun and hook-ended: which
 	Baseline     []towpath.Served     `json:"baseline,omitempty"`      // with watching: what had been answered by then
 	Idle         []string             `json:"idle,omitempty"`          // instances' IDs
+	Taking       []int                `json:"taking,omitempty"`        // releases' numbers
 	LastInstance int                  `json:"last_instance,omitempty"` // with idle: highest serial of an instance seen
 	Back         *towpath.WentBack    `json:"back,omitempty"`          // with went-back: what was done while the server was away
 	Doing        string               `json:"doing,omitempty"`         // operation in words, for the page

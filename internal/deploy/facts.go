@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -22,8 +23,12 @@ func (f Facts) TrafficSeen() towpath.TrafficObserved {
 		Epoch: f.Environment.Epoch, LastInstance: f.Observed.LastInstance(), At: f.Now,
 	}
 	for _, i := range f.Observed.Instances {
-		if i.Traffic.Known && i.Traffic.Weight == 0 {
+		switch {
+		case !i.Traffic.Known:
+		case i.Traffic.Weight == 0:
 			seen.Idle = append(seen.Idle, i.ID)
+		case !slices.Contains(seen.Taking, i.Release):
+			seen.Taking = append(seen.Taking, i.Release)
 		}
 	}
 	return seen

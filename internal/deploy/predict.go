@@ -1,9 +1,7 @@
 package deploy
 
 import (
-	"maps"
 	"slices"
-	"time"
 
 	"github.com/towpath-cd/towpath"
 )
@@ -84,22 +82,17 @@ func (f *Facts) place(o Place) {
 
 // shift moves the shares. Where one is taken away, something is expected to be in flight.
 func (f *Facts) shift(o Shift) {
-	idle := make(map[string]time.Time)
-	maps.Copy(idle, f.Environment.Idle)
 	for n := range f.Observed.Instances {
 		i := &f.Observed.Instances[n]
 		weight, named := o.Weights[i.ID]
-		switch {
-		case weight > 0:
-			delete(idle, i.ID)
-		case i.Traffic.Weight > 0 || !i.Traffic.Known:
-			idle[i.ID] = f.Now
+		if weight == 0 && (i.Traffic.Weight > 0 || !i.Traffic.Known) {
 			i.Traffic.Requests = max(1, i.Traffic.Requests)
 		}
 		i.Traffic.Known, i.Traffic.Weight = true, weight
 		i.Traffic.Member = i.Traffic.Member || named
 	}
-	f.Environment.Idle, f.Observed.Misrouted = idle, false
+	f.Observed.Misrouted = false
+	f.Environment, _ = f.Environment.Next(f.TrafficSeen())
 }
 
 func (f *Facts) each(names []string, change func(*towpath.Instance)) {

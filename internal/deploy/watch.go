@@ -36,8 +36,13 @@ func (s situation) isWatched() bool {
 	return s.Environment.Definition.Watch.For > 0 && s.isBalanced() && s.isGated()
 }
 
+// watchEnd counts from the moment at which the release was seen with traffic.
 func (s situation) watchEnd() time.Time {
-	return s.Environment.Deployment.WatchedAt.Add(s.Environment.Definition.Watch.For)
+	from := s.Environment.Deployment.TrafficAt
+	if from.IsZero() {
+		from = s.Now
+	}
+	return from.Add(s.Environment.Definition.Watch.For)
 }
 
 func (s situation) isWatchOver() bool { return !s.Now.Before(s.watchEnd()) }

@@ -18,7 +18,7 @@ func watchIsStood(w *world, o deploy.Operation, seen towpath.Observation) (func(
 		return nothingMore, nil
 	}
 	d := w.environment.Deployment
-	isOver := w.stood == d.ID || !w.now.Before(d.WatchedAt.Add(w.definition().Watch.For))
+	isOver := w.stood == d.ID || !d.TrafficAt.IsZero() && !w.now.Before(d.TrafficAt.Add(w.definition().Watch.For))
 	if d.WatchedAt.IsZero() || !isOver {
 		return nil, fmt.Errorf("%q before its watch is over", o)
 	}

@@ -153,15 +153,18 @@ func (w *world) lookAtTraffic(id string) towpath.Traffic {
 }
 
 func (w *world) record(seen towpath.Observation) {
-	idle := towpath.TrafficObserved{Epoch: w.environment.Epoch, At: w.now}
+	told := towpath.TrafficObserved{Epoch: w.environment.Epoch, At: w.now}
 	for _, i := range seen.Instances {
 		w.ever[i.ID] = true
-		idle.LastInstance = max(idle.LastInstance, serialOf(i.ID))
+		told.LastInstance = max(told.LastInstance, serialOf(i.ID))
 		if i.Traffic.Known && i.Traffic.Weight == 0 {
-			idle.Idle = append(idle.Idle, i.ID)
+			told.Idle = append(told.Idle, i.ID)
+		}
+		if i.Traffic.Weight > 0 {
+			told.Taking = append(told.Taking, i.Release)
 		}
 	}
-	w.happens(idle)
+	w.happens(told)
 }
 
 func (w *world) happens(e towpath.EnvironmentEvent) { w.environment, _ = w.environment.Next(e) }

@@ -60,7 +60,7 @@ func (p *performer) tellSeen(ctx context.Context, f deploy.Facts, doing string) 
 	if event == "" && !p.isToTell(reportOf(f.Observed, doing), false) {
 		return false, nil
 	}
-	return p.report(ctx, f, client.KeeperReport{Event: event, Idle: seen.Idle, LastInstance: seen.LastInstance, Doing: doing})
+	return p.report(ctx, f, client.KeeperReport{Event: event, Idle: seen.Idle, Taking: seen.Taking, LastInstance: seen.LastInstance, Doing: doing})
 }
 
 // isToTell says that the server was told another thing last. It is taken as told, where it is.
@@ -74,8 +74,12 @@ func (p *performer) isToTell(r report, isTold bool) bool {
 	return isToTell
 }
 
-// isTrafficNews says that instances are without traffic now that were not, or that there are new ones.
+// isTrafficNews says that instances are without traffic now that were not, that there are new ones, or that the time of
+// a release begins that is watched.
 func isTrafficNews(e towpath.Environment, seen towpath.TrafficObserved) bool {
+	if told, _ := e.Next(seen); told.Deployment != nil && !told.Deployment.TrafficAt.Equal(e.Deployment.TrafficAt) {
+		return true
+	}
 	if seen.LastInstance > e.LastInstance || len(seen.Idle) != len(e.Idle) {
 		return true
 	}

@@ -60,7 +60,7 @@ func TestAReleaseStandsItsWatchWhileTheOldOneStandsReady(t *testing.T) {
 	if !strings.Contains(ended.Outcome, "watched for 3s: 0% of ") {
 		t.Errorf("it is live: %q", ended.Outcome)
 	}
-	if took := ended.EndedAt.Sub(ended.WatchedAt); took < 3*time.Second {
+	if took := ended.EndedAt.Sub(ended.TrafficAt); took < 3*time.Second {
 		t.Errorf("it was watched for %s", took)
 	}
 	load.mustBeFlawless(t)

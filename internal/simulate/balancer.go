@@ -15,6 +15,7 @@ type balancer struct {
 	members []*member // in the order in which they came
 	fence   fence
 	blind   time.Duration // until then it cannot be read
+	served  []towpath.Served
 }
 
 // member is an instance in the balancer's table.
@@ -50,6 +51,7 @@ func (b *balancer) observe() (towpath.Observation, error) {
 		return towpath.Observation{}, errUnreadable
 	}
 	seen := towpath.Observation{Epoch: b.fence.highest, Address: "127.0.0.1:8080", At: b.site.host.clock.wall()}
+	seen.Served = slices.Clone(b.served)
 	for _, m := range b.members {
 		seen.Instances = append(seen.Instances, towpath.Instance{ID: m.id, Traffic: towpath.Traffic{
 			Known: true, Member: true, Weight: m.weight, Requests: m.requests, Streams: m.streams,

@@ -304,6 +304,21 @@ func bugsOfThePlanner() []bug {
 				return seen
 			}
 		}},
+		{watched, "figures in which no request ever failed", func(w *wiring) {
+			w.merge = func(target, balancer towpath.Observation, ok bool) towpath.Observation {
+				seen := deploy.Merge(target, balancer, ok)
+				seen.Served = slices.Clone(seen.Served)
+				for n := range seen.Served {
+					seen.Served[n].Errors = 0
+				}
+				return seen
+			}
+			w.tune = func(s *scenario) { s.place.watched, s.faults = 12*time.Second, faults{rotten: 0.5} }
+		}},
+		{ready, "a planner that forgets the old side while the new one is watched", func(w *wiring) {
+			w.plan = forgetsEarly
+			w.tune = func(s *scenario) { s.place.watched, s.faults = 12*time.Second, faults{} }
+		}},
 		{settles, "a planner that leaves what it has stopped", func(w *wiring) {
 			w.plan = func(f deploy.Facts) deploy.Plan {
 				return without[deploy.Remove](deploy.NewPlan(f))
@@ -319,6 +334,26 @@ func without[T deploy.Operation](p deploy.Plan) deploy.Plan {
 		return is
 	})
 	return p
+}
+
+func forgetsEarly(f deploy.Facts) deploy.Plan {
+	plan := deploy.NewPlan(f)
+	if len(plan.Steps) == 0 {
+		return plan
+	}
+	if _, is := plan.Steps[0].Operation.(deploy.Watch); !is {
+		return plan
+	}
+	var old []string
+	for _, i := range f.Observed.Instances {
+		if i.Release == f.Environment.Live.Number && i.Traffic.Member {
+			old = append(old, i.ID)
+		}
+	}
+	if len(old) > 0 {
+		plan.Steps = []deploy.Step{{Operation: deploy.Forget{Instances: old}}}
+	}
+	return plan
 }
 
 func emptiesFirst(f deploy.Facts) deploy.Plan {

@@ -1,7 +1,10 @@
 package simulate
 
 import (
+	"slices"
 	"time"
+
+	"github.com/towpath-cd/towpath"
 )
 
 // serve has clients send requests to an environment. They never try again, and notice what fails.
@@ -20,7 +23,12 @@ func (s *site) request(isStream bool) {
 	}
 	i := s.target.find(m.id)
 	if i == nil || !i.fine {
-		s.world.judge.unanswered(s, m, i)
+		w.judge.unanswered(s, m, i)
+		s.balancer.count(m, true)
+		return
+	}
+	if i.rotten && !isStream && w.dice.chance(0.8) {
+		s.balancer.count(m, true)
 		return
 	}
 	count, lasts := &m.requests, w.dice.between(10*time.Millisecond, 600*time.Millisecond)
@@ -35,8 +43,22 @@ func (s *site) request(isStream bool) {
 	w.after(lasts, nil, "", func() {
 		if m.cut == cut && (!isStream || m.closed == closed) {
 			*count--
+			s.balancer.count(m, false)
 		}
 	})
+}
+
+// count notes how a request ended.
+func (b *balancer) count(m *member, failed bool) {
+	release, _ := towpath.ParseInstanceID(m.id)
+	n := slices.IndexFunc(b.served, func(s towpath.Served) bool { return s.Release == release })
+	if n < 0 {
+		n, b.served = len(b.served), append(b.served, towpath.Served{Release: release})
+	}
+	b.served[n].Requests++
+	if failed {
+		b.served[n].Errors++
+	}
 }
 
 // choose is by the weights, and by chance.

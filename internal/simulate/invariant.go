@@ -25,10 +25,13 @@ var (
 	drained  = invariant{"drained", "nothing is stopped while it takes traffic or has something in flight, until the drain time is over", "design 3.2 (3)"}
 	served   = invariant{"served", "no request is given to what was stopped by an order, or was never there", "design 1.3"}
 
-	fenced = invariant{"fenced", "no order of a keeper changes anything once a later keeper has looked, and no two keepers have the same epoch", "design 4"}
-	newer  = invariant{"newer", "a deployment of a change older than the live one does not begin unless a person says so", "design 3.1"}
-	pinned = invariant{"pinned", "what was rolled back does not come back by itself", "design 3.2"}
-	frozen = invariant{"frozen", "no deployment begins in a frozen environment", "design 3.1"}
+	fenced  = invariant{"fenced", "no order of a keeper changes anything once a later keeper has looked, and no two keepers have the same epoch", "design 4"}
+	newer   = invariant{"newer", "a deployment of a change older than the live one does not begin unless a person says so", "design 3.1"}
+	pinned  = invariant{"pinned", "what was rolled back does not come back by itself", "design 3.2"}
+	frozen  = invariant{"frozen", "no deployment begins in a frozen environment", "design 3.1"}
+	watched = invariant{"watched", "a release that is watched is live only after its time, and never if its users got errors", "design 3.2"}
+	ready   = invariant{"ready", "while a release is watched the old side stays as it is, so that it can take the traffic back", "design 3.2"}
+
 	turns  = invariant{"turns", "the goal turns back once, to the live release, and then it stops", "design 3.2"}
 	failed = invariant{"failed", "a release that failed is not a goal again until a person says so", "design 3.2"}
 
@@ -39,6 +42,6 @@ var (
 func invariants() []invariant {
 	return []invariant{
 		recorded, outcome, ends, attempts, once, tells, answers, sameBytes, approved, proved, capacity, drained, served,
-		fenced, newer, pinned, frozen, turns, failed, settles,
+		fenced, newer, pinned, frozen, watched, ready, turns, failed, settles,
 	}
 }

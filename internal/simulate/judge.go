@@ -45,6 +45,7 @@ type judge struct {
 	built   map[string]map[string]bool // by run: digests that its builds made
 	seen    map[string]map[string]bool // by run: digests that somebody said yes to
 	sick    map[int]bool
+	rotten  map[int]bool
 	grants  map[towpath.Epoch]*grant
 	granted int
 	latest  map[string]int // by environment: the latest grant whose keeper has looked
@@ -72,7 +73,7 @@ func newJudge(w *world) *judge {
 	return &judge{
 		world: w, watched: map[string]<-chan struct{}{}, runs: map[string]towpath.Run{}, places: map[string]towpath.Environment{},
 		ended: map[string]towpath.DeploymentState{}, given: map[string]bool{}, built: map[string]map[string]bool{},
-		seen: map[string]map[string]bool{}, sick: map[int]bool{}, grants: map[towpath.Epoch]*grant{}, latest: map[string]int{},
+		seen: map[string]map[string]bool{}, sick: map[int]bool{}, rotten: map[int]bool{}, grants: map[towpath.Epoch]*grant{}, latest: map[string]int{},
 		memory: map[string]*memory{}, changes: map[int]int{}, alerts: map[string]string{}, isTold: map[string]bool{}, plans: map[string]plannedAt{},
 	}
 }

@@ -14,13 +14,14 @@ type memory struct {
 	failed   map[int]bool // releases that failed since a person wanted them
 	began    map[string]bool
 	turned   map[string]bool
-	last     int          // release that began last
-	wanted   map[int]bool // releases that a person has asked for
+	last     int                  // release that began last
+	wanted   map[int]bool         // releases that a person has asked for
+	watches  map[string]watchSeen // by deployment
 }
 
 func (j *judge) remember(key string) *memory {
 	if j.memory[key] == nil {
-		j.memory[key] = &memory{failed: map[int]bool{}, began: map[string]bool{}, turned: map[string]bool{}, wanted: map[int]bool{}}
+		j.memory[key] = &memory{failed: map[int]bool{}, began: map[string]bool{}, turned: map[string]bool{}, wanted: map[int]bool{}, watches: map[string]watchSeen{}}
 	}
 	return j.memory[key]
 }
@@ -65,6 +66,7 @@ func (j *judge) environmentIs(e towpath.Environment) {
 		m.began[d.ID] = true
 		j.begins(e, *d, m)
 	}
+	j.watches(e.Key, *d, m)
 	switch d.State {
 	case towpath.DeploymentRunning:
 		if m.turned[d.ID] {
@@ -175,12 +177,22 @@ func (j *judge) stale(s *site, o order) {
 
 // isSick says whether a release will ever be healthy.
 func (j *judge) isSick(release int) bool {
-	sick, known := j.sick[release]
-	if !known {
-		sick = j.world.fault(j.world.drawn.faults.sick)
-		j.sick[release] = sick
+	return j.fated(j.sick, release, j.world.drawn.faults.sick)
+}
+
+// isRotten says whether a release answers errors though it passes its probe.
+func (j *judge) isRotten(release int) bool {
+	return j.fated(j.rotten, release, j.world.drawn.faults.rotten)
+}
+
+// fated draws what a release is like when it is first seen.
+func (j *judge) fated(known map[int]bool, release int, chance float64) bool {
+	is, drawn := known[release]
+	if !drawn {
+		is = j.world.fault(chance)
+		known[release] = is
 	}
-	return sick
+	return is
 }
 
 // placed judges the bytes of an instance.
@@ -199,4 +211,5 @@ func (j *judge) placed(s *site, o order, i *instance) {
 // planned keeps whether anything is left to do.
 func (j *judge) planned(s *site, plan deploy.Plan) {
 	j.plans[s.key] = plannedAt{steps: len(plan.Steps), at: j.world.now}
+	j.concludes(s, plan)
 }

@@ -17,6 +17,7 @@ func (j *judge) acts(s *site, o order, id string) {
 	if s.balancer == nil {
 		return
 	}
+	j.standsReady(s, o, id)
 	m := s.balancer.find(id)
 	if m == nil {
 		return

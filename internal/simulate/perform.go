@@ -90,6 +90,9 @@ func (p *performer) wait(f deploy.Facts, o deploy.Operation) {
 	switch o := o.(type) {
 	case deploy.StandBy:
 		until = o.Until
+	case deploy.Watch:
+		p.again(max(time.Millisecond, min(watchPace, o.Until.Sub(p.serverNow()))))
+		return
 	case deploy.Await:
 		until = o.Until
 		if until.IsZero() && p.unread != nil {
@@ -112,6 +115,14 @@ func (p *performer) do(f deploy.Facts, o deploy.Operation, seenAt time.Duration,
 		p.conclude(f, "its goal is reached", func(at time.Time) towpath.EnvironmentEvent {
 			return towpath.GoalReached{Epoch: f.Environment.Epoch, Deployment: o.Deployment, Returning: isReturning(f), At: at}
 		}, done)
+		return
+	case deploy.BeginWatch:
+		p.conclude(f, "the watch begins", func(at time.Time) towpath.EnvironmentEvent {
+			return towpath.WatchBegan{Epoch: f.Environment.Epoch, Deployment: o.Deployment, Baseline: f.Observed.Served, At: at}
+		}, done)
+		return
+	case deploy.Condemn:
+		done(&deploy.Permanent{Err: errCondemned})
 		return
 	case deploy.Test:
 		if w.fault(w.drawn.faults.stepFails) {
@@ -158,6 +169,8 @@ func (p *performer) conclude(f deploy.Facts, what string, event func(time.Time) 
 		done(err)
 	})
 }
+
+var errCondemned = errors.New("it does not stand its watch")
 
 // isReturning says what a word about the goal is about.
 func isReturning(f deploy.Facts) bool {

@@ -16,6 +16,7 @@ const (
 	busyPace   = 2 * time.Second // between two looks while something is under way
 	ailingPace = time.Second     // while something is wrong
 	idlePace   = 5 * time.Second
+	watchPace  = time.Second // while a release is watched
 )
 
 // performer keeps one environment. A turn that was begun and then overtaken ends without a word.
@@ -227,8 +228,11 @@ func summary(seen towpath.Observation, plan deploy.Plan) string {
 	return b.String()
 }
 
-// isTrafficNews says that others are without traffic than the server knows.
+// isTrafficNews says that others are without traffic than the server knows, or that a release is watched from now on.
 func isTrafficNews(e towpath.Environment, seen towpath.TrafficObserved) bool {
+	if told, _ := e.Next(seen); told.Deployment != nil && told.Deployment.TrafficAt != e.Deployment.TrafficAt {
+		return true
+	}
 	if seen.LastInstance > e.LastInstance || len(seen.Idle) != len(e.Idle) {
 		return true
 	}

@@ -24,6 +24,7 @@ type place struct {
 	balanced           bool
 	standby            time.Duration
 	tested, promoted   bool
+	watched            time.Duration // how long a release has to stand the traffic; 0 is not at all
 	requests, streams  time.Duration // drains
 	within             time.Duration // of the probe
 }
@@ -49,6 +50,7 @@ type faults struct {
 	hangs       float64
 	blind       float64 // looks at the balancer
 	sick        float64 // releases that never become healthy
+	rotten      float64 // releases that pass their probe, and answer most requests with an error
 	breaks      float64 // instances, a second
 	restarts    float64 // machines, a second
 	workerDies  float64 // a step
@@ -80,6 +82,9 @@ func drawPlace(d dice) place {
 		requests: pick(d, time.Second, 3*time.Second), streams: pick(d, 2*time.Second, 8*time.Second), within: 6 * time.Second,
 	}
 	p.blueGreen = p.blueGreen && p.balanced
+	if p.balanced {
+		p.watched = pick(d, 0, 5*time.Second, 12*time.Second)
+	}
 	if !p.blueGreen {
 		return p
 	}
@@ -101,7 +106,7 @@ func drawFaults(d dice) faults {
 		lost: often(0.04), doubled: often(0.04), late: often(0.1),
 		keeperDies: often(0.05), freezes: often(0.03), double: often(0.5),
 		fails: often(0.2), outages: often(0.02), unknown: often(0.1), hangs: often(0.03), blind: often(0.1),
-		sick: often(0.3), breaks: often(0.02), restarts: often(0.01),
+		sick: often(0.3), rotten: often(0.4), breaks: often(0.02), restarts: often(0.01),
 		workerDies: often(0.1), stepFails: often(0.1), jumps: often(0.02), drift: often(0.005),
 		unreadable: often(0.2), wrongFile: often(0.15), unheard: often(0.2), unwilling: often(0.3), restless: often(0.06),
 	}
@@ -148,6 +153,9 @@ func (p place) definition() string {
 	fmt.Fprintf(&b, "    target: {process: {command: ./shop}}\n    instances: %d\n    health: {http: /healthz, within: %s}\n", p.instances, p.within)
 	if p.balanced {
 		fmt.Fprintf(&b, "    balancer: {proxy: {host: \"*\"}}\n    drain: {requests: %s, streams: %s, stop: 1s}\n", p.requests, p.streams)
+	}
+	if p.watched > 0 {
+		fmt.Fprintf(&b, "    watch: {for: %s, errors: 10%%, minimum: 4}\n", p.watched)
 	}
 	if !p.blueGreen {
 		b.WriteString("    strategy: all-at-once\n")

@@ -20,6 +20,7 @@ type instance struct {
 	started time.Duration
 	warm    time.Duration // when it will answer its probe, after its start
 	sick    bool          // its release never answers
+	rotten  bool          // its release answers most requests with an error
 	broken  bool          // it runs, and does not answer any more
 	fine    bool          // it answers
 	spells  []spell       // in which it did, the last one open while it is fine
@@ -162,7 +163,7 @@ func (t *target) withoutInstance(o order) error {
 
 func (t *target) place(o order, release int, id string) {
 	w := t.site.world
-	i := &instance{id: id, release: release, sick: w.judge.isSick(release)}
+	i := &instance{id: id, release: release, sick: w.judge.isSick(release), rotten: w.judge.isRotten(release)}
 	for _, a := range o.release.Artifacts {
 		i.digests = append(i.digests, a.Digest)
 	}
