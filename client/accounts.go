@@ -135,6 +135,17 @@ func (c *Client) Workers(ctx context.Context) ([]Worker, error) {
 	return get[[]Worker](ctx, c, "/api/v1/workers", nil)
 }
 
+// DrainWorker says whether a worker gets no new steps.
+func (c *Client) DrainWorker(ctx context.Context, id string, draining bool) error {
+	_, err := post[struct{}](ctx, c, "/api/v1/workers/"+escape(id)+"/drain", map[string]bool{"draining": draining})
+	return err
+}
+
+// RemoveWorker forgets a worker, and with it its key.
+func (c *Client) RemoveWorker(ctx context.Context, id string) error {
+	return remove(ctx, c, "/api/v1/workers/"+escape(id))
+}
+
 // NewWorkerToken makes a one-time token with which a worker registers.
 func (c *Client) NewWorkerToken(ctx context.Context) (Token, error) {
 	return post[Token](ctx, c, "/api/v1/workers/tokens", nil)

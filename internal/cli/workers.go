@@ -31,7 +31,8 @@ func newWorkersCommand(console *Console) *cobra.Command {
 			return console.Show(listed(workers), t.or("no workers; towpath workers token makes a token to start one with"))
 		}),
 	}
-	command.AddCommand(newWorkersTokenCommand(console))
+	command.AddCommand(newWorkersTokenCommand(console), newWorkersDrainCommand(console), newWorkersResumeCommand(console),
+		newWorkersRemoveCommand(console))
 	return command
 }
 
