@@ -17,23 +17,7 @@ import (
 func TestAFullDiskRefusesNewWorkAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.smallDisk(s.data, 64<<20)
-	s.startServer("--no-worker")
-	s.startWorker()
-	s.holds("hold")
-	repository := s.newRepository("app", tree{"towpath.yaml": `
-pipeline: app
-steps:
-  - test: long
-    run: |
-      echo began
-      while test -e ` + s.root + `/hold; do sleep 0.05; done
-      for i in $(seq 2000); do echo "line $i of a log that finds no room"; done
-      echo ended
-`}).watch()
-	s.reaches(1, "long", "running")
-	until(t, "the script began", func() bool { text, _ := s.readLog(1, "long", 0); return strings.Contains(text, "began") })
-
+	repository := s.holdsAStep(`for i in $(seq 2000); do echo "line $i of a log that finds no room"; done`)
 	room := s.fill(s.data)
 	acknowledged := s.untilRefused()
 	if _, err := s.api.Run(t.Context(), "app", 1); err != nil {
@@ -58,6 +42,60 @@ steps:
 	}
 	s.hasGroups(acknowledged)
 	s.alerted("storage", 1)
+}
+
+func TestADatabaseThatCannotBeWrittenRefusesNewWorkAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	repository := s.holdsAStep("true")
+	open := s.sealDatabase()
+	s.refuses(func() error { _, err := s.api.StartRun(t.Context(), "app", client.StartRun{}); return err }, "unavailable")
+	if _, err := s.api.Run(t.Context(), "app", 1); err != nil {
+		t.Errorf("what is there cannot be read: %v", err)
+	}
+	repository.push(tree{"version": "pushed meanwhile"})
+	s.letsGo("hold")
+	told := s.alerted("storage", 1)[0]
+	if !strings.Contains(told.Subject, "cannot be written") || !strings.Contains(told.Text, "read-only") {
+		t.Errorf("the alert does not say what is wrong: %+v", told)
+	}
+	s.server.kill()
+	code, said := s.start("server", "server", "--data", s.data, "--listen", s.address, "--no-worker").result()
+	if code != 1 || !strings.Contains(said, "cannot be written") {
+		t.Errorf("a server that cannot write ends with %d and says %q", code, said)
+	}
+
+	open()
+	s.startServer("--no-worker")
+	if attempts := stepOf(s.ends(1, "passed"), "long").Attempt; attempts != 1 {
+		t.Errorf("the step ran %d times", attempts)
+	}
+	if text := s.log(1, "long", 0); text != "began\nended\n" {
+		t.Errorf("the log is %q", text)
+	}
+	s.ends(2, "passed")
+}
+
+// holdsAStep has a server on a small disk, and a step that waits to go on with something.
+func (s *site) holdsAStep(goesOn string) *repository {
+	s.Helper()
+	s.smallDisk(s.data, 64<<20)
+	s.startServer("--no-worker")
+	s.startWorker()
+	s.holds("hold")
+	r := s.newRepository("app", tree{"towpath.yaml": `
+pipeline: app
+steps:
+  - test: long
+    run: |
+      echo began
+      while test -e ` + s.root + `/hold; do sleep 0.05; done
+      ` + goesOn + `
+      echo ended
+`}).watch()
+	s.reaches(1, "long", "running")
+	until(s, "the script began", func() bool { text, _ := s.readLog(1, "long", 0); return strings.Contains(text, "began") })
+	return r
 }
 
 // smallDisk makes a folder that is a disk of its own, in a file, as only root can.
@@ -123,4 +161,20 @@ func (s *site) hasGroups(count int) {
 			s.Errorf("%s was acknowledged and is lost", name)
 		}
 	}
+}
+
+// sealDatabase has the kernel refuse every write to the server's database, also by who has it open, until the answered
+// function is called.
+func (s *site) sealDatabase() (open func()) {
+	s.Helper()
+	files, err := filepath.Glob(filepath.Join(s.data, "towpath.db*"))
+	s.must(err)
+	change := func(how string) {
+		s.Helper()
+		if said, err := exec.Command("chattr", append([]string{how}, files...)...).CombinedOutput(); err != nil {
+			s.Fatalf("this story needs the right to seal files, as root has it: %v\n%s", err, said)
+		}
+	}
+	change("+i")
+	return func() { change("-i") }
 }
