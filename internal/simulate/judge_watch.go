@@ -49,8 +49,11 @@ func (j *judge) concludes(s *site, plan deploy.Plan) {
 	}
 	d := *e.Deployment
 	last, is := plan.Steps[0].Operation.(deploy.Conclude)
-	if !is || last.Deployment != d.ID || d.State != towpath.DeploymentRunning || d.Release == e.Live {
+	if !is || last.Deployment != d.ID || d.State != towpath.DeploymentRunning {
 		return
+	}
+	if d.Cause == towpath.CauseRollback || d.Release == e.Live {
+		return // it has stood its watch before
 	}
 	began, known := j.remember(s.key).watches[d.ID]
 	if !known {
