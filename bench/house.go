@@ -25,6 +25,11 @@ func (s *stage) startServer(ctx context.Context, args ...string) (*server, error
 	if err != nil {
 		return nil, err
 	}
+	return s.startServerAt(ctx, address, args...)
+}
+
+// startServerAt starts a server at an address; a second time, it is the same one again.
+func (s *stage) startServerAt(ctx context.Context, address string, args ...string) (*server, error) {
 	dir := s.path("server")
 	p, err := s.start("server", nil, append([]string{s.towpath, "server", "--data", dir, "--listen", address, "--proxy-data", s.path("proxy")}, args...)...)
 	if err != nil {
@@ -50,17 +55,23 @@ func (s *server) awaitWorker(ctx context.Context) error {
 }
 
 // startWorker starts a worker beside the server, as it runs on another machine.
-func (s *stage) startWorker(ctx context.Context, of *server) (*process, error) {
+func (s *stage) startWorker(ctx context.Context, of *server, args ...string) (*process, error) {
 	token, err := of.NewWorkerToken(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("make a worker's token: %w", err)
 	}
-	p, err := s.start("worker", nil, s.towpath, "worker", "--server", of.Address(), "--token", token.Token,
-		"--data", s.path("worker"), "--proxy-data", s.path("proxy"))
+	p, err := s.startWorkerAgain(of, append([]string{"--token", token.Token}, args...)...)
 	if err != nil {
 		return nil, err
 	}
 	return p, of.awaitWorker(ctx)
+}
+
+// startWorkerAgain starts the worker that is registered already.
+func (s *stage) startWorkerAgain(of *server, args ...string) (*process, error) {
+	return s.start("worker", nil, append([]string{
+		s.towpath, "worker", "--server", of.Address(), "--data", s.path("worker"), "--proxy-data", s.path("proxy"),
+	}, args...)...)
 }
 
 // trafficProxy is a Towpath proxy, and who may give it orders.

@@ -102,7 +102,11 @@ func freeAddress() (string, error) {
 
 // until waits for what another process does.
 func until(ctx context.Context, what string, isTrue func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	return untilWithin(ctx, 30*time.Second, what, isTrue)
+}
+
+func untilWithin(ctx context.Context, limit time.Duration, what string, isTrue func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
