@@ -4,21 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
-	"strings"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/config"
-	"github.com/towpath-cd/towpath/internal/durable"
 	"github.com/towpath-cd/towpath/internal/worker"
 )
 
@@ -27,7 +21,7 @@ type WorkerOptions struct {
 	Config  config.Worker
 	Data    string // folder
 	Server  string // address
-	Token   string // one-time registration token; may be empty where the worker registered before
+	Token   string // one-time registration token; may be empty, or the same again, where the worker registered before
 	Version string
 	Command []string // of this program, for the processes that it starts
 	Log     *slog.Logger
@@ -68,57 +62,6 @@ func Worker(ctx context.Context, o WorkerOptions) (err error) {
 	})
 	parts.Go(func() error { return keepEnvironments(ctx, o, server) })
 	return parts.Wait()
-}
-
-// workerKey answers the key that the worker got when it registered; it registers now where it has none, or where a
-// token was given: that is how a worker moves to another server.
-func workerKey(ctx context.Context, o WorkerOptions) (string, error) {
-	path := filepath.Join(o.Data, "worker.key")
-	known, err := os.ReadFile(path)
-	switch {
-	case err == nil && o.Token == "":
-		return strings.TrimSpace(string(known)), nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("read the worker's key: %w", err)
-	case o.Token == "":
-		return "", towpath.Errorf(towpath.CodeUnauthorized, "this worker has not registered yet").
-			WithHint("make a token with: towpath workers token, then: towpath worker --token TOKEN")
-	}
-	return register(ctx, o, path)
-}
-
-func register(ctx context.Context, o WorkerOptions, path string) (string, error) {
-	id, err := machine(o.Data)
-	if err != nil {
-		return "", err
-	}
-	anonymous, err := client.New(o.Server, "")
-	if err != nil {
-		return "", err
-	}
-	defer anonymous.Close()
-	registered, err := anonymous.Register(ctx, client.Registration{
-		Token: o.Token, Machine: id, Name: o.Config.Name, OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Labels: o.Config.Labels, Slots: o.Config.Slots, Version: o.Version,
-	})
-	if err != nil {
-		return "", fmt.Errorf("register with %s: %w", o.Server, err)
-	}
-	return registered.Key, durable.WriteFile(path, []byte(registered.Key+"\n"))
-}
-
-// machine answers the identity that this machine keeps as a worker.
-func machine(data string) (string, error) {
-	path := filepath.Join(data, "worker.id")
-	known, err := os.ReadFile(path)
-	if err == nil {
-		return strings.TrimSpace(string(known)), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("read the worker's identity: %w", err)
-	}
-	id := uuid.NewString()
-	return id, durable.WriteFile(path, []byte(id+"\n"))
 }
 
 // embeddedWorker starts a worker inside the server, through the same client and the same calls as any other.
