@@ -446,9 +446,14 @@ func (e Unpinned) apply(t *environmentTransition) { t.environment.Pin = nil }
 
 func (e ServerRestored) refusedBy(Environment) error { return nil }
 
+// restoredLeap is by how much the serial rises in a restored state: by more than it can have risen since the backup. A
+// keeper that goes on would else take another order of the same serial for the one that it knows.
+const restoredLeap = 1 << 30
+
 // apply halts the environment: what serves may be a release that nobody here knows any more, so a person looks first.
 func (e ServerRestored) apply(t *environmentTransition) {
 	env := &t.environment
+	env.Serial += restoredLeap
 	env.Halted = fmt.Sprintf("the server was restored from its backup of %s, and what runs here may be newer; "+
 		"deploy a release or roll back to go on", e.Backup.UTC().Format("2006-01-02 15:04 MST"))
 	waiting := env.Queue

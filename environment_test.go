@@ -382,3 +382,19 @@ func TestTheTimeOfAWatchBeginsWhenItsReleaseIsSeenWithTraffic(t *testing.T) {
 		t.Errorf("it would last until a day after %s", at)
 	}
 }
+
+// A keeper that goes on knows the serials of what came after the backup: one of them would pass for a new order's.
+func TestNoOrderOfARestoredServerHasASerialThatItsKeeperKnows(t *testing.T) {
+	p := newPlace(t)
+	p.deploys(41)
+	backup := p.env
+	for release := 42; release < 52; release++ {
+		p.deploys(release)
+	}
+	known := p.env.Serial
+	p.env = backup
+	p.happens(ServerRestored{Backup: p.now, At: p.now})
+	if p.env.Serial <= known {
+		t.Errorf("the restored serial is %d, and the keeper knows %d", p.env.Serial, known)
+	}
+}

@@ -205,7 +205,7 @@ func deploymentAlert(e towpath.Environment, effect towpath.AnnounceDeployment) (
 		}
 	case towpath.DeploymentHalted:
 		alert.Kind = towpath.AlertHalted
-		alert.Subject = fmt.Sprintf("%s: halted, going back failed as well", e.Key)
+		alert.Subject = fmt.Sprintf("%s: halted, a person has to look", e.Key)
 	default:
 		return alert, false
 	}
