@@ -117,7 +117,7 @@ func (v *survival) restartUnderSteps(ctx context.Context) error {
 		return err
 	}
 	for _, end := range []func(*process) error{(*process).kill, (*process).end} {
-		if err := end(v.server.process); err != nil {
+		if err := end(v.process); err != nil {
 			return err
 		}
 		if err := v.restart(ctx); err != nil {
