@@ -84,6 +84,14 @@ func nameOf(frame runtime.Frame) string {
 	return fmt.Sprintf("%s:%d", frame.File[at+len(inside):], frame.Line)
 }
 
+// Inherited is the variable for the environment of a process that gets no other of ours; none where nothing is armed.
+func Inherited() []string {
+	if folder := os.Getenv(Variable); folder != "" {
+		return []string{Variable + "=" + folder}
+	}
+	return nil
+}
+
 // Before is where nothing is lasting yet.
 func (p Place) Before() { p.die(Before) }
 
