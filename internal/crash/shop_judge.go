@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/towpath-cd/towpath/client"
 )
@@ -88,6 +89,7 @@ func (t *shop) judgeDeployments(ctx context.Context, runs []client.Run) (losses 
 	if err != nil {
 		return nil, err
 	}
+	since := listedSince(history)
 	times := map[string]int{}
 	byHand := 0
 	for _, d := range history {
@@ -101,12 +103,12 @@ func (t *shop) judgeDeployments(ctx context.Context, runs []client.Run) (losses 
 	}
 	wanted := map[string]string{}
 	for _, r := range runs {
-		if step := stepOf(r, "production"); step.Deployment != "" {
+		if step := stepOf(r, "production"); step.Deployment != "" && r.CreatedAt.After(since) {
 			wanted[step.Deployment] = describe(r)
 		}
 	}
 	for _, w := range t.wishes {
-		if w.made.ID != "" {
+		if w.made.ID != "" && w.made.RequestedAt.After(since) {
 			wanted[w.made.ID] = fmt.Sprintf("%+v", w.made)
 		}
 	}
@@ -115,11 +117,22 @@ func (t *shop) judgeDeployments(ctx context.Context, runs []client.Run) (losses 
 			losses = append(losses, Loss{LostEvent, fmt.Sprintf("deployment %s is recorded %d times: %s", id, times[id], of)})
 		}
 	}
-	if byHand > len(t.wishes) {
+	if since.IsZero() && byHand > len(t.wishes) {
 		losses = append(losses, Loss{Doubled, fmt.Sprintf("%d deployments by hand of %d wishes", byHand, len(t.wishes))})
 	}
 	more, err := t.judgeReleases(ctx, runs)
 	return append(losses, more...), err
+}
+
+// mostListed is how much the server lists of what has no pages: the newest.
+const mostListed = 50
+
+// listedSince is when the oldest deployment of a list was asked for; zero where the list has all.
+func listedSince(history []client.Deployment) time.Time {
+	if len(history) < mostListed {
+		return time.Time{}
+	}
+	return history[len(history)-1].RequestedAt
 }
 
 func (t *shop) judgeReleases(ctx context.Context, runs []client.Run) (losses []Loss, err error) {

@@ -4,8 +4,9 @@
 // A place stands beside what becomes lasting, or leaves the process: a commit, a file that takes its name, an order to a
 // driver, a process that starts. It has two sides, before and after. Nothing happens at any of them unless the variable
 // TOWPATH_FAILPOINTS names a folder: there stands a file for each side at which the next process that comes to it dies,
-// by SIGKILL. It puts the file into the folder's subfolder "died" first, which one process alone can do: each file is one
-// death, and whoever waits for it sees where which process died.
+// by SIGKILL, or, where the file says "freeze", is stopped by SIGSTOP until somebody lets it go on. It puts the file into
+// the folder's subfolder "died" first, which one process alone can do: each file is one death, and whoever waits for it sees
+// where which process died.
 package failpoint
 
 import (
@@ -23,6 +24,9 @@ const Variable = "TOWPATH_FAILPOINTS"
 // Died is the subfolder for what was died at. A file there has the name that it had in the folder, and holds the number of
 // the process that died.
 const Died = "died"
+
+// Freezing is what a file holds whose process is to be stopped and not killed.
+const Freezing = "freeze"
 
 // The sides of a place.
 const (
@@ -107,7 +111,12 @@ func (p Place) die(side string) {
 			continue // nobody is to die here, or somebody else does
 		}
 		fmt.Fprintln(os.Stderr, "failpoint:", name, side)
+		order, _ := os.ReadFile(died)
 		_ = os.WriteFile(died, fmt.Append(nil, os.Getpid()), 0o600)
+		if string(order) == Freezing {
+			freeze()
+			return
+		}
 		kill()
 	}
 }

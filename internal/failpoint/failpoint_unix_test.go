@@ -113,3 +113,30 @@ func TestNothingHappensWhereNothingIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestAProcessIsFrozenWhereThatIsSaidAndGoesOn(t *testing.T) {
+	points := t.TempDir()
+	arm(t, points, "walk on after")
+	side := failpoint.FileOf("walk on after")
+	if err := os.WriteFile(filepath.Join(points, side), []byte(failpoint.Freezing), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(os.Args[0])
+	command.Env = append(os.Environ(), role+"="+filepath.Join(t.TempDir(), "file"), failpoint.Variable+"="+points)
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(command.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("it is not stopped: %v, %v", status, err)
+	}
+	if died, err := os.ReadFile(filepath.Join(points, failpoint.Died, side)); err != nil || string(died) != strconv.Itoa(command.Process.Pid) {
+		t.Errorf("it is noted that process %q was stopped, %v", died, err)
+	}
+	if err := command.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); err != nil {
+		t.Errorf("it went on to %v", err)
+	}
+}
