@@ -16,9 +16,9 @@ import (
 
 // The bounds of the page of goals.
 const (
-	readyGoal  = 2000 // ms until a server answers again
-	killsGoal  = 200
-	quickKills = 20
+	answersGoal = 2000 // ms until a server answers again
+	killsGoal   = 200
+	quickKills  = 20
 
 	freezesGoal  = 100
 	quickFreezes = 5
@@ -228,8 +228,8 @@ func (c *crashes) figures(v crash.Verdict) []Figure {
 		Figure{Name: "requests failed", Ours: float64(v.Failed), Unit: "requests"},
 		Figure{Name: "requests failed beyond those in flight at a kill of the proxy", Ours: float64(max(0, v.Failed-inFlight)), Unit: "requests", Goal: AtMost(0)},
 		Figure{Name: "requests refused", Ours: float64(v.Refused), Unit: "requests", Goal: AtMost(0)},
-		Figure{Name: "server ready after a kill, median", Ours: median(ready), Unit: "ms", Goal: AtMost(readyGoal)},
-		Figure{Name: "server ready after a kill, longest", Ours: quantile(ready, 1), Unit: "ms", Goal: AtMost(readyGoal)},
+		Figure{Name: "server ready after a kill, median", Ours: median(ready), Unit: "ms", Goal: AtMost(answersGoal)},
+		Figure{Name: "server ready after a kill, longest", Ours: quantile(ready, 1), Unit: "ms", Goal: AtMost(answersGoal)},
 		Figure{Name: "alerts received", Ours: float64(v.Alerts), Unit: "alerts"},
 		Figure{Name: "alerts received more than once", Ours: float64(v.Twice), Unit: "alerts"},
 	)

@@ -155,7 +155,7 @@ func (w *World) startWorker(ctx context.Context) error {
 			"worker", "--server", "http://" + w.Address, "--data", w.path("worker"), "--proxy-data", w.path("proxy"),
 			"--name", "barge", "--slots", "4",
 		}
-		if _, err := os.Stat(w.path("worker", "worker.key")); err != nil {
+		if _, err := os.Stat(w.path("worker", "worker.token")); err != nil {
 			args = append(args, "--token", w.workerToken(ctx))
 		}
 		return args
