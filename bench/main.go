@@ -45,6 +45,7 @@ func benchmarks() []benchmark {
 		{"log", "a million lines of a step, beside the same script writing to a file", measureLog},
 		{"survive", "fifty steps through restarts of the server, and steps whose worker is killed", measureSurvive},
 		{"idle", "memory and CPU of processes that have nothing to do", measureIdle},
+		{"crash", "kill -9 of everything, and what was lost by it", measureCrash},
 	}
 }
 

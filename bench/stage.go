@@ -35,11 +35,19 @@ func newStage(ctx context.Context, name string, quick bool, progress io.Writer) 
 	}
 	s := &stage{dir: dir, towpath: filepath.Join(dir, "towpath"), self: self, quick: quick, progress: progress}
 	s.say("building towpath")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", s.towpath, "github.com/towpath-cd/towpath/cmd/towpath")
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("build towpath: %w\n%s", err, out), s.close())
+	if err := s.build(ctx, s.towpath, "github.com/towpath-cd/towpath/cmd/towpath"); err != nil {
+		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
+}
+
+// build builds a program of this module.
+func (s *stage) build(ctx context.Context, into, what string) error {
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", into, what)
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build %s: %w\n%s", what, err, out)
+	}
+	return nil
 }
 
 // say tells how far it is, where figures do not go.

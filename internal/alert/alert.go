@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // Notifier is one way to tell people. It may be asked to send the same alert again, by its key, when it is not known
@@ -38,7 +39,11 @@ func (d *Desk) Announce(ctx context.Context, a towpath.Alert) error {
 	d.log.Info("alert", "kind", a.Kind, "subject", a.Subject)
 	var errs []error
 	for _, n := range d.notifiers {
-		if err := n.Notify(ctx, a); err != nil {
+		place := failpoint.At("send an alert")
+		place.Before()
+		err := n.Notify(ctx, a)
+		place.After()
+		if err != nil {
 			errs = append(errs, fmt.Errorf("tell by %s: %w", n.Name(), err))
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/towpath-cd/towpath/internal/durable"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 const (
@@ -231,9 +232,12 @@ func (s *Store) commit(ctx context.Context, file *os.File, content io.Reader) er
 	if s.touch(path) {
 		return nil
 	}
+	place := failpoint.At("store a pack")
+	place.Before()
 	if err := errors.Join(os.Rename(file.Name(), path), durable.SyncFolder(s.packDir())); err != nil {
 		return err
 	}
+	place.After()
 	p, err := loadPack(path)
 	if err != nil {
 		return err

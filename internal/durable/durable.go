@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // lockPace is how often a lock that is held is tried again.
@@ -22,6 +24,7 @@ var ErrHeld = errors.New("held by another process")
 
 // WriteFile replaces a file by its whole new content, which is on the disk when it returns. Only its owner can read it.
 func WriteFile(path string, content []byte) error {
+	place := failpoint.Called("write")
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -29,12 +32,17 @@ func WriteFile(path string, content []byte) error {
 	_, err = file.Write(content)
 	err = errors.Join(err, file.Sync(), file.Close())
 	if err == nil {
+		place.Before()
 		err = os.Rename(file.Name(), path)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(file.Name())))
 	}
-	return SyncFolder(filepath.Dir(path))
+	if err := SyncFolder(filepath.Dir(path)); err != nil {
+		return err
+	}
+	place.After()
+	return nil
 }
 
 // Lock takes the lock of a file, which is made if it is missing. It answers ErrHeld at once where another process has

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
@@ -58,9 +59,12 @@ func (c *Conductor) carryOutSome(ctx context.Context, wanted func(towpath.Effect
 
 // try carries an effect out, or puts it off. It answers an error where not even that was possible.
 func (c *Conductor) try(ctx context.Context, d store.DueEffect) error {
+	place := failpoint.Of("carry out", d.Effect)
+	place.Before()
 	if err := c.carryOut(ctx, d.Effect); err != nil {
 		return c.postpone(ctx, d, err)
 	}
+	place.After()
 	return nil
 }
 

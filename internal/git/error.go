@@ -21,6 +21,8 @@ var (
 	ErrTimeout = errors.New("git took too long")
 	// ErrCrowded: this machine has no room for another process; worth trying again.
 	ErrCrowded = errors.New("no room for another process on this machine")
+	// ErrKilled: somebody killed git, or a program that it had started; worth trying again.
+	ErrKilled = errors.New("git was killed")
 	// ErrDamaged: the local mirror is broken. Fetch makes it anew.
 	ErrDamaged = errors.New("mirror damaged")
 	// ErrUnsafe: a URL, reference, revision or path that is never given to git.
@@ -60,7 +62,12 @@ func (e *Error) Unwrap() []error {
 
 // Temporary says whether the same call may succeed later with nothing changed on our side.
 func (e *Error) Temporary() bool {
-	return errors.Is(e.Kind, ErrUnreachable) || errors.Is(e.Kind, ErrTimeout) || errors.Is(e.Kind, ErrCrowded)
+	for _, passing := range []error{ErrUnreachable, ErrTimeout, ErrCrowded, ErrKilled} {
+		if errors.Is(e.Kind, passing) {
+			return true
+		}
+	}
+	return false
 }
 
 func explain(doing string, cause error, stderr string) error {
@@ -75,6 +82,7 @@ var phrases = []struct {
 	any  []string
 }{
 	{ErrCrowded, []string{"resource temporarily unavailable", "cannot allocate memory", "unable to create thread", "too many open files"}},
+	{ErrKilled, []string{"died of signal 9"}},
 	{ErrRefused, []string{
 		"authentication failed", "could not read username", "could not read password", "permission denied",
 		"access denied", "dubious ownership", "host key verification failed", "error: 401", "error: 403",
@@ -106,6 +114,8 @@ func classify(cause error, stderr string) error {
 		return ErrCrowded
 	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
 		return nil
+	case wasKilled(cause):
+		return ErrKilled
 	}
 	for _, sentinel := range []error{ErrTooLarge, ErrDamaged, ErrNotFound} {
 		if errors.Is(cause, sentinel) {

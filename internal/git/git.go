@@ -131,7 +131,7 @@ func (g *Git) output(ctx context.Context, c command) ([]byte, error) {
 }
 
 // collect runs cmd and returns its standard output, or hands it to read. An error of read wins over the exit
-// status, because it is read that stopped the process.
+// status, because it is read that stopped the process; unless it is that nothing came any more.
 func collect(cmd *exec.Cmd, read func(io.Reader) error) ([]byte, error) {
 	if read == nil {
 		var out bytes.Buffer
@@ -147,11 +147,12 @@ func collect(cmd *exec.Cmd, read func(io.Reader) error) ([]byte, error) {
 		return nil, fmt.Errorf("start git: %w", err)
 	}
 	readErr := read(stdout)
-	if readErr != nil {
+	hasEnded := errors.Is(readErr, io.EOF) || errors.Is(readErr, io.ErrUnexpectedEOF) // before it had said all
+	if readErr != nil && !hasEnded {
 		_ = cmd.Cancel()
 	}
 	waitErr := cmd.Wait()
-	return nil, errors.Join(readErr, unless(readErr != nil, waitErr))
+	return nil, errors.Join(readErr, unless(readErr != nil && !hasEnded, waitErr))
 }
 
 func unless(condition bool, err error) error {

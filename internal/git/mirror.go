@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 const (
@@ -141,6 +143,8 @@ func (m *Mirror) remake(ctx context.Context, lock *lock, refspecs []string) erro
 // clone does not take a repository on the same disk file by file (--no-local): with it would come what no reference
 // reaches and may be there in part only.
 func (m *Mirror) clone(ctx context.Context, lock *lock) error {
+	place := failpoint.At("clone a mirror")
+	place.Before()
 	err := m.git.run(ctx, command{
 		doing: "clone " + m.remote.shown,
 		args:  []string{"clone", "--quiet", "--bare", "--no-local", "--template=", "--end-of-options", m.remote.url, m.dir},
@@ -150,6 +154,7 @@ func (m *Mirror) clone(ctx context.Context, lock *lock) error {
 	if err != nil {
 		return err
 	}
+	place.After()
 	return m.mark(completeMark)
 }
 
@@ -165,9 +170,12 @@ func (m *Mirror) fetch(ctx context.Context, lock *lock, refspecs []string) error
 		"--no-auto-maintenance", "--end-of-options", m.remote.url,
 	}
 	return m.writing(func() error {
+		place := failpoint.At("fetch")
+		place.Before()
 		if err := m.run(ctx, lock, "fetch "+m.remote.shown, append(args, refspecs...)...); err != nil {
 			return err
 		}
+		place.After()
 		if err := m.run(ctx, lock, "pack the references of "+m.remote.shown, "pack-refs", "--all"); err != nil {
 			return err
 		}

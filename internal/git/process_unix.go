@@ -3,6 +3,7 @@
 package git
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"syscall"
@@ -20,4 +21,14 @@ func inherit(cmd *exec.Cmd, locked *os.File) {
 	if locked != nil {
 		cmd.ExtraFiles = []*os.File{locked}
 	}
+}
+
+// wasKilled says that a process ended by a SIGKILL. Where it was ours, the cause is another.
+func wasKilled(cause error) bool {
+	exit, is := errors.AsType[*exec.ExitError](cause)
+	if !is {
+		return false
+	}
+	status, is := exit.Sys().(syscall.WaitStatus)
+	return is && status.Signaled() && status.Signal() == syscall.SIGKILL
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // errLook ends a long wait for what only concerns the old side, so that the new one is looked at meanwhile.
@@ -69,7 +70,10 @@ func (p *performer) carry(ctx context.Context, f deploy.Facts, step deploy.Step)
 	p.logger.Info("operation begun", "operation", step.Operation.String(), "reason", step.Reason)
 	p.note(entry{Event: eventBegun, Step: words(step), Epoch: f.Environment.Epoch})
 	silence := p.announce(operating, f, step)
+	place := failpoint.Of("perform", step.Operation)
+	place.Before()
 	receipt, err := p.do(operating, f, step.Operation)
+	place.After()
 	silence()
 	if cause := context.Cause(operating); err != nil && isCut(cause) {
 		err = cause

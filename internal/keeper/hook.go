@@ -11,6 +11,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // endLimit is how long the server may take to note how a hook ended that was cut off.
@@ -38,9 +39,12 @@ func (p *performer) runHook(ctx context.Context, f deploy.Facts, h towpath.Hook)
 	if err := p.beginHook(ctx, f, h); err != nil {
 		return err
 	}
+	place := failpoint.At("run a hook")
+	place.Before()
 	failed := p.keeper.options.Script(ctx, Script{
 		Text: f.Environment.Definition.Hooks.Script(h), Dir: folder, Env: p.hookEnv(f, release, h),
 	})
+	place.After()
 	problem := ""
 	if failed != nil {
 		problem = failed.Error()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // maxJournal is the size at which a journal is put aside, in bytes; the one before it is dropped then.
@@ -65,7 +66,10 @@ func (j *journal) append(e entry) error {
 	if err := j.open(); err != nil {
 		return err
 	}
+	place := failpoint.At("add to the journal")
+	place.Before()
 	_, err = j.file.Write(append(line, '\n'))
+	place.After()
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 const (
@@ -112,7 +113,10 @@ func (p *performer) report(ctx context.Context, f deploy.Facts, r client.KeeperR
 	if !f.Observed.At.IsZero() {
 		r.Observation = &f.Observed
 	}
+	place := failpoint.At("report to the server")
+	place.Before()
 	order, err := p.keeper.options.Client.ReportKept(ctx, p.key, r)
+	place.After()
 	if err != nil {
 		return false, p.silence(ctx, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/artifact"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // maxManifest is the size of the largest manifest that is read, in bytes: about half a million files.
@@ -160,9 +161,12 @@ func (t *trees) open(ctx context.Context, path string, fetch func(context.Contex
 	if err = errors.Join(err, fresh.Close()); err != nil {
 		return nil, err
 	}
+	place := failpoint.At("keep a tree")
+	place.Before()
 	if err := os.Rename(fresh.Name(), path); err != nil {
 		return nil, err
 	}
+	place.After()
 	return os.Open(path)
 }
 

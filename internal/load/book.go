@@ -2,9 +2,11 @@ package load
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -15,6 +17,7 @@ const keptFailures = 20
 type Report struct {
 	Requests int       // sent, with streams
 	Failed   int       // those without a whole and right answer
+	Refused  int       // of them those to which no connection was had
 	Failures []Failure // the first 20
 }
 
@@ -84,6 +87,9 @@ func (b *book) failed(path string, why error) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	b.sent.Failed++
+	if errors.Is(why, syscall.ECONNREFUSED) {
+		b.sent.Refused++
+	}
 	if len(b.sent.Failures) < keptFailures {
 		b.sent.Failures = append(b.sent.Failures, Failure{At: time.Now(), Path: path, Reason: why.Error()})
 	}

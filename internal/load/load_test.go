@@ -109,8 +109,8 @@ func TestEveryAnswerThatIsNotWholeAndRightHasFailed(t *testing.T) {
 			})
 			eventually(t, "failures", func() bool { return l.Report().Failed >= 4 })
 			r := l.Stop()
-			if r.Failed != r.Requests {
-				t.Errorf("%d of %d have failed", r.Failed, r.Requests)
+			if r.Failed != r.Requests || r.Refused > 0 {
+				t.Errorf("%d of %d have failed, %d of them refused", r.Failed, r.Requests, r.Refused)
 			}
 			if !strings.Contains(r.Failures[0].Reason, c.says) {
 				t.Errorf("it says %q, want %q in it", r.Failures[0].Reason, c.says)
@@ -134,7 +134,7 @@ func TestARefusedConnectionHasFailed(t *testing.T) {
 	listener.Close()
 	l := load.Start(t.Context(), load.Options{Address: listener.Addr().String(), Targets: []load.Target{{Path: "/"}}, Kept: 1})
 	eventually(t, "failures", func() bool { return l.Report().Failed > 2 })
-	if r := l.Stop(); r.Failed != r.Requests || !strings.Contains(r.Failures[0].Reason, "connect") {
+	if r := l.Stop(); r.Failed != r.Requests || r.Refused != r.Failed || !strings.Contains(r.Failures[0].Reason, "connect") {
 		t.Errorf("got %+v", r)
 	}
 }

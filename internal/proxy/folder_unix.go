@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/towpath-cd/towpath/internal/failpoint"
 	"github.com/towpath-cd/towpath/internal/proxy/control"
 )
 
@@ -26,7 +27,13 @@ func publishSocket(folder, socket string) error {
 	if err := os.Symlink(filepath.Base(socket), link+".new"); err != nil {
 		return err
 	}
-	return os.Rename(link+".new", link)
+	place := failpoint.At("publish the control socket")
+	place.Before()
+	if err := os.Rename(link+".new", link); err != nil {
+		return err
+	}
+	place.After()
+	return nil
 }
 
 // withdrawSocket takes the known name away, if it still leads to socket.

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // holderTime is how long a holder may take to answer, or to start.
@@ -26,10 +28,13 @@ func (s *sockets) listen(ctx context.Context, address string) (net.Listener, err
 	if err := s.ensureHolder(ctx); err != nil {
 		return nil, err
 	}
+	place := failpoint.At("take a socket")
+	place.Before()
 	file, err := askHolder(ctx, s.folder, holdRequest{Do: holdListen, Address: address})
 	if err != nil {
 		return nil, err
 	}
+	place.After()
 	if file == nil {
 		return nil, fmt.Errorf("listen on %s: %w: it sent no socket", address, ErrNoHolder)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/towpath-cd/towpath/internal/durable"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // write makes p durable, in the tail or, when enough came together, in frames; then readers may see it.
@@ -137,9 +138,12 @@ func (l *Log) writeDurably(file *os.File, p []byte, at int64) error {
 	if _, err := file.WriteAt(p, at); err != nil {
 		return l.fail(fmt.Errorf("write %d bytes: %w", len(p), err))
 	}
+	place := failpoint.At("add to a log")
+	place.Before()
 	if err := file.Sync(); err != nil {
 		return l.fail(fmt.Errorf("make %d bytes durable: %w", len(p), err))
 	}
+	place.After()
 	return nil
 }
 

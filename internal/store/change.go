@@ -59,11 +59,12 @@ func (tx *Tx) PendingChanges(limit int) ([]RecordedChange, error) {
 	return all(tx, scanChange, selectChanges+" WHERE outcome = 'pending' ORDER BY id LIMIT ?", c.limited(limit)...)
 }
 
-// SettleChange notes what became of a pending change. CodeStale says that it was settled before.
+// SettleChange notes what became of a pending change. CodeStale says that it was settled before, or went with its project:
+// another project's change may have its number then.
 func (tx *Tx) SettleChange(c RecordedChange, at time.Time) error {
 	return tx.must(towpath.Errorf(towpath.CodeStale, "change %d is settled already", c.ID), `
-		UPDATE changes SET outcome = ?, reason = ?, runs = ?, settled_at = ? WHERE id = ? AND outcome = 'pending'`,
-		string(c.Outcome), c.Reason, strings.Join(c.Runs, " "), micros(at), c.ID)
+		UPDATE changes SET outcome = ?, reason = ?, runs = ?, settled_at = ? WHERE id = ? AND project = ? AND outcome = 'pending'`,
+		string(c.Outcome), c.Reason, strings.Join(c.Runs, " "), micros(at), c.ID, c.Change.Project)
 }
 
 // ChangeFilter says which changes are wanted. What is left empty does not matter.

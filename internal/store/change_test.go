@@ -48,6 +48,39 @@ func TestAChangeIsRecordedOnceAndEndsInOneOutcome(t *testing.T) {
 	})
 }
 
+func TestWhatBecameOfAChangeWhoseProjectWasRemovedIsNotSaidOfAnothersChange(t *testing.T) {
+	s := open(t)
+	withShop(t, s)
+	removed := change("a1")
+	removed.Project = "p2"
+	var pending []store.RecordedChange
+	update(t, s, func(tx *store.Tx) error {
+		err := tx.CreateProject(towpath.Project{ID: "p2", Name: "other"})
+		_, recorded := tx.RecordChange(removed, "")
+		return errors.Join(err, recorded)
+	})
+	view(t, s, func(tx *store.Tx) (err error) {
+		pending, err = tx.PendingChanges(10)
+		return err
+	})
+	update(t, s, func(tx *store.Tx) error { return tx.DeleteProject("p2") })
+	update(t, s, func(tx *store.Tx) error {
+		_, err := tx.RecordChange(change("b2"), "")
+		return err
+	})
+
+	late := pending[0]
+	late.Outcome, late.Reason = store.ChangeFailed, "it has no pipeline file"
+	stale(t, s, func(tx *store.Tx) error { return tx.SettleChange(late, noon) })
+	view(t, s, func(tx *store.Tx) (err error) {
+		pending, err = tx.PendingChanges(10)
+		if len(pending) != 1 || pending[0].Change.Revision != "b2" || pending[0].ID != late.ID {
+			t.Errorf("pending: %+v", pending)
+		}
+		return err
+	})
+}
+
 func TestTheLatestRevisionOfEachBranchIsKept(t *testing.T) {
 	s := open(t)
 	withShop(t, s)

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	_ "modernc.org/sqlite" // the driver
+
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // Options says where the state is kept.
@@ -107,7 +109,7 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 //
 // It answers the error of fn, ErrUnwritable, ErrClosed, or the context's, if that ended before fn began.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	return s.writer.do(ctx, fn)
+	return s.writer.do(ctx, failpoint.Called("commit"), fn)
 }
 
 // Unwritable answers why the last commit could not be written, an ErrUnwritable, or nil where it could.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 const (
@@ -32,9 +33,10 @@ type writer struct {
 
 // update is one call of Store.Update.
 type update struct {
-	fn   func(*Tx) error
-	err  error
-	done chan struct{}
+	fn    func(*Tx) error
+	err   error
+	done  chan struct{}
+	place failpoint.Place // of its commit
 }
 
 func startWriter(ctx context.Context, db *sql.DB) (*writer, error) {
@@ -55,8 +57,8 @@ func startWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 	return w, nil
 }
 
-func (w *writer) do(ctx context.Context, fn func(*Tx) error) error {
-	u := &update{fn: fn, done: make(chan struct{})}
+func (w *writer) do(ctx context.Context, place failpoint.Place, fn func(*Tx) error) error {
+	u := &update{fn: fn, done: make(chan struct{}), place: place}
 	select {
 	case <-w.quit:
 		return ErrClosed
@@ -95,7 +97,7 @@ func (w *writer) group(first *update) {
 		group, err = w.collect(first)
 	}
 	if err == nil {
-		err = w.conn.run("COMMIT")
+		err = w.commit(group)
 	}
 	if err != nil {
 		_ = w.conn.run("ROLLBACK") // fails where SQLite has rolled back already
@@ -107,6 +109,20 @@ func (w *writer) group(first *update) {
 	for _, u := range group {
 		close(u.done)
 	}
+}
+
+// commit makes the group's changes lasting.
+func (w *writer) commit(group []*update) error {
+	for _, u := range group {
+		u.place.Before()
+	}
+	if err := w.conn.run("COMMIT"); err != nil {
+		return err
+	}
+	for _, u := range group {
+		u.place.After()
+	}
+	return nil
 }
 
 // fail gives the error to everyone who has none of their own.

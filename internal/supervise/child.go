@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/towpath-cd/towpath/internal/failpoint"
 	"github.com/towpath-cd/towpath/internal/process"
 )
 
@@ -138,10 +139,13 @@ func (s *supervisor) launch(ctx context.Context, handle string) error {
 		return err
 	}
 	defer log.Close()
+	place := failpoint.At("start an instance")
+	place.Before()
 	s.child, err = process.Start(context.WithoutCancel(ctx), process.Spec{
 		Args: s.spec.arguments(), Dir: s.spec.Dir, Env: s.spec.environment(),
 		Stdout: log, Stderr: log, Group: s.group(handle),
 	})
+	place.After()
 	return err
 }
 
@@ -168,9 +172,12 @@ func (s *supervisor) stopChild(ctx context.Context) {
 		return
 	}
 	s.update(func(state *State) { state.set(StatusStopping, "") })
+	place := failpoint.At("stop an instance")
+	place.Before()
 	if err := s.child.Stop(context.WithoutCancel(ctx), s.spec.Stop.Within); err != nil {
 		s.log.Error("child not ended", "error", err)
 	}
+	place.After()
 	exit := s.collect()
 	s.update(func(state *State) { state.ended(exit) })
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/process"
 
 	"github.com/towpath-cd/towpath/internal/durable"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // Sentinels of a Client.
@@ -161,9 +162,12 @@ func removeFolder(ctx context.Context, dir string) error {
 		return err
 	}
 	grave := filepath.Join(filepath.Dir(dir), ".removed-"+rand.Text())
+	place := failpoint.At("remove an instance")
+	place.Before()
 	if err := os.Rename(dir, grave); err != nil {
 		return err
 	}
+	place.After()
 	return os.RemoveAll(grave)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/process"
 
 	"github.com/towpath-cd/towpath/internal/durable"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // errStopped means that a supervisor found nothing to do, and ended.
@@ -74,7 +75,8 @@ func (c Client) spawn(dir string) (process.Identity, error) {
 		_ = os.Truncate(log, 0)
 	}
 	return process.StartDetached(process.Spec{
-		Args: append(append([]string{}, c.Command...), dir), Dir: dir, Env: inherited(), LogFile: log,
+		Args: append(append([]string{}, c.Command...), dir), Dir: dir, LogFile: log,
+		Env: append(inherited(), failpoint.Inherited()...),
 	})
 }
 

@@ -23,7 +23,7 @@ type house []room
 func newHouse() house {
 	var (
 		// Tools know git, processes and secrets, and nothing of ours.
-		tools  = []string{"backup", "durable", "git", "load", "process", "secret", "ssh", "steplog"}
+		tools  = []string{"backup", "durable", "failpoint", "git", "load", "process", "secret", "ssh", "steplog"}
 		ground = append([]string{root}, tools...)
 
 		// Legs of the server, which keep their state in the store.
@@ -65,12 +65,14 @@ func newHouse() house {
 			"balancer/proxy", "client", "config", "flow", "keeper", "store", "target/process", "web", "worker",
 		})},
 		{name: "demo", may: slices.Concat(ground, []string{"client", "config", "supervise"})},
+		// So is the story in which everything is killed. It sees from outside what the supervisors left running.
+		{name: "crash", may: slices.Concat(ground, []string{"client", "supervise"})},
 		{name: "cli", may: slices.Concat(ground, standalone, []string{"app", "client", "config", "demo", "pipeline", "simulate"})},
 		{name: "cmd", may: []string{"cli"}},
 
 		// They measure and try the shipped binary, and single rooms, but never the wiring.
-		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"client", "config", "store"})},
-		{name: "e2e", may: slices.Concat(ground, []string{"client", "config"})},
+		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"client", "config", "crash", "store"})},
+		{name: "e2e", may: slices.Concat(ground, []string{"client", "config", "crash"})},
 	}
 	h = h.with(tools, room{may: tools})
 	h = h.with(server, room{may: slices.Concat(ground, []string{"store"})})

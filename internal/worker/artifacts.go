@@ -14,6 +14,7 @@ import (
 
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/artifact"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // errArtifact is why a step whose script passed fails over what it was to keep.
@@ -113,7 +114,11 @@ func (a *attempt) upload(ctx context.Context, dir string, m artifact.Manifest) e
 				return err
 			}
 		}
-		return server.PutManifest(ctx, m.Digest().String(), strings.NewReader(string(m.Encode())))
+		place := failpoint.At("upload a manifest")
+		place.Before()
+		err = server.PutManifest(ctx, m.Digest().String(), strings.NewReader(string(m.Encode())))
+		place.After()
+		return err
 	})
 }
 
@@ -159,7 +164,10 @@ func (a *attempt) sendPack(
 		writer.CloseWithError(err)
 		packed <- err
 	}()
+	place := failpoint.At("upload a pack")
+	place.Before()
 	sent := server.PutPack(ctx, reader)
+	place.After()
 	reader.CloseWithError(io.ErrClosedPipe) // the packer waits for a reader that may be gone
 	failed := <-packed
 	cached.end(sent == nil && failed == nil)

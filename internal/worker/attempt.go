@@ -9,6 +9,7 @@ import (
 
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/executor"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 	"github.com/towpath-cd/towpath/internal/git"
 	"github.com/towpath-cd/towpath/internal/process"
 )
@@ -193,6 +194,7 @@ func (a *attempt) script(ctx context.Context) (executor.Result, error) {
 	var result executor.Result
 	var beside error
 	waited := a.patiently(ctx, func() error {
+		failpoint.At("start a step").Before()
 		result, beside = a.shell.Run(ctx, executor.Script{
 			Text: a.lease.Script, Shell: a.lease.Shell, Dir: a.room.workspace, Scratch: a.room.scratch,
 			Env: a.variables(a.lease, a.room, home), Output: a.output,
@@ -212,6 +214,7 @@ func (a *attempt) script(ctx context.Context) (executor.Result, error) {
 
 // startedIn writes the group down again where the kernel did not take the reserved one.
 func (a *attempt) startedIn(group string) {
+	failpoint.At("start a step").After()
 	if group == a.record.group {
 		return
 	}

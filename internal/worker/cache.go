@@ -13,6 +13,7 @@ import (
 
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/artifact"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // maxManifest is how long a manifest may be, in bytes.
@@ -160,10 +161,13 @@ func (e *cacheEntry) end(good bool) {
 	err := errors.Join(e.err, e.pack.Close())
 	d := e.manifest.Digest()
 	if good && err == nil {
+		place := failpoint.At("keep a pack")
+		place.Before()
 		err = errors.Join(
 			os.WriteFile(e.cache.path(d, ".manifest"), e.manifest.Encode(), 0o600),
 			os.Rename(e.pack.Name(), e.cache.path(d, ".pack")),
 		)
+		place.After()
 	}
 	if !good || err != nil {
 		_ = os.Remove(e.pack.Name())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // delivery is the life of a step's delivery, which survives the worker's stop.
@@ -110,5 +111,9 @@ func (w *worker) finish(ctx context.Context, lease client.LeaseRef, report clien
 func (w *worker) finishOnce(ctx context.Context, lease client.LeaseRef, report client.StepReport) error {
 	ctx, cancel := context.WithTimeout(ctx, sendLimit)
 	defer cancel()
-	return w.Client.Finish(ctx, lease, report)
+	place := failpoint.At("report a step")
+	place.Before()
+	err := w.Client.Finish(ctx, lease, report)
+	place.After()
+	return err
 }

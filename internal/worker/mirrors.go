@@ -13,7 +13,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/git"
 )
 
-// fetchTries is how often a repository that cannot be reached is asked before the step fails.
+// fetchTries is how often git is run before the step fails, where the next time may be better.
 const fetchTries = 4
 
 // fetchPause is the first wait between them, which doubles.
@@ -50,11 +50,12 @@ func (m *mirrors) of(address string) (*git.Mirror, error) {
 	return mirror, nil
 }
 
-// ensure tries again while the repository's machine does not answer.
-func ensure(ctx context.Context, mirror *git.Mirror, revision string) error {
+// tryAgain does something with git until its end is for good: a repository's machine may not answer for a while, and
+// somebody may kill git.
+func tryAgain(ctx context.Context, do func() error) error {
 	pause := backoff{first: fetchPause, most: 8 * fetchPause}
 	for try := 1; ; try++ {
-		err := mirror.Ensure(ctx, revision)
+		err := do()
 		failure, isGit := errors.AsType[*git.Error](err)
 		if err == nil || try == fetchTries || !isGit || !failure.Temporary() {
 			return err

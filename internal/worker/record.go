@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 	"github.com/towpath-cd/towpath/internal/steplog"
 )
 
@@ -103,9 +104,12 @@ func (r *record) write(name string, content any) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
+	place := failpoint.Called("note")
+	place.Before()
 	if err := os.WriteFile(r.path(name), encoded, 0o600); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
+	place.After()
 	return nil
 }
 

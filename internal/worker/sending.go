@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 	"github.com/towpath-cd/towpath/internal/steplog"
 )
 
@@ -120,7 +121,10 @@ func (s *sending) append(ctx context.Context, chunk steplog.Chunk) error {
 	ctx, cancel := context.WithTimeout(ctx, sendLimit)
 	defer cancel()
 	s.buffer = nil // a call that failed may go on reading it
+	place := failpoint.At("send a log")
+	place.Before()
 	held, err := s.Client.AppendLog(ctx, s.lease, chunk.Offset, bytes.NewReader(chunk.Data))
+	place.After()
 	if err != nil {
 		return err
 	}

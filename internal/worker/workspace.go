@@ -25,15 +25,17 @@ func (a *attempt) checkout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := ensure(ctx, mirror, a.lease.Revision); err != nil {
+	if err := tryAgain(ctx, func() error { return mirror.Ensure(ctx, a.lease.Revision) }); err != nil {
 		return err
 	}
 	if a.reuse(ctx, mirror) {
 		return nil
 	}
-	a.discard(a.dirs.place(a.place))
-	c := git.Checkout{Revision: a.lease.Revision, Dir: a.room.workspace}
-	if err := mirror.Checkout(ctx, c); err != nil {
+	err = tryAgain(ctx, func() error {
+		a.discard(a.dirs.place(a.place)) // with what a git that was killed has left there
+		return mirror.Checkout(ctx, git.Checkout{Revision: a.lease.Revision, Dir: a.room.workspace})
+	})
+	if err != nil {
 		return err
 	}
 	return a.remember()

@@ -63,8 +63,33 @@ func pages(version, mode string) http.Handler {
 	})
 	mux.HandleFunc("/release", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("TOWPATH_RELEASE")) })
 	mux.HandleFunc("/secret", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("PASSWORD")) })
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { answer(w, r, version) })
+	mux.HandleFunc("/stream", stream)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if mode == "erring" {
+			http.Error(w, "the books are wet", http.StatusInternalServerError)
+			return
+		}
+		answer(w, r, version)
+	})
 	return mux
+}
+
+// stream says again and again that it lives.
+func stream(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		fmt.Fprint(w, "data: tick\n\n")
+		if http.NewResponseController(w).Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // answer takes 5 ms and names its SHA-256, so that a cut or mixed answer is noticed.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 // place lays the files out beside where they will stand, and gives them their name when all are there.
@@ -36,9 +37,12 @@ func (d *Driver) placeOne(ctx context.Context, o deploy.Order, id string) error 
 		return ofFiles(ctx, fmt.Errorf("lay out release %d: %w", o.Release.Number, err))
 	}
 	return d.under(ctx, o.Epoch, func() error {
+		place := failpoint.At("place files")
+		place.Before()
 		if err := os.Rename(staged, d.home.filesOf(id)); err != nil {
 			return &deploy.Retryable{Err: err}
 		}
+		place.After()
 		return nil
 	})
 }

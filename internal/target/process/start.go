@@ -15,6 +15,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/failpoint"
 	"github.com/towpath-cd/towpath/internal/supervise"
 )
 
@@ -154,9 +155,12 @@ func (d *Driver) remove(ctx context.Context, epoch towpath.Epoch, o deploy.Remov
 func (d *Driver) removeFiles(ctx context.Context, epoch towpath.Epoch, id string) error {
 	grave := filepath.Join(d.home.files, ".removed-"+folderName(id))
 	err := d.under(ctx, epoch, func() error {
+		place := failpoint.At("remove files")
+		place.Before()
 		if err := errors.Join(os.RemoveAll(grave), rename(d.home.filesOf(id), grave)); err != nil {
 			return &deploy.Retryable{Err: err}
 		}
+		place.After()
 		return nil
 	})
 	if err != nil {

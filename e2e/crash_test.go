@@ -1,0 +1,185 @@
+//go:build linux
+
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/towpath-cd/towpath/internal/crash"
+)
+
+// deathPatience is how long nobody may die while there is a place at which somebody should.
+const deathPatience = time.Minute
+
+// unreachable are the places that the story does not come to, with the reason: by their names, or by the function that they
+// stand in.
+func unreachable() map[string]string {
+	const (
+		elsewhere = "it is carried out in the commit in which it arises, and never comes to the outbox"
+		nobody    = "it is a wait, which nobody performs"
+		person    = "a person's command line, which its person repeats"
+	)
+	return map[string]string{
+		"carry out EnqueueStep": elsewhere, "carry out RecordDeployment": elsewhere,
+		"carry out StopStep": elsewhere, "carry out WakeKeeper": elsewhere,
+		"perform Await": nobody, "perform AwaitPromotion": nobody, "perform StandBy": nobody, "perform Watch": nobody,
+		"perform Inspect":        "it is done within Condemn",
+		"app.Restore":            person,
+		"app.takeKey":            person,
+		"(cli.credentials).save": person,
+		"(*demo.stage).start":    "the demo's own list of what it started",
+		"simulate.newTemplate":   "a world that is simulated, in one process that nobody relies on",
+	}
+}
+
+// unregistered make something lasting without a place of their own, for a reason.
+func unregistered() map[string]string {
+	const (
+		person = "a person's command line, which its person repeats"
+		ours   = "what calls it has the place"
+	)
+	return map[string]string{
+		"(failpoint.Place).die": "it is what kills", "(*simulate.server).restore": "a server that is simulated", "durable.SyncFolder": ours, "process.rename": ours,
+		"backup.writeFile": person, "app.settle": person, "(*cli.Console).backUp": person, "demo.bring": person,
+		"steplog.trimFile":            "it cuts what a crash left, and is done again by the next start",
+		"(*keeper.journal).write":     "(*keeper.journal).append has the place; what is synced has happened all the same",
+		"(*keeper.journal).open":      "the journal is put aside at 4 MB: a crash before or after leaves a journal under either name",
+		"(supervise.output).putAside": "the log is put aside at a size: a crash before or after leaves it under either name",
+		"(*worker.record).keepGroup":  "only where the kernel did not take the group that was reserved",
+		"(*worker.bag).add":           "what is on its way out; each start empties the bag",
+	}
+}
+
+// sides are those of every place that the story has to come to.
+func sides(t *testing.T) []string {
+	t.Helper()
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := crash.ReadModule(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, without := range crash.Unregistered(module, unregistered()) {
+		t.Errorf("nothing dies beside this, which makes something lasting: %s", without)
+	}
+	points, err := crash.Points(module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	excused, all := unreachable(), []string{}
+	used := map[string]bool{}
+	for _, p := range points {
+		switch {
+		case excused[p.Name] != "":
+			used[p.Name] = true
+		case excused[p.In] != "":
+			used[p.In] = true
+		default:
+			all = append(all, p.Sides()...)
+		}
+	}
+	for name := range maps.Keys(excused) {
+		if !used[name] {
+			t.Errorf("there is no place %s any more, which is excused", name)
+		}
+	}
+	return all
+}
+
+// openWorld is a world of its own, in which everything is killed.
+func openWorld(t *testing.T, armed ...string) *crash.World {
+	t.Helper()
+	root, err := os.MkdirTemp("", "e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := crash.Open(t.Context(), crash.Options{Folder: root, Towpath: towpath(), Application: application(), Armed: armed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := os.RemoveAll(root); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// isOfStart says that a place is come to at the first start only.
+func isOfStart(side string) bool {
+	return slices.ContainsFunc([]string{"write access/", "write app/", "write keeper/keeper.go"}, func(begin string) bool {
+		return strings.HasPrefix(side, begin)
+	})
+}
+
+func TestWhoeverDiesOnEitherSideOfACommitOrAnEffectLosesAndDoublesNothing(t *testing.T) {
+	all := sides(t)
+	w := openWorld(t, slices.DeleteFunc(slices.Clone(all), func(side string) bool { return !isOfStart(side) })...)
+	s, err := w.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Arm(slices.DeleteFunc(slices.Clone(all), isOfStart)...); err != nil {
+		t.Fatal(err)
+	}
+	if left := dies(t, w); len(left) > 0 {
+		t.Errorf("nobody died at these %d of %d places; the story has to come to them, or they need an excuse:\n%s",
+			len(left), len(all), strings.Join(left, "\n"))
+	}
+	isFlawless(t, w, s)
+}
+
+// dies waits until somebody has died at every side that is armed, and answers those at which nobody has for too long.
+func dies(t *testing.T, w *crash.World) (left []string) {
+	t.Helper()
+	fewest, since := -1, time.Now()
+	for time.Since(since) < deathPatience {
+		armed, err := w.Armed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(armed) == 0 {
+			return nil
+		}
+		if fewest < 0 || len(armed) < fewest {
+			fewest, since = len(armed), time.Now()
+		}
+		left = armed
+		lets(50 * time.Millisecond)
+	}
+	return left
+}
+
+// isFlawless lets a story rest, and judges it.
+func isFlawless(t *testing.T, w *crash.World, s *crash.Story) {
+	t.Helper()
+	if err := errors.Join(w.Disarm(), s.Rest(t.Context())); err != nil {
+		t.Error(err)
+	}
+	v, err := s.Judge(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	for _, l := range v.Losses {
+		t.Error(l)
+	}
+	kills := w.Deaths(crash.Proxy)
+	if v.Refused > 0 || v.Failed > kills*crash.Clients {
+		t.Errorf("%d requests of %d failed, %d were refused, with %d kills of the proxy", v.Failed, v.Asked, v.Refused, kills)
+	}
+	t.Logf("the server died %d times, the worker %d, the proxy %d; %d things were done, %d requests asked, %d failed; %d alerts, %d of them more than once",
+		w.Deaths(crash.Server), w.Deaths(crash.Worker), kills, v.Acted, v.Asked, v.Failed, v.Alerts, v.Twice)
+}
