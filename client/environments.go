@@ -150,7 +150,25 @@ func (c *Client) Unpin(ctx context.Context, key string) (Environment, error) {
 
 // Deployments answers an environment's, newest first, at most 50.
 func (c *Client) Deployments(ctx context.Context, key string) ([]Deployment, error) {
-	return get[[]Deployment](ctx, c, environmentPath(key, "/deployments"), nil)
+	return c.DeploymentPage(ctx, key, Page{})
+}
+
+// Page says which part of a list is wanted.
+type Page struct {
+	Before string // ID of the last of the part before; empty is the first part
+	Limit  int    // 50 where it is 0, at most 500
+}
+
+// DeploymentPage answers a part of an environment's deployments, newest first.
+func (c *Client) DeploymentPage(ctx context.Context, key string, p Page) ([]Deployment, error) {
+	query := url.Values{}
+	if p.Before != "" {
+		query.Set("before", p.Before)
+	}
+	if p.Limit > 0 {
+		query.Set("limit", strconv.Itoa(p.Limit))
+	}
+	return get[[]Deployment](ctx, c, environmentPath(key, "/deployments"), query)
 }
 
 // Releases answers those of an environment's pipeline, newest first, at most 50.

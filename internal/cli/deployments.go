@@ -12,24 +12,28 @@ import (
 
 // newDeploymentsCommand is "towpath deployments".
 func newDeploymentsCommand(console *Console) *cobra.Command {
-	return &cobra.Command{
+	var page client.Page
+	command := &cobra.Command{
 		Use:     "deployments ENV",
 		Short:   "List what was deployed to an environment, by whom and with what outcome, newest first",
 		Long:    "Lists the deployments of an environment. " + environmentHelp,
-		Example: "  towpath deployments production",
+		Example: "  towpath deployments production\n  towpath deployments production --limit 500 --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: console.remote(func(ctx context.Context, server *client.Client, args []string) error {
 			e, err := findEnvironment(ctx, server, args[0])
 			if err != nil {
 				return err
 			}
-			deployments, err := server.Deployments(ctx, e.Key)
+			deployments, err := server.DeploymentPage(ctx, e.Key, page)
 			if err != nil {
 				return err
 			}
 			return console.Show(listed(deployments), console.deploymentTable(deployments).or("no deployments"))
 		}),
 	}
+	command.Flags().IntVar(&page.Limit, "limit", 0, "how many, up to 500 (default 50)")
+	command.Flags().StringVar(&page.Before, "before", "", "only those before the deployment of this ID")
+	return command
 }
 
 func (c *Console) deploymentTable(deployments []client.Deployment) *table {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/towpath-cd/towpath/client"
 )
@@ -85,11 +84,10 @@ func (t *shop) judgeApprovals(ctx context.Context, _ []client.Run) (losses []Los
 
 // judgeDeployments sees that what was asked for happened once, and that a release is what was built.
 func (t *shop) judgeDeployments(ctx context.Context, runs []client.Run) (losses []Loss, err error) {
-	history, err := t.Owner.Deployments(ctx, shopEnvironment)
+	history, err := t.deploymentsTo(ctx, shopEnvironment)
 	if err != nil {
 		return nil, err
 	}
-	since := listedSince(history)
 	times := map[string]int{}
 	byHand := 0
 	for _, d := range history {
@@ -103,12 +101,12 @@ func (t *shop) judgeDeployments(ctx context.Context, runs []client.Run) (losses 
 	}
 	wanted := map[string]string{}
 	for _, r := range runs {
-		if step := stepOf(r, "production"); step.Deployment != "" && r.CreatedAt.After(since) {
+		if step := stepOf(r, "production"); step.Deployment != "" {
 			wanted[step.Deployment] = describe(r)
 		}
 	}
 	for _, w := range t.wishes {
-		if w.made.ID != "" && w.made.RequestedAt.After(since) {
+		if w.made.ID != "" {
 			wanted[w.made.ID] = fmt.Sprintf("%+v", w.made)
 		}
 	}
@@ -117,22 +115,24 @@ func (t *shop) judgeDeployments(ctx context.Context, runs []client.Run) (losses 
 			losses = append(losses, Loss{LostEvent, fmt.Sprintf("deployment %s is recorded %d times: %s", id, times[id], of)})
 		}
 	}
-	if since.IsZero() && byHand > len(t.wishes) {
+	if byHand > len(t.wishes) {
 		losses = append(losses, Loss{Doubled, fmt.Sprintf("%d deployments by hand of %d wishes", byHand, len(t.wishes))})
 	}
 	more, err := t.judgeReleases(ctx, runs)
 	return append(losses, more...), err
 }
 
-// mostListed is how much the server lists of what has no pages: the newest.
-const mostListed = 50
-
-// listedSince is when the oldest deployment of a list was asked for; zero where the list has all.
-func listedSince(history []client.Deployment) time.Time {
-	if len(history) < mostListed {
-		return time.Time{}
+// deploymentsTo are all of an environment, newest first.
+func (s *Story) deploymentsTo(ctx context.Context, environment string) ([]client.Deployment, error) {
+	var all []client.Deployment
+	for page := (client.Page{Limit: 500}); ; {
+		more, err := s.Owner.DeploymentPage(ctx, environment, page)
+		if err != nil || len(more) == 0 {
+			return all, err
+		}
+		all = append(all, more...)
+		page.Before = all[len(all)-1].ID
 	}
-	return history[len(history)-1].RequestedAt
 }
 
 func (t *shop) judgeReleases(ctx context.Context, runs []client.Run) (losses []Loss, err error) {

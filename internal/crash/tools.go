@@ -180,6 +180,9 @@ func (t *tools) judge(ctx context.Context) (losses []Loss, err error) {
 	return losses, nil
 }
 
+// mostListed is how many changes the server lists: the newest.
+const mostListed = 50
+
 // judgeCanceled lets a run that was canceled have failed: its worker was lost before.
 func (t *tools) judgeCanceled(runs []client.Run) []Loss {
 	var sure []int

@@ -196,14 +196,11 @@ func (t *trial) judge(ctx context.Context) ([]Loss, error) {
 	losses := judgePushes(t.pushed, runs, func(client.Run) bool { return true })
 	losses = append(losses, judgeCanceled(t.canceled, runs)...)
 	losses = append(losses, t.judgeAlerts(runs)...)
-	history, err := t.Owner.Deployments(ctx, trialEnvironment)
+	history, err := t.deploymentsTo(ctx, trialEnvironment)
 	if err != nil {
 		return losses, err
 	}
-	of, oldest := map[int]int{}, 0
-	if len(history) >= mostListed {
-		oldest = history[len(history)-1].Release
-	}
+	of := map[int]int{}
 	for _, d := range history {
 		of[d.Release]++
 		if !d.IsFinal() {
@@ -213,7 +210,7 @@ func (t *trial) judge(ctx context.Context) ([]Loss, error) {
 	ran, err := timesIn(t.path("hooks"))
 	for hook, times := range ran {
 		var release int
-		if _, scanned := fmt.Sscanf(hook, "%d", &release); scanned != nil || release > oldest && times > of[release] {
+		if _, scanned := fmt.Sscanf(hook, "%d", &release); scanned != nil || times > of[release] {
 			losses = append(losses, Loss{Doubled, fmt.Sprintf("hook %q ran %d times in %d deployments", hook, times, of[release])})
 		}
 	}

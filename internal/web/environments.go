@@ -130,9 +130,22 @@ func deploymentOf(d towpath.Deployment) client.Deployment {
 }
 
 func (s *Server) deployments(c call[none]) ([]client.Deployment, error) {
+	wanted := store.DeploymentFilter{Environment: keyIn(c.Request), Before: c.URL.Query().Get("before"), Limit: listed}
+	if err := numberIn(c.Request, "limit", listedMost, &wanted.Limit); err != nil {
+		return nil, err
+	}
 	found := []client.Deployment{}
 	err := s.Store.View(c.Context(), func(tx *store.Tx) error {
-		deployments, err := tx.Deployments(store.DeploymentFilter{Environment: keyIn(c.Request), Limit: listed})
+		if wanted.Before != "" {
+			last, err := tx.Deployment(wanted.Before)
+			if err == nil && last.Environment != wanted.Environment {
+				err = towpath.Errorf(towpath.CodeNotFound, "there is no deployment %s of %s", wanted.Before, wanted.Environment)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		deployments, err := tx.Deployments(wanted)
 		for _, d := range deployments {
 			found = append(found, deploymentOf(d))
 		}

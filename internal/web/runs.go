@@ -1,6 +1,7 @@
 package web
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 
@@ -38,22 +39,33 @@ func (s *Server) runs(c call[none]) ([]client.Run, error) {
 	return found, err
 }
 
+// numberIn reads a number of the query, where it is there.
+func numberIn(r *http.Request, name string, most int, into *int) error {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return towpath.Errorf(towpath.CodeInvalid, "%s=%s is not a number from 1 to %d", name, text, most)
+	}
+	*into = n
+	return nil
+}
+
 func (s *Server) runFilter(r *http.Request, caller access.Caller) (store.RunFilter, error) {
 	query := r.URL.Query()
 	filter := store.RunFilter{Pipeline: query.Get("pipeline"), Branch: query.Get("branch"), Limit: listed}
 	if state := query.Get("state"); state != "" {
 		filter.States = []towpath.RunState{towpath.RunState(state)}
 	}
-	for name, into := range map[string]*int{"limit": &filter.Limit, "before": &filter.Older} {
-		if text := query.Get(name); text != "" {
-			n, err := strconv.Atoi(text)
-			if err != nil || n < 1 || name == "limit" && n > listedMost {
-				return filter, towpath.Errorf(towpath.CodeInvalid, "%s=%s is not a number from 1 to %d", name, text, listedMost)
-			}
-			*into = n
-		}
+	err := numberIn(r, "limit", listedMost, &filter.Limit)
+	if err == nil {
+		err = numberIn(r, "before", math.MaxInt32, &filter.Older)
 	}
-	var err error
+	if err != nil {
+		return filter, err
+	}
 	filter.Projects, err = s.visible(r, caller, query.Get("project"))
 	return filter, err
 }
