@@ -126,6 +126,7 @@ func read(args []string, progress io.Writer) (orders, error) {
 func perform(ctx context.Context, o orders, out, progress io.Writer) int {
 	code := exitMet
 	var found []chapter
+	on := facts(ctx)
 	for _, name := range o.names {
 		b, _ := find(name)
 		figures, err := measure(ctx, b, o.quick, progress)
@@ -133,7 +134,7 @@ func perform(ctx context.Context, o orders, out, progress io.Writer) int {
 		code = max(code, tell(found[len(found)-1:], out, progress))
 	}
 	if o.page != "" {
-		if err := writePage(ctx, o.page, found); err != nil {
+		if err := writePage(o.page, on, found); err != nil {
 			fmt.Fprintln(progress, err)
 			return exitShort
 		}

@@ -70,7 +70,7 @@ func TestAWrongNameIsUsageAndMeasuresNothing(t *testing.T) {
 
 func TestThePageHasEveryFigureAndWhatFailed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "benchmarks.md")
-	if err := writePage(t.Context(), path, chapters([]benchmark{measured(nil, met), measured(errors.New("no git"), short)})); err != nil {
+	if err := writePage(path, facts(t.Context()), chapters([]benchmark{measured(nil, met), measured(errors.New("no git"), short)})); err != nil {
 		t.Fatal(err)
 	}
 	page, err := os.ReadFile(path)

@@ -28,10 +28,10 @@ longer here than where the goal was set, so may ours.
 `
 
 // writePage writes what was found, with what it was found on.
-func writePage(ctx context.Context, path string, chapters []chapter) error {
+func writePage(path string, facts []string, chapters []chapter) error {
 	var page bytes.Buffer
 	page.WriteString(pageHead)
-	for _, fact := range facts(ctx) {
+	for _, fact := range facts {
 		fmt.Fprintf(&page, "- %s\n", fact)
 	}
 	for _, c := range chapters {
@@ -54,7 +54,7 @@ func (c chapter) write(page *bytes.Buffer) {
 	}
 }
 
-// facts are the machine, the date and the versions.
+// facts are the machine, the date and the versions, before anything is measured: what is worked on may change meanwhile.
 func facts(ctx context.Context) []string {
 	return []string{
 		"Date: " + time.Now().UTC().Format(time.DateOnly),
