@@ -19,8 +19,8 @@ var (
 	ErrUnreachable = errors.New("remote unreachable")
 	// ErrTimeout: git took longer than Options.Timeout; worth trying again.
 	ErrTimeout = errors.New("git took too long")
-	// ErrCrowded: this machine has no room for another process; worth trying again.
-	ErrCrowded = errors.New("no room for another process on this machine")
+	// ErrCrowded: this machine, or the remote's, has no room for another process; worth trying again.
+	ErrCrowded = errors.New("no room for another process")
 	// ErrKilled: somebody killed git, or a program that it had started; worth trying again.
 	ErrKilled = errors.New("git was killed")
 	// ErrDamaged: the local mirror is broken. Fetch makes it anew.

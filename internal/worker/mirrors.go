@@ -51,13 +51,13 @@ func (m *mirrors) of(address string) (*git.Mirror, error) {
 }
 
 // tryAgain does something with git until its end is for good: a repository's machine may not answer for a while, and
-// somebody may kill git.
+// somebody may kill git. Whether this machine has room for git at all is waited for elsewhere (patiently).
 func tryAgain(ctx context.Context, do func() error) error {
 	pause := backoff{first: fetchPause, most: 8 * fetchPause}
 	for try := 1; ; try++ {
 		err := do()
 		failure, isGit := errors.AsType[*git.Error](err)
-		if err == nil || try == fetchTries || !isGit || !failure.Temporary() {
+		if err == nil || try == fetchTries || !isGit || !failure.Temporary() || isCrowded(err) {
 			return err
 		}
 		if stopped := pause.wait(ctx); stopped != nil {
