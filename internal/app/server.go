@@ -49,20 +49,10 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	defer func() { err = errors.Join(err, closers.close()) }()
 
 	c := o.Config
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return fmt.Errorf("make the data folder: %w", err)
-	}
-	unlock, err := lockFolder(c.Data)
+	listener, err := enter(c, &closers)
 	if err != nil {
 		return err
 	}
-	closers.add(unlock)
-
-	listener, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return inUse(c.Listen, err)
-	}
-	closers.add(ignoreClosed(listener.Close))
 	address := c.Address(listener.Addr().(*net.TCPAddr).Port) // with the port that was chosen, where the settings leave it open
 
 	kept, err := openStorage(ctx, c.Data, o.Log, &closers)
@@ -118,21 +108,44 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		}
 		closers.add(stop)
 	}
-	link, err := guard.FirstLink(ctx)
+	link, err := firstLink(ctx, guard, address)
 	if err != nil {
 		return err
 	}
-	if link != "" {
-		link = address + "/login?code=" + link
-	}
 	o.Ready(address, link)
-
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-failed:
 		return fmt.Errorf("the server stopped by itself: %w", err)
 	}
+}
+
+// enter takes the data folder and the address for this process alone.
+func enter(c config.Server, closers *closing) (net.Listener, error) {
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	unlock, err := lockFolder(c.Data)
+	if err != nil {
+		return nil, err
+	}
+	closers.add(unlock)
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, inUse(c.Listen, err)
+	}
+	closers.add(ignoreClosed(listener.Close))
+	return listener, nil
+}
+
+// firstLink is the first administrator's; empty once somebody has used it.
+func firstLink(ctx context.Context, guard *access.Guard, address string) (string, error) {
+	code, err := guard.FirstLink(ctx)
+	if err != nil || code == "" {
+		return "", err
+	}
+	return address + "/login?code=" + code, nil
 }
 
 // storage is what a server keeps in its data folder.
