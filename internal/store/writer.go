@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
@@ -169,21 +168,13 @@ func (w *writer) attempt(u *update) error {
 	return w.conn.run("RELEASE one")
 }
 
-// unwritable answers the part of an update's error that concerns the others in its group; nil where there is none.
-func unwritable(err error) *towpath.Error {
-	switch {
-	case errors.Is(err, ErrFull):
-		return ErrFull
-	case errors.Is(err, ErrUnwritable):
-		return ErrUnwritable
-	}
-	return nil
-}
-
-// withCause adds to the error of a transaction that is lost what of one update's error concerns all.
+// withCause adds to the error of a transaction that is lost what of one update's error concerns the others in its group.
 func withCause(cause, err error) error {
-	if why := unwritable(cause); why != nil {
-		return errors.Join(why, err)
+	switch {
+	case errors.Is(cause, ErrFull):
+		return errors.Join(ErrFull, err)
+	case errors.Is(cause, ErrUnwritable):
+		return errors.Join(ErrUnwritable, err)
 	}
 	return err
 }

@@ -12,7 +12,6 @@ func TestDeploymentsAreListedPageByPage(t *testing.T) {
 	h := newHouse(t)
 	h.group("release-managers")
 	h.project("shop")
-	h.project("blog")
 	cleo, w := h.person("cleo", "maintainer", "shop", "release-managers"), h.worker("north-1")
 	for range 3 {
 		h.releases(w, cleo, "shop")
