@@ -90,13 +90,14 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	poller.Start()
 	closers.add(func() error { poller.Stop(); return nil })
 
+	takeBackup := func(ctx context.Context, w io.Writer) error {
+		return kept.backUp(ctx, c.Data, backup.About{Program: o.Version, MadeAt: clock().UTC()}, w)
+	}
 	handlers := web.New(web.Options{
 		Store: kept.db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: clock, NewID: uuid.NewString,
 		LogLimit: int64(c.LogLimit), URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
-		Backup: func(ctx context.Context, w io.Writer) error {
-			return kept.backUp(ctx, c.Data, backup.About{Program: o.Version, MadeAt: clock().UTC()}, w)
-		},
+		Backup: takeBackup,
 	})
 	failed := make(chan error, 2)
 	closers.add(serve(handlers, listener, failed))
@@ -113,6 +114,11 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		return err
 	}
 	o.Ready(address, link)
+	return untilDone(ctx, failed)
+}
+
+// untilDone waits until ctx ends, or a part of the server by itself.
+func untilDone(ctx context.Context, failed <-chan error) error {
 	select {
 	case <-ctx.Done():
 		return nil
