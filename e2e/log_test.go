@@ -15,12 +15,15 @@ const printer = `
       for i in $(seq 40); do seq -f "line %.0f." $((i * 1000)) $((i * 1000 + 999)); sleep 0.05; done
 `
 
-// follows starts the command line's follower, whose output is pieces with their offsets.
+// follows starts the command line's follower, whose output is pieces with their offsets, and waits for the first: one
+// that never had an answer gives up at once, and is right to.
 func (s *site) follows(step string, flags ...string) *program {
 	s.Helper()
-	return s.start("follower", append([]string{
+	follower := s.start("follower", append([]string{
 		"log", step, "app#1", "--follow", "--json", "--server", "http://" + s.address, "--token", s.token(),
 	}, flags...)...)
+	until(s, "the follower has something", func() bool { return follower.isGone() || strings.Contains(follower.said(), `"offset"`) })
+	return follower
 }
 
 // followed is all that a follower got. Its pieces have to stand one behind the other.
