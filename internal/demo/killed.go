@@ -32,7 +32,7 @@ func TestEveryBasketComesBack(t *testing.T) {
 // victim is a process that is killed during a deployment.
 type victim struct {
 	name    string
-	isThere func(ctx context.Context, killed time.Time) bool // it does its work again
+	isThere func(ctx context.Context, gone time.Time) bool // it does its work again, which it did not do since it was gone
 }
 
 // serverKilled is part 6: the mistake is mended, and the server killed while that goes to production.
@@ -50,9 +50,9 @@ func (d *demo) workerKilled(ctx context.Context) error {
 	if err := d.shop.replace("VERSION", "1.1.0", "1.2.0"); err != nil {
 		return err
 	}
-	return d.kills(ctx, "Sell by version 1.2", victim{name: "worker", isThere: func(ctx context.Context, killed time.Time) bool {
+	return d.kills(ctx, "Sell by version 1.2", victim{name: "worker", isThere: func(ctx context.Context, gone time.Time) bool {
 		now, err := d.owner.Environment(ctx, production)
-		return err == nil && now.ObservedAt.After(killed)
+		return err == nil && now.ObservedAt.After(gone)
 	}})
 }
 
@@ -95,12 +95,13 @@ func (d *demo) strike(ctx context.Context, v victim, release int, seen *sighting
 	if seen.killed, err = d.stage.kill(ctx, v.name); err != nil {
 		return err
 	}
+	gone := time.Now()
 	d.screen.done("killed the "+v.name, seen.moment)
 	d.screen.now("starting it again")
 	if err := d.stage.restart(v.name); err != nil {
 		return err
 	}
-	err = d.stage.await(ctx, v.name, func(ctx context.Context) bool { return v.isThere(ctx, seen.killed) })
+	err = d.stage.await(ctx, v.name, func(ctx context.Context) bool { return v.isThere(ctx, gone) })
 	if err != nil {
 		return err
 	}
