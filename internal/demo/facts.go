@@ -138,7 +138,7 @@ func (f Facts) Problem() error {
 	}
 	for _, k := range f.Kills {
 		if !k.isRecovered() {
-			return fmt.Errorf("what the kill of the %s stopped did not recover: %s", k.Process, k.Problem)
+			return fmt.Errorf("not recovered from the kill of the %s: %s", k.Process, k.Problem)
 		}
 	}
 	if f.Recovered != toRecover {

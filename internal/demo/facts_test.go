@@ -40,7 +40,7 @@ func TestTheDemoHasShownWhatItPromisesOnlyWhereNothingFailedAndAllRecovered(t *t
 	}{
 		"all is well":         {func(*Facts) {}, load.Report{Requests: 10}, "failed 0, switch 40 ms, rollback 31 ms, recovered 3 of 3", ""},
 		"a request failed":    {func(*Facts) {}, one, "failed 1, switch 40 ms, rollback 31 ms, recovered 3 of 3", "connect: refused"},
-		"a kill was too much": {func(f *Facts) { f.Kills[0].Problem = "it did not come back" }, load.Report{Requests: 10}, "recovered 2 of 3", "server stopped did not recover: it did not come back"},
+		"a kill was too much": {func(f *Facts) { f.Kills[0].Problem = "it did not come back" }, load.Report{Requests: 10}, "recovered 2 of 3", "kill of the server: it did not come back"},
 		"a kill was not seen": {func(f *Facts) { f.Kills = f.Kills[:1] }, load.Report{Requests: 10}, "recovered 2 of 3", "2 of 3"},
 		"nothing moved back":  {func(f *Facts) { f.Returned.Problem = "release 3 is live" }, load.Report{Requests: 10}, "recovered 2 of 3", "2 of 3"},
 		"it ended before":     {func(f *Facts) { f.Returned, f.Kills = nil, nil }, load.Report{Requests: 10}, "recovered 0 of 3", "0 of 3"},

@@ -32,28 +32,37 @@ func TestEveryBasketComesBack(t *testing.T) {
 // victim is a process that is killed during a deployment.
 type victim struct {
 	name    string
+	isDue   func(client.Instance) bool                     // the moment has come, by what is seen of the new release's instance
 	isThere func(ctx context.Context, gone time.Time) bool // it does its work again, which it did not do since it was gone
 }
 
-// serverKilled is part 6: the mistake is mended, and the server killed while that goes to production.
+// serverKilled is part 6: the mistake is mended, and while that goes to production the server is killed, as soon as it
+// has heard that the new release is healthy and has to take the traffic.
 func (d *demo) serverKilled(ctx context.Context) error {
 	if err := errors.Join(d.shop.replace("shop.go", forgets, lends), d.shop.add("return_test.go", mendedTest)); err != nil {
 		return err
 	}
-	return d.kills(ctx, "Take every basket back", victim{name: "server", isThere: func(ctx context.Context, _ time.Time) bool {
-		return d.isServerThere(ctx)
-	}})
+	return d.kills(ctx, "Take every basket back", victim{
+		name:    "server",
+		isDue:   func(i client.Instance) bool { return i.Health == string(towpath.HealthPassing) },
+		isThere: func(ctx context.Context, _ time.Time) bool { return d.isServerThere(ctx) },
+	})
 }
 
-// workerKilled is part 7: the worker, whose keeper carries the deployment out, is killed in the midst of it.
+// workerKilled is part 7: the worker, whose keeper carries the deployment out, is killed as soon as it has told that the
+// traffic has moved, while the old side drains and the new one is watched.
 func (d *demo) workerKilled(ctx context.Context) error {
 	if err := d.shop.replace("VERSION", "1.1.0", "1.2.0"); err != nil {
 		return err
 	}
-	return d.kills(ctx, "Sell by version 1.2", victim{name: "worker", isThere: func(ctx context.Context, gone time.Time) bool {
-		now, err := d.owner.Environment(ctx, production)
-		return err == nil && now.ObservedAt.After(gone)
-	}})
+	return d.kills(ctx, "Sell by version 1.2", victim{
+		name:  "worker",
+		isDue: func(i client.Instance) bool { return i.Weight > 0 },
+		isThere: func(ctx context.Context, gone time.Time) bool {
+			now, err := d.owner.Environment(ctx, production)
+			return err == nil && now.ObservedAt.After(gone)
+		},
+	})
 }
 
 // kills has a commit go to production, kills a process meanwhile and starts it again, and sees what has come of both.
@@ -75,11 +84,11 @@ func (d *demo) kills(ctx context.Context, title string, v victim) error {
 	}
 	kill := seen.judged(failed)
 	d.facts.Kills = append(d.facts.Kills, kill)
-	if result.commit.Run > 0 {
+	if result.commit.EndedMS > 0 {
 		d.facts.Commits = append(d.facts.Commits, result.commit)
 	}
 	if !kill.isRecovered() {
-		return fmt.Errorf("what the kill of the %s stopped did not recover: %s", v.name, kill.Problem)
+		return fmt.Errorf("not recovered from the kill of the %s: %s", v.name, kill.Problem)
 	}
 	d.screen.done("recovered", kill.String())
 	return nil
@@ -87,7 +96,7 @@ func (d *demo) kills(ctx context.Context, title string, v victim) error {
 
 // strike kills the process in the midst of the deployment, and starts it again at once.
 func (d *demo) strike(ctx context.Context, v victim, release int, seen *sighting) (err error) {
-	if seen.moment, err = d.amid(ctx, release); err != nil {
+	if seen.moment, err = d.amid(ctx, release, v.isDue); err != nil {
 		return err
 	}
 	d.load.Mark()
@@ -110,17 +119,17 @@ func (d *demo) strike(ctx context.Context, v victim, release int, seen *sighting
 	return nil
 }
 
-// amid waits for the midst of a deployment, in which its release stands beside the one that is live, and says how far it
-// is with the traffic.
-func (d *demo) amid(ctx context.Context, release int) (moment string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, moveLimit, fmt.Errorf("release %d does not stand after %s", release, moveLimit))
+// amid waits for a moment in the midst of a deployment, in which its release stands beside the one that is live, and says
+// how far it is with the traffic.
+func (d *demo) amid(ctx context.Context, release int, isDue func(client.Instance) bool) (moment string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, moveLimit, fmt.Errorf("release %d is not in its midst after %s", release, moveLimit))
 	defer cancel()
 	err = d.owner.FollowEnvironment(ctx, production, func(e client.Environment) error {
 		if e.Deployment == nil || e.Deployment.Release != release || e.Deployment.State != string(towpath.DeploymentRunning) {
 			return fmt.Errorf("the deployment of release %d was over before its midst was seen", release)
 		}
 		for _, i := range e.Instances {
-			if i.Release == release && i.Health == string(towpath.HealthPassing) {
+			if i.Release == release && isDue(i) {
 				moment = fmt.Sprintf("release %d stands beside release %d and has %d%% of the traffic", release, e.Live.Number, i.Weight)
 				return errThere
 			}

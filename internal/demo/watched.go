@@ -27,7 +27,8 @@ const (
 `
 )
 
-// The fourth commit has production watched: three seconds for a demo, where minutes are usual.
+// The fourth commit has production watched: three seconds for a demo, where minutes are usual. Before it nothing is
+// watched, since each of the ten switches would have to wait for its own watch to be over.
 const (
 	drained = "    drain: {requests: 30s, streams: 5m, stop: 35s}\n"
 	watches = "    watch: {for: 3s, errors: 1%, minimum: 50}\n"
