@@ -24,20 +24,37 @@ type facts struct {
 	Failures   []string
 	SwitchMS   float64 `json:"switch_ms"`
 	RollbackMS float64 `json:"rollback_ms"`
+	Recovered  int
 	Commits    []struct {
 		Title        string
 		Run, Release int
+		Returned     bool
 	}
 	Rounds []struct{}
 	Broken struct {
 		Step   string
 		Alerts int
 	}
+	Returned struct {
+		Release, To, Errors, Alerts int
+		TrafficMS                   float64 `json:"traffic_ms"`
+		Verdict, Pin, Alert, Log    string
+	}
+	Kills []struct {
+		Process    string
+		Release    int
+		AnsweredMS float64 `json:"answered_ms"`
+		LiveMS     float64 `json:"live_ms"`
+		Failed     int
+	}
 	Running *struct {
 		Server string
 		Stop   string
 	}
 }
+
+// lastLine is how the last line begins.
+const lastLine = `^demo: requests \d+, failed 0, switch \d+ ms, rollback \d+ ms, recovered `
 
 // demo is the shipped demo in a folder of its own.
 type demo struct {
@@ -61,6 +78,7 @@ func TestTheDemo(t *testing.T) {
 	}
 	play("tells one object of facts, and no request has failed", demo.tellsFacts)
 	play("can be kept and stopped, and ends with its line", demo.isKept)
+	play("fails where the server does not recover from its kill", demo.isNotRecoveredFrom)
 	for _, moment := range []string{"● build shop", "✓ load"} {
 		play("leaves nothing behind when it is interrupted at "+moment, func(d demo) { d.isInterrupted(moment) })
 	}
@@ -85,11 +103,31 @@ func (d demo) tellsFacts() {
 	for _, c := range told.Commits {
 		releases = append(releases, c.Release)
 	}
-	if fmt.Sprint(releases) != "[1 2 0]" {
-		d.Errorf("the three commits became the releases %v, want 1, 2 and none", releases)
+	if fmt.Sprint(releases) != "[1 2 0 3 4 5]" {
+		d.Errorf("the six commits became the releases %v, want 1, 2, none, 3, 4 and 5", releases)
 	}
 	if told.Broken.Step != "unit" || told.Broken.Alerts != 1 {
 		d.Errorf("of the commit that broke a test it tells %+v", told.Broken)
+	}
+	d.recovers(told)
+}
+
+func (d demo) recovers(told facts) {
+	if told.Recovered != 3 || len(told.Kills) != 2 {
+		d.Fatalf("%d of 3 were recovered from: %+v, %+v", told.Recovered, told.Returned, told.Kills)
+	}
+	r := told.Returned
+	if r.Release != 3 || r.To != 2 || r.Errors == 0 || r.TrafficMS <= 0 || r.Alerts != 1 || !told.Commits[3].Returned {
+		d.Errorf("of the release that answered errors it tells %+v", r)
+	}
+	if !strings.Contains(r.Verdict, "requests failed (limit 1%") || !strings.Contains(r.Pin, "release 3") || !strings.Contains(r.Log, "no basket is free") {
+		d.Errorf("why it was moved back it tells by %+v", r)
+	}
+	for n, process := range []string{"server", "worker"} {
+		k := told.Kills[n]
+		if k.Process != process || k.Release != 4+n || k.AnsweredMS <= 0 || k.LiveMS <= k.AnsweredMS || k.Failed > 0 {
+			d.Errorf("of the kill of the %s it tells %+v", process, k)
+		}
 	}
 }
 
@@ -99,8 +137,11 @@ func (d demo) isKept() {
 		d.Fatalf("the demo ended with %v:\n%s\n%s", err, out, problems)
 	}
 	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-	if line := regexp.MustCompile(`^demo: requests \d+, failed 0, switch \d+ ms, rollback \d+ ms$`); !line.MatchString(lines[len(lines)-1]) {
-		d.Errorf("its last line is %q", lines[len(lines)-1])
+	if line := lines[len(lines)-1]; !regexp.MustCompile(lastLine + "3 of 3$").MatchString(line) {
+		d.Errorf("its last line is %q", line)
+	}
+	if apart := regexp.MustCompile(`(?m)^5xx +[1-9]\d* answers`); !apart.Match(out) {
+		d.Errorf("no row tells of the errors of the bad release:\n%s", out)
 	}
 	if bytes.Contains(out, []byte("\x1b")) || bytes.Contains(out, []byte("\r")) {
 		d.Error("something moves off a terminal")
@@ -115,10 +156,49 @@ func (d demo) isKept() {
 	}
 }
 
+// isNotRecoveredFrom spoils the server's folder, so that it runs on, and does not start again.
+func (d demo) isNotRecoveredFrom() {
+	code, out, problems := d.seen("6  the server is killed", func(*exec.Cmd) {
+		keys, err := filepath.Glob(filepath.Join(d.root, "towpath-*", "server", "secret.key"))
+		if err != nil || len(keys) != 1 {
+			d.Errorf("the server's key: %q, %v", keys, err)
+			return
+		}
+		if err := os.WriteFile(keys[0], []byte("spoilt"), 0o600); err != nil {
+			d.Error(err)
+		}
+	})
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if line := lines[len(lines)-1]; code != 1 || !regexp.MustCompile(lastLine+"1 of 3$").MatchString(line) {
+		d.Errorf("it ended with %d and the line %q", code, line)
+	}
+	for _, told := range []string{"part 6 failed", "the kill of the server", "secret.key", "the logs of all processes are in " + d.root} {
+		if !strings.Contains(problems, told) {
+			d.Errorf("it does not tell %q: %s", told, problems)
+		}
+	}
+	kept, err := filepath.Glob(filepath.Join(d.root, "towpath-*", "logs", "server.log"))
+	if err != nil || len(kept) != 1 {
+		d.Errorf("the logs are not there: %q, %v", kept, err)
+		return
+	}
+	if err := os.RemoveAll(filepath.Dir(filepath.Dir(kept[0]))); err != nil {
+		d.Error(err)
+	}
+}
+
 func (d demo) isInterrupted(moment string) {
+	code, out, problems := d.seen(moment, d.interrupt)
+	if code != 1 || !strings.Contains(problems, "interrupted") {
+		d.Errorf("it ended with %d, %q:\n%s", code, problems, out)
+	}
+}
+
+// seen runs the demo, does something when it says that a moment has come, and answers how it ended.
+func (d demo) seen(moment string, do func(*exec.Cmd)) (code int, told, problems string) {
 	command := d.command("demo", "--plain")
-	var problems bytes.Buffer
-	command.Stderr = &problems
+	var said bytes.Buffer
+	command.Stderr = &said
 	out, err := command.StdoutPipe()
 	if err == nil {
 		err = command.Start()
@@ -126,18 +206,20 @@ func (d demo) isInterrupted(moment string) {
 	if err != nil {
 		d.Fatal(err)
 	}
-	var told strings.Builder
+	var text strings.Builder
 	isThere := false
 	for lines := bufio.NewScanner(out); lines.Scan(); {
-		fmt.Fprintln(&told, lines.Text())
+		fmt.Fprintln(&text, lines.Text())
 		if !isThere && strings.Contains(lines.Text(), moment) {
 			isThere = true
-			d.interrupt(command)
+			do(command)
 		}
 	}
-	if err := command.Wait(); command.ProcessState.ExitCode() != 1 || !strings.Contains(problems.String(), "interrupted") || !isThere {
-		d.Errorf("it ended with %v, %q:\n%s", err, problems.String(), told.String())
+	err = command.Wait()
+	if !isThere {
+		d.Errorf("it never said %q, and ended with %v", moment, err)
 	}
+	return command.ProcessState.ExitCode(), text.String(), said.String()
 }
 
 func (d demo) interrupt(command *exec.Cmd) {

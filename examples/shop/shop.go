@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,11 +25,12 @@ func version() string { return strings.TrimSpace(versionFile) }
 type shop struct {
 	open    context.Context // done when the shop closes, so that streams end
 	release string          // the number that Towpath gave this release
+	baskets baskets
 }
 
 // newShop returns the shop's pages. Every answer names the release in X-Release.
 func newShop(open context.Context, release string) http.Handler {
-	s := shop{open: open, release: release}
+	s := shop{open: open, release: release, baskets: newBaskets(stock)}
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /{$}", s.front)
 	pages.HandleFunc("GET /healthz", s.health)
@@ -63,8 +65,8 @@ func (s shop) health(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "
 
 func (s shop) which(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, s.release) }
 
-// work takes ms milliseconds (20) and answers kib KiB (8), with their SHA-256 in Content-Digest (RFC 9530), so that
-// a client can tell a whole answer from a cut or mixed one.
+// work needs a basket, takes ms milliseconds (20) and answers kib KiB (8), with their SHA-256 in Content-Digest
+// (RFC 9530), so that a client can tell a whole answer from a cut or mixed one.
 func (s shop) work(w http.ResponseWriter, r *http.Request) {
 	ms, err := number(r, "ms", 20, 60_000)
 	if err != nil {
@@ -76,6 +78,12 @@ func (s shop) work(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	if !s.baskets.take() {
+		slog.Error("no basket is free", "path", r.URL.Path, "release", s.release)
+		http.Error(w, "no basket is free", http.StatusServiceUnavailable)
+		return
+	}
+	defer s.baskets.giveBack()
 	select {
 	case <-time.After(time.Duration(ms) * time.Millisecond):
 	case <-r.Context().Done():

@@ -18,10 +18,12 @@ func newDemoCommand(console *Console) *cobra.Command {
 		Use:   "demo",
 		Short: "See a change go to live traffic and back, on this machine",
 		Long: "Starts a server, a worker and a proxy in a throw-away folder, takes a small web shop to production, switches its\n" +
-			"releases back and forth while requests are sent to it, and tells how many of them failed. It needs Go and git,\n" +
-			"and about a minute. The last line on standard output is always\n\n" +
-			"  demo: requests N, failed F, switch S ms, rollback R ms\n\n" +
-			"where S and R are medians from the call to the last answer of the old side. It succeeds only when none failed.",
+			"releases back and forth while requests are sent to it, lets a release that answers errors be moved back by its\n" +
+			"watch, and kills the server and then the worker in the midst of deployments. It tells how many requests failed.\n" +
+			"It needs Go and git, and about a minute. The last line on standard output is always\n\n" +
+			"  demo: requests N, failed F, switch S ms, rollback R ms, recovered K of 3\n\n" +
+			"where S and R are medians from the call to the last answer of the old side, and K counts the bad release and the\n" +
+			"two kills. It succeeds only when none failed and all three were recovered from.",
 		Example: "  towpath demo\n  towpath demo --plain\n  towpath demo --json\n  towpath demo --keep",
 	}
 	command.Flags().BoolVar(&plain, "plain", false, "one line a change, also on a terminal")

@@ -22,6 +22,7 @@ const (
 type pushed struct {
 	revision, title string
 	at              time.Time
+	reached         func(context.Context, client.Step, int) error // called when a step has changed, with the run's release; may be nil
 }
 
 // delivery is what became of a commit.
@@ -49,9 +50,7 @@ func (d *demo) deliver(ctx context.Context, p pushed) (delivery, error) {
 	if result.run.State != string(towpath.RunPassed) {
 		return result, d.explain(ctx, result.run)
 	}
-	for _, step := range result.run.Steps {
-		result.commit.Release = max(result.commit.Release, step.Release)
-	}
+	result.commit.Release = releaseOf(result.run)
 	live, err := d.owner.Environment(ctx, production)
 	if err != nil {
 		return result, err
@@ -76,7 +75,7 @@ func (d *demo) follow(ctx context.Context, p pushed) (delivery, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, runLimit, fmt.Errorf("run %d has not ended after %s", run.Number, runLimit))
 	defer cancel()
 	told := map[string]string{}
-	err = d.owner.FollowRun(ctx, pipeline, run.Number, func(now client.Run) error {
+	err = d.followRun(ctx, run.Number, func(now client.Run) error {
 		result.run = now
 		for _, step := range now.Steps {
 			if told[step.Name] == step.State {
@@ -84,6 +83,12 @@ func (d *demo) follow(ctx context.Context, p pushed) (delivery, error) {
 			}
 			told[step.Name] = step.State
 			if err := d.stepChanged(ctx, now, step, &result); err != nil {
+				return err
+			}
+			if p.reached == nil {
+				continue
+			}
+			if err := p.reached(ctx, step, releaseOf(now)); err != nil {
 				return err
 			}
 		}
@@ -94,6 +99,32 @@ func (d *demo) follow(ctx context.Context, p pushed) (delivery, error) {
 	}
 	result.commit.EndedMS = milliseconds(result.run.FinishedAt.Sub(p.at))
 	return result, nil
+}
+
+// followRun follows a run to its end, over as many connections as that takes: the server may be killed on the way.
+func (d *demo) followRun(ctx context.Context, number int, see func(client.Run) error) error {
+	for {
+		isOver := false
+		err := d.owner.FollowRun(ctx, pipeline, number, func(run client.Run) error {
+			err := see(run)
+			isOver = err != nil || towpath.RunState(run.State).IsFinal()
+			return err
+		})
+		if broken, is := errors.AsType[*client.Error](err); isOver || err != nil && (!is || !broken.Temporary()) {
+			return err
+		}
+		if err := d.stage.await(ctx, "server", d.isServerThere); err != nil {
+			return err
+		}
+	}
+}
+
+// releaseOf answers the number of the release that a run made, 0 where it has made none yet.
+func releaseOf(run client.Run) (release int) {
+	for _, step := range run.Steps {
+		release = max(release, step.Release)
+	}
+	return release
 }
 
 // seen waits for the run of a commit.
@@ -121,7 +152,7 @@ func (d *demo) stepChanged(ctx context.Context, run client.Run, step client.Step
 	case towpath.StepPassed:
 		d.screen.done(what, detailOf(step))
 	case towpath.StepFailed:
-		d.screen.failed(fmt.Sprintf("%-22s %s", what, step.Reason))
+		d.screen.failed(fmt.Sprintf("%-22s %s", what, shortened(step.Reason)))
 	case towpath.StepWaiting:
 		if step.Kind == string(towpath.KindApprove) {
 			return d.approve(ctx, run, step, result)

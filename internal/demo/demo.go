@@ -52,6 +52,9 @@ func (d *demo) parts() []part {
 		{"the first commit goes to production", d.first},
 		{"the second commit under load, then back and forth", d.switches},
 		{"the third commit fails its test", d.broken},
+		{"the fourth commit answers errors under traffic", d.watched},
+		{"the server is killed during a deployment", d.serverKilled},
+		{"the keeper's worker is killed during a deployment", d.workerKilled},
 	}
 }
 
@@ -63,12 +66,11 @@ func Run(ctx context.Context, o Options) (Facts, error) {
 	d := &demo{Options: o, screen: screen{out: o.Out, live: o.Live}, facts: &Facts{}}
 	err := d.play(ctx)
 	d.endLoad()
+	if err == nil {
+		err = d.judge()
+	}
 	err = errors.Join(err, d.close(ctx, err))
 	d.facts.Seconds = time.Since(began).Seconds()
-	if err == nil && d.facts.Failed > 0 {
-		err = towpath.Errorf(towpath.CodeInternal, "%d of %d requests failed; the first: %s",
-			d.facts.Failed, d.facts.Requests, d.facts.Failures[0])
-	}
 	return *d.facts, err
 }
 
@@ -86,6 +88,24 @@ func (d *demo) play(ctx context.Context) error {
 	return nil
 }
 
+// judge says what is wrong with the whole where each part went well.
+func (d *demo) judge() error {
+	err := d.toldOnce()
+	if err == nil {
+		err = d.facts.Problem()
+	}
+	if err == nil {
+		return nil
+	}
+	d.screen.failed(err.Error())
+	told := towpath.Errorf(towpath.CodeInternal, "%s", err)
+	told.Err = err
+	return told.WithHint("%s", d.logs())
+}
+
+// logs says where more is to be read.
+func (d *demo) logs() string { return "the logs of all processes are in " + d.stage.path("logs") }
+
 // failure says which part failed, why, and where more is to be read.
 func (d *demo) failure(n int, title string, err error) error {
 	reason := err.Error()
@@ -98,7 +118,7 @@ func (d *demo) failure(n int, title string, err error) error {
 	told := towpath.Errorf(code, "part %d failed (%s): %s", n, title, reason)
 	told.Err = err
 	if d.stage != nil {
-		hints = append(hints, "the logs of all processes are in "+d.stage.path("logs"))
+		hints = append(hints, d.logs())
 	}
 	return told.WithHint("%s", strings.Join(hints, "; "))
 }

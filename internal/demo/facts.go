@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/towpath-cd/towpath/internal/load"
@@ -18,12 +16,19 @@ type Facts struct {
 	Failures   []string `json:"failures,omitempty"`
 	SwitchMS   float64  `json:"switch_ms"`   // median, from the call to the last answer of the old side
 	RollbackMS float64  `json:"rollback_ms"` // the same, of going back
-	Commits    []Commit `json:"commits"`
-	Rounds     []Round  `json:"rounds"`
-	Broken     *Broken  `json:"broken,omitempty"`
-	Running    *Running `json:"running,omitempty"` // what was kept
-	Seconds    float64  `json:"seconds"`           // that all of it took
+	Recovered  int      `json:"recovered"`   // of the bad release, the killed server and the killed worker
+
+	Commits  []Commit  `json:"commits"`
+	Rounds   []Round   `json:"rounds"`
+	Broken   *Broken   `json:"broken,omitempty"`
+	Returned *Returned `json:"returned,omitempty"`
+	Kills    []Kill    `json:"kills"`
+	Running  *Running  `json:"running,omitempty"` // what was kept
+	Seconds  float64   `json:"seconds"`           // that all of it took
 }
+
+// toRecover is from how many faults the demo recovers.
+const toRecover = 3
 
 // Commit is a change of the shop on its way.
 type Commit struct {
@@ -34,6 +39,7 @@ type Commit struct {
 	SeenMS     float64 `json:"seen_ms"`               // from the push until there was a run
 	EndedMS    float64 `json:"ended_ms"`              // from the push until the run had ended
 	SwitchedMS float64 `json:"switched_ms,omitempty"` // from the approval to the last answer of the release before
+	Returned   bool    `json:"returned,omitempty"`    // its release had traffic, and lost it
 }
 
 // Round is once back and once forward.
@@ -49,6 +55,44 @@ type Broken struct {
 	Alert   string  `json:"alert"`    // subject
 	Alerts  int     `json:"alerts"`   // that told of it
 	AlertMS float64 `json:"alert_ms"` // from the end of the run to the alert
+}
+
+// Returned is what became of the release that answered errors under traffic, and was moved back by its watch.
+type Returned struct {
+	Release   int     `json:"release"`
+	To        int     `json:"to"`         // release that serves again
+	TrafficMS float64 `json:"traffic_ms"` // from its first answer to its last
+	Answers   int     `json:"answers"`    // whole and right ones
+	Errors    int     `json:"errors"`     // its answers with a status of 500 or above; none of them is in Failed
+	Verdict   string  `json:"verdict"`
+	Pin       string  `json:"pin"`
+	Alert     string  `json:"alert"` // subject
+	Log       string  `json:"log"`   // end of the release's log, as the alert has it
+	Alerts    int     `json:"alerts"`
+	AlertMS   float64 `json:"alert_ms"`          // from the end of the deployment to the alert
+	Problem   string  `json:"problem,omitempty"` // why it does not count as recovered from
+}
+
+// Kill is a process that was killed during a deployment and started again, and what came of both.
+type Kill struct {
+	Process    string  `json:"process"`
+	Release    int     `json:"release"`           // that was being deployed
+	Moment     string  `json:"moment"`            // of the kill, in words
+	AnsweredMS float64 `json:"answered_ms"`       // from the kill until the process did its work again; 0 where it did not
+	LiveMS     float64 `json:"live_ms"`           // from the kill until the release was live; 0 where it was not
+	Failed     int     `json:"failed"`            // requests since the kill
+	Problem    string  `json:"problem,omitempty"` // why it does not count as recovered from
+}
+
+func (k Kill) isRecovered() bool { return k.Problem == "" }
+
+// String tells people what came of it.
+func (k Kill) String() string {
+	if !k.isRecovered() {
+		return "not recovered: " + k.Problem
+	}
+	return fmt.Sprintf("there again after %.0f ms; release %d live after %s; %d requests failed",
+		k.AnsweredMS, k.Release, seconds(k.LiveMS), k.Failed)
 }
 
 // Running is what was left running, and how to end it.
@@ -72,6 +116,35 @@ func (f *Facts) take(r load.Report) {
 		back, forth = append(back, round.RollbackMS), append(forth, round.SwitchMS)
 	}
 	f.RollbackMS, f.SwitchMS = median(back), median(forth)
+	f.Recovered = f.recoveries()
+}
+
+func (f *Facts) recoveries() (n int) {
+	if f.Returned != nil && f.Returned.Problem == "" {
+		n++
+	}
+	for _, k := range f.Kills {
+		if k.isRecovered() {
+			n++
+		}
+	}
+	return n
+}
+
+// Problem says why the demo has not shown what it promises; nil where it has.
+func (f Facts) Problem() error {
+	if f.Failed > 0 {
+		return fmt.Errorf("%d of %d requests failed; the first: %s", f.Failed, f.Requests, f.Failures[0])
+	}
+	for _, k := range f.Kills {
+		if !k.isRecovered() {
+			return fmt.Errorf("not recovered from the kill of the %s: %s", k.Process, k.Problem)
+		}
+	}
+	if f.Recovered != toRecover {
+		return fmt.Errorf("%d of %d faults were recovered from", f.Recovered, toRecover)
+	}
+	return nil
 }
 
 // IsMeasured says that there is something to tell: requests were sent.
@@ -79,52 +152,8 @@ func (f Facts) IsMeasured() bool { return f.Requests > 0 }
 
 // Line is the last line of the demo.
 func (f Facts) Line() string {
-	return fmt.Sprintf("demo: requests %d, failed %d, switch %.0f ms, rollback %.0f ms", f.Requests, f.Failed, f.SwitchMS, f.RollbackMS)
-}
-
-// Table is the facts for people.
-func (f Facts) Table() string {
-	var b strings.Builder
-	f.writeCommits(&b)
-	f.writeMoves(&b)
-	for _, failure := range f.Failures {
-		fmt.Fprintf(&b, "failed: %s\n", failure)
-	}
-	if f.Broken != nil {
-		fmt.Fprintf(&b, "\nalert %.0f ms after the failed run, once: %s\n", f.Broken.AlertMS, f.Broken.Alert)
-	}
-	fmt.Fprintf(&b, "all of it took %.0f s", f.Seconds)
-	return b.String()
-}
-
-func (f Facts) writeCommits(b *strings.Builder) {
-	table := tabwriter.NewWriter(b, 0, 0, 3, ' ', 0)
-	defer table.Flush()
-	for _, c := range f.Commits {
-		fmt.Fprintf(table, "%.7s\t%s\trun %d\tseen after %s\t%s\n", c.Revision, c.Title, c.Run, seconds(c.SeenMS), c.outcome())
-	}
-}
-
-func (f Facts) writeMoves(b *strings.Builder) {
-	if len(f.Rounds) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "\n%d times back and forward, from the call to the last answer of the old side:\n", len(f.Rounds))
-	table := tabwriter.NewWriter(b, 0, 0, 3, ' ', 0)
-	defer table.Flush()
-	slowest := Round{}
-	for _, r := range f.Rounds {
-		slowest = Round{RollbackMS: max(slowest.RollbackMS, r.RollbackMS), SwitchMS: max(slowest.SwitchMS, r.SwitchMS)}
-	}
-	fmt.Fprintf(table, "switch\tmedian %.0f ms\tslowest %.0f ms\n", f.SwitchMS, slowest.SwitchMS)
-	fmt.Fprintf(table, "rollback\tmedian %.0f ms\tslowest %.0f ms\n", f.RollbackMS, slowest.RollbackMS)
-}
-
-func (c Commit) outcome() string {
-	if c.Release == 0 {
-		return "failed after " + seconds(c.EndedMS) + ", nothing deployed"
-	}
-	return fmt.Sprintf("release %d live after %s", c.Release, seconds(c.EndedMS))
+	return fmt.Sprintf("demo: requests %d, failed %d, switch %.0f ms, rollback %.0f ms, recovered %d of %d",
+		f.Requests, f.Failed, f.SwitchMS, f.RollbackMS, f.Recovered, toRecover)
 }
 
 // String tells a person where everything is.

@@ -13,8 +13,14 @@ import (
 const (
 	project    = "shop"
 	pipeline   = "shop"
-	staging    = pipeline + "/staging"
-	production = pipeline + "/production"
+	staging    = pipeline + "/" + stagingStep
+	production = pipeline + "/" + productionStep
+)
+
+// The steps that deploy.
+const (
+	stagingStep    = "staging"
+	productionStep = "production"
 )
 
 // poll is how often the server looks at the repository.

@@ -72,7 +72,16 @@ func (d *demo) openServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = d.stage.await(ctx, "server", func(ctx context.Context) bool {
+	if err := d.stage.await(ctx, "server", d.isServerThere); err != nil {
+		return err
+	}
+	d.screen.done("server", d.stage.Server)
+	return nil
+}
+
+// isServerThere says that the server answers its owner.
+func (d *demo) isServerThere(ctx context.Context) bool {
+	if d.owner == nil {
 		token, err := os.ReadFile(d.stage.ownerToken())
 		if err != nil {
 			return false
@@ -80,13 +89,9 @@ func (d *demo) openServer(ctx context.Context) error {
 		if d.owner, err = client.New(d.stage.Server, strings.TrimSpace(string(token))); err != nil {
 			return false
 		}
-		_, err = d.owner.Me(ctx)
-		return err == nil
-	})
-	if err == nil {
-		d.screen.done("server", d.stage.Server)
 	}
-	return err
+	_, err := d.owner.Me(ctx)
+	return err == nil
 }
 
 // openWorker lets a worker register with a one-time token. It is not on the command line, where others could read it.

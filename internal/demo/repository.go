@@ -53,6 +53,20 @@ func (r *repository) replace(file, old, now string) error {
 	return os.WriteFile(path, []byte(strings.Replace(string(text), old, now, 1)), 0o600)
 }
 
+// add puts a new file into the clone.
+func (r *repository) add(file, text string) error {
+	if err := os.WriteFile(filepath.Join(r.clone, file), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("change the shop: %w", err)
+	}
+	return nil
+}
+
+// revert commits the opposite of the last commit.
+func (r *repository) revert(ctx context.Context) error {
+	_, err := r.git(ctx, "revert", "--no-edit", "HEAD")
+	return err
+}
+
 // push commits everything and pushes it. It answers the commit.
 func (r *repository) push(ctx context.Context, message string) (revision string, err error) {
 	for _, args := range [][]string{

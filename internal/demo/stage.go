@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/towpath-cd/towpath/internal/durable"
@@ -34,6 +35,7 @@ type stage struct {
 type actor struct {
 	Name     string           `json:"name"`
 	Identity process.Identity `json:"identity"`
+	spec     process.Spec     // by which it was started, and is started again
 }
 
 // newStage makes the folder. The program goes along: what runs starts it again, also when "go run" has removed its own.
@@ -81,19 +83,34 @@ func (s *stage) ownerToken() string { return filepath.Join(s.path("server"), "ow
 
 // start starts a verb of the program as a process of its own, which outlives this one.
 func (s *stage) start(name string, env []string, verb ...string) error {
-	id, err := process.StartDetached(process.Spec{
+	spec := process.Spec{
 		Path: s.program(), Args: append([]string{s.program()}, verb...), Dir: s.folder,
 		Env: append(environment(), env...), LogFile: s.log(name),
-	})
+	}
+	id, err := process.StartDetached(spec)
 	if err != nil {
 		return err
 	}
-	s.Actors = append(s.Actors, actor{Name: name, Identity: id})
+	s.Actors = append(s.Actors, actor{Name: name, Identity: id, spec: spec})
+	return s.write()
+}
+
+// write has another process know what runs.
+func (s *stage) write() error {
 	encoded, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("encode what runs: %w", err)
 	}
 	return durable.WriteFile(s.path(stageFile), encoded)
+}
+
+// actor answers the process of a name, nil where there is none.
+func (s *stage) actor(name string) *actor {
+	n := slices.IndexFunc(s.Actors, func(a actor) bool { return a.Name == name })
+	if n < 0 {
+		return nil
+	}
+	return &s.Actors[n]
 }
 
 func (s *stage) log(name string) string { return filepath.Join(s.path("logs"), name+".log") }
@@ -113,10 +130,10 @@ func environment() []string {
 func (s *stage) await(ctx context.Context, name string, isThere func(context.Context) bool) error {
 	limited, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("the %s does not answer after %s", name, startLimit))
 	defer cancel()
-	last := s.Actors[len(s.Actors)-1]
+	id := s.actor(name).Identity
 	var ended error
 	err := until(limited, func(ctx context.Context) bool {
-		if !process.Alive(last.Identity) {
+		if !process.Alive(id) {
 			ended = fmt.Errorf("the %s has ended:\n%s", name, s.tail(name))
 		}
 		return ended != nil || isThere(ctx)
@@ -136,6 +153,15 @@ func (s *stage) tail(name string) string {
 func lastLines(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return strings.Join(lines[max(0, len(lines)-logLines):], "\n")
+}
+
+// shortened leaves out the middle of a text of many lines.
+func shortened(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if len(lines) > logLines {
+		lines = append(append(lines[:2:2], "…"), lines[len(lines)-2:]...)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // running says to a person what was left running, and how to end it.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -50,11 +49,11 @@ func (s *stage) stop(ctx context.Context) error {
 
 // end asks a process to end, and kills it where it does not.
 func (s *stage) end(ctx context.Context, name string) error {
-	n := slices.IndexFunc(s.Actors, func(a actor) bool { return a.Name == name })
-	if n < 0 {
+	a := s.actor(name)
+	if a == nil {
 		return nil
 	}
-	id := s.Actors[n].Identity
+	id := a.Identity
 	hasEnded := func(context.Context) bool { return !process.Alive(id) }
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		if err := process.Signal(id, signal); err != nil && !errors.Is(err, process.ErrGone) {
@@ -95,7 +94,7 @@ func (s *stage) endInstances(ctx context.Context) error {
 
 // endHolder ends the small process that keeps the proxy's sockets open while no proxy runs.
 func (s *stage) endHolder(ctx context.Context) error {
-	if !slices.ContainsFunc(s.Actors, func(a actor) bool { return a.Name == "proxy" }) {
+	if s.actor("proxy") == nil {
 		return nil
 	}
 	stop, err := process.Start(ctx, process.Spec{

@@ -19,6 +19,7 @@ type Report struct {
 	Failed   int       // those without a whole and right answer
 	Refused  int       // of them those to which no connection was had
 	Failures []Failure // the first 20
+	Excused  int       // answered by the side that was excused with a status of 500 or above; none of them is in Failed
 }
 
 // Failure is a request that has no whole and right answer.
@@ -31,7 +32,8 @@ type Failure struct {
 // Side is what answered under one name: a release, usually.
 type Side struct {
 	Answers     int
-	First, Last time.Time // when the last byte of its first and of its last answer was there
+	Excused     int       // not among Answers
+	First, Last time.Time // when the last byte of its first and of its last answer was there, excused ones as well
 }
 
 // book is where all clients write down what they got.
@@ -41,7 +43,8 @@ type book struct {
 	mutex    sync.Mutex
 	sent     Report
 	sides    map[string]Side
-	turn     int // rises with each settle
+	excused  string // side; empty is none
+	turn     int    // rises with each settle
 	settlers map[*settler]bool
 }
 
@@ -74,18 +77,29 @@ func (b *book) forget() {
 func (b *book) answered(side string) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	now := time.Now()
+	b.note(side, func(s *Side) { s.Answers++ })
+}
+
+// note counts a whole answer. The caller holds the mutex.
+func (b *book) note(side string, count func(*Side)) {
 	s := b.sides[side]
-	if s.Answers == 0 {
-		s.First = now
+	s.Last = time.Now()
+	if s.First.IsZero() {
+		s.First = s.Last
 	}
-	s.Answers, s.Last = s.Answers+1, now
+	count(&s)
 	b.sides[side] = s
 }
 
-func (b *book) failed(path string, why error) {
+// failed counts a request without a whole and right answer. The side is empty where it is not known.
+func (b *book) failed(side, path string, why error) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
+	if side != "" && side == b.excused && isServerError(why) {
+		b.sent.Excused++
+		b.note(side, func(s *Side) { s.Excused++ })
+		return
+	}
 	b.sent.Failed++
 	if errors.Is(why, syscall.ECONNREFUSED) {
 		b.sent.Refused++
@@ -93,6 +107,12 @@ func (b *book) failed(path string, why error) {
 	if len(b.sent.Failures) < keptFailures {
 		b.sent.Failures = append(b.sent.Failures, Failure{At: time.Now(), Path: path, Reason: why.Error()})
 	}
+}
+
+func (b *book) excuse(side string) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	b.excused = side
 }
 
 // finished notes that a client has no request of that turn, or an earlier one, on its way any more.

@@ -21,32 +21,48 @@ var (
 	errStreamEnd = errors.New("the stream ended")
 )
 
-// check reads the whole answer, and says what is wrong with it.
+// statusError is a whole answer whose status is none of success.
+type statusError struct {
+	code   int
+	status string
+}
+
+func (e statusError) Error() string { return ErrStatus.Error() + ": " + e.status }
+
+func (e statusError) Is(target error) bool { return target == ErrStatus }
+
+// isServerError says that an answer is whole, and that its side says in it that it could not serve.
+func isServerError(err error) bool {
+	status, is := errors.AsType[statusError](err)
+	return is && status.code >= http.StatusInternalServerError
+}
+
+// check reads the whole answer, and says what is wrong with it; its status only where nothing else is.
 func check(answer *http.Response, t Target) error {
 	digest := sha256.New()
 	if _, err := io.Copy(digest, answer.Body); err != nil {
 		return fmt.Errorf("read the body: %w", err)
 	}
+	named, is := named(answer.Header.Get("Content-Digest"))
+	if is && named != base64.StdEncoding.EncodeToString(digest.Sum(nil)) {
+		return ErrDigest
+	}
 	if err := checkHead(answer); err != nil {
 		return err
 	}
-	named, is := named(answer.Header.Get("Content-Digest"))
-	switch {
-	case !is && t.Digest:
+	if t.Digest && !is {
 		return ErrNoDigest
-	case is && named != base64.StdEncoding.EncodeToString(digest.Sum(nil)):
-		return ErrDigest
 	}
 	return nil
 }
 
-// checkHead refuses what is not a success, and a body that ends when the connection does.
+// checkHead refuses a body that ends when the connection does, and what is not a success.
 func checkHead(answer *http.Response) error {
 	switch {
-	case answer.StatusCode/100 != 2:
-		return fmt.Errorf("%w: %s", ErrStatus, answer.Status)
 	case answer.ContentLength < 0 && !slices.Contains(answer.TransferEncoding, "chunked"):
 		return ErrEndless
+	case answer.StatusCode/100 != 2:
+		return statusError{code: answer.StatusCode, status: answer.Status}
 	}
 	return nil
 }

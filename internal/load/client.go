@@ -29,7 +29,7 @@ func (c *client) ask(ctx context.Context, t Target) bool {
 	case ctx.Err() != nil:
 		c.book.forget()
 	default:
-		c.book.failed(t.Path, err)
+		c.book.failed(side, t.Path, err)
 	}
 	if err != nil || c.isFresh {
 		c.hangUp()
@@ -37,6 +37,7 @@ func (c *client) ask(ctx context.Context, t Target) bool {
 	return err == nil
 }
 
+// exchange also answers which side gave an answer that is wrong, where it names one.
 func (c *client) exchange(ctx context.Context, t Target) (side string, err error) {
 	if c.line == nil {
 		if c.line, err = dial(ctx, c.options); err != nil {
@@ -49,7 +50,7 @@ func (c *client) exchange(ctx context.Context, t Target) (side string, err error
 	}
 	defer answer.Body.Close()
 	if err := check(answer, t); err != nil {
-		return "", err
+		return answer.Header.Get(c.options.Label), err
 	}
 	if answer.Close {
 		c.hangUp()

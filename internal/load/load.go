@@ -110,6 +110,11 @@ func (l *Load) Mark() time.Time { return l.book.mark() }
 // Sides answers what each side has answered since the last Mark, by what its answers name.
 func (l *Load) Sides() map[string]Side { return l.book.sidesNow() }
 
+// Excuse has whole answers of a side with a status of 500 or above be counted apart from now on, because that side is
+// known to be bad; an empty side ends it. Whatever else goes wrong with its answers has failed as ever, and so has such
+// a status where it names another side, or none.
+func (l *Load) Excuse(side string) { l.book.excuse(side) }
+
 // Settle waits until every client has its answer to a request that it sent after this call: whatever was on its way
 // before has been counted then.
 func (l *Load) Settle(ctx context.Context) error { return l.book.settle(ctx) }

@@ -126,6 +126,65 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", code) }
 }
 
+// fails answers a side's name with a status, and with as much of a body of four bytes as is told.
+func fails(side string, code int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Release", side)
+		w.Header().Set("Content-Length", "4")
+		w.WriteHeader(code)
+		io.WriteString(w, body)
+		if len(body) < 4 {
+			http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+func TestOnlyWholeErrorsOfTheExcusedSideAreCountedApart(t *testing.T) {
+	for name, c := range map[string]struct {
+		handler http.HandlerFunc
+		apart   bool
+	}{
+		"it cannot serve":              {fails("7", http.StatusServiceUnavailable, "full"), true},
+		"it broke":                     {fails("7", http.StatusInternalServerError, "ouch"), true},
+		"its answer is cut":            {fails("7", http.StatusServiceUnavailable, "fu"), false},
+		"it does not know the page":    {fails("7", http.StatusNotFound, "none"), false},
+		"another side cannot serve":    {fails("6", http.StatusServiceUnavailable, "full"), false},
+		"nobody says who cannot serve": {fails("", http.StatusBadGateway, "oops"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := load.Start(t.Context(), load.Options{
+				Address: serve(t, c.handler).address, Targets: []load.Target{{Path: "/", Digest: true}}, Kept: 1, Fresh: 1, Label: "X-Release",
+			})
+			l.Excuse("7")
+			had := l.Report()
+			eventually(t, "answers", func() bool { return l.Report().Requests > had.Requests+10 })
+			r := l.Stop()
+			apart, failed := r.Excused-had.Excused, r.Failed-had.Failed
+			if c.apart && (apart < 8 || failed > 2) || !c.apart && (apart > 0 || failed < 8) { // one a client was on its way before
+				t.Errorf("got %+v, of which before %+v", r, had)
+			}
+			if side := l.Sides()["7"]; c.apart && (side.Excused != r.Excused || side.Answers > 0 || side.Last.Before(side.First)) {
+				t.Errorf("of the side it tells %+v, of all %+v", side, r)
+			}
+		})
+	}
+}
+
+func TestAnExcuseEnds(t *testing.T) {
+	site := serve(t, fails("7", http.StatusServiceUnavailable, "full"))
+	l := load.Start(t.Context(), load.Options{Address: site.address, Targets: []load.Target{{Path: "/"}}, Kept: 1, Label: "X-Release"})
+	l.Excuse("7")
+	eventually(t, "answers", func() bool { return l.Report().Excused > 3 })
+	l.Excuse("")
+	excused := l.Report().Excused
+	eventually(t, "failures", func() bool { return l.Report().Failed > 3 })
+	if r := l.Stop(); r.Excused != excused {
+		t.Errorf("%d were counted apart, and %d more once that was over", excused, r.Excused-excused)
+	}
+}
+
 func TestARefusedConnectionHasFailed(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -23,7 +23,7 @@ func (s stream) follow(ctx context.Context) bool {
 	if errors.Is(err, errStreamEnd) || ctx.Err() != nil {
 		return true
 	}
-	s.book.failed(s.path, fmt.Errorf("stream: %w", err))
+	s.book.failed("", s.path, fmt.Errorf("stream: %w", err))
 	return false
 }
 
