@@ -31,6 +31,47 @@ type Triggers struct {
 	Paths  []string      // globs; empty is every change
 	Poll   time.Duration // 0: polling is off for this pipeline
 	Manual bool
+
+	Tags         []string             `json:",omitempty"` // globs of tags; empty: tags start nothing
+	PullRequests *PullRequestTriggers `json:",omitempty"` // nil: pull requests start nothing
+	Schedules    []Schedule           `json:",omitempty"`
+	After        []string             `json:",omitempty"` // pipelines; a run of the default branch follows each that passes
+	Inputs       []Input              `json:",omitempty"` // what is asked for beforehand where a person starts it
+}
+
+// PullRequestTriggers says which pull requests become runs.
+type PullRequestTriggers struct {
+	Branches []string // globs of branches that they go to; empty is the default branch
+	Paths    []string // globs; empty is every change
+}
+
+// Schedule is a time at which a pipeline runs by itself.
+type Schedule struct {
+	Cron string // minute, hour, day of month, month, day of week, as in crontab(5)
+	Zone string // of the IANA database; empty is UTC
+}
+
+// InputKind says what may be written into an input.
+type InputKind string
+
+// The kinds of inputs.
+const (
+	InputText   InputKind = "text"
+	InputNumber InputKind = "number"
+	InputChoice InputKind = "choice"
+	InputYesNo  InputKind = "yes/no"
+)
+
+// InputKinds lists every kind.
+var InputKinds = []InputKind{InputText, InputNumber, InputChoice, InputYesNo}
+
+// Input is something that a person is asked for before a run starts. A script reads it as TOWPATH_INPUT_<NAME>.
+type Input struct {
+	Name     string // [A-Za-z_][A-Za-z0-9_]*
+	Kind     InputKind
+	Choices  []string `json:",omitempty"` // of an InputChoice
+	Default  string   `json:",omitempty"`
+	Required bool     `json:",omitempty"` // it has no default: who starts the run has to say it
 }
 
 // Concurrency says what a newer change does to an older run of the same branch.
