@@ -23,6 +23,8 @@ type Options struct {
 	Repositories Repositories
 	Secrets      Secrets
 	Announcer    Announcer
+	Inbox        Inbox    // nil: there are no webhooks
+	Statuses     Statuses // nil: no forge is told anything
 	Logs         *steplog.Store
 	Artifacts    *artifact.Store
 	Keep         Keep
@@ -63,6 +65,10 @@ type Conductor struct {
 	newID        func() string
 	log          *slog.Logger
 	outbox       *loop // effects inside the database
+	forges       *loop // effects that forges are told of, which may be slow as well
+	statuses     Statuses
+	inbox        Inbox
+	deliveries   *loop
 	people       *loop // effects that tell people: slow ones, so that the others never wait for them
 	changes      *loop
 	waiting      pauses // of changes
@@ -82,12 +88,14 @@ type Conductor struct {
 func New(o Options) *Conductor {
 	c := &Conductor{
 		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, announcer: o.Announcer,
-		logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
+		inbox: o.Inbox, statuses: o.Statuses, logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
 		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{},
 	}
+	c.deliveries = newLoop("deliveries", 2*time.Second, c.takeDeliveries, o.Log)
 	c.changes = newLoop("changes", 2*time.Second, c.takeChanges, o.Log)
 	c.outbox = newLoop("outbox", time.Second, c.carryOutDue, o.Log)
 	c.people = newLoop("people", time.Second, c.announceDue, o.Log)
+	c.forges = newLoop("forges", time.Second, c.showDue, o.Log)
 	c.disk = newLoop("disk", time.Second, c.watchDisk, o.Log)
 	c.retention = newLoop("retention", retentionEvery, c.retain, o.Log)
 	c.sweeper = newLoop("sweep", time.Second, c.sweep, o.Log)
@@ -106,7 +114,7 @@ func (c *Conductor) Start(ctx context.Context) error {
 }
 
 func (c *Conductor) loops() []*loop {
-	return []*loop{c.changes, c.outbox, c.people, c.disk, c.sweeper, c.retention}
+	return []*loop{c.deliveries, c.changes, c.outbox, c.people, c.forges, c.disk, c.sweeper, c.retention}
 }
 
 // Stop waits for what is under way.
@@ -136,6 +144,12 @@ func (c *Conductor) carryOut(ctx context.Context, e towpath.Effect) error {
 		return c.done(ctx, e, func(a *act) error { return a.withdrawDeployment(e) })
 	case towpath.TellStep:
 		return c.done(ctx, e, func(a *act) error { return a.tellStep(e) })
+
+	// Beside the commit, at its forge.
+	case towpath.ShowRunStatus:
+		return c.showRun(ctx, e)
+	case towpath.ShowDeploymentStatus:
+		return c.showDeployment(ctx, e)
 
 	// Alerts, from any leg.
 	case towpath.AnnounceApproval:
