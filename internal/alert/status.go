@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/towpath-cd/towpath"
@@ -15,12 +14,8 @@ import (
 	"github.com/towpath-cd/towpath/internal/forge"
 )
 
-const (
-	// statusTime bounds one call of a forge.
-	statusTime = 20 * time.Second
-	// longestStatus is how many bytes a forge shows of a status: GitHub takes 140 characters.
-	longestStatus = 140
-)
+// longestStatus is how many bytes a forge shows of a status: GitHub takes 140 characters.
+const longestStatus = 140
 
 // Statuses shows beside commits how they fare.
 type Statuses struct {
@@ -36,7 +31,7 @@ type StatusOptions struct {
 	Kinds  map[towpath.ForgeKind]forge.Kind
 	Token  func(ctx context.Context, project string) (string, error) // of a project, by its ID; empty where it has none
 	URL    string                                                    // where people reach the server, without a slash at its end
-	Client *http.Client
+	Client *http.Client                                              // which bounds the time of a call
 	Log    *slog.Logger
 }
 
@@ -61,8 +56,6 @@ func (s *Statuses) Show(ctx context.Context, p towpath.Project, status towpath.S
 	if err != nil {
 		return fmt.Errorf("open the forge of %s: %w", p.Name, err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, statusTime)
-	defer cancel()
 	place := failpoint.At("show a status")
 	place.Before()
 	err = api.SetStatus(ctx, status.Revision, forge.Status{

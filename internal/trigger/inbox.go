@@ -30,13 +30,12 @@ const refusalsEvery = time.Second
 
 // Inbox takes the deliveries of webhooks in, and reads them. It is safe for concurrent use.
 type Inbox struct {
-	store   *store.Store
-	kinds   map[towpath.ForgeKind]forge.Hooks
-	arrived func() // there are deliveries to read
-	clock   func() time.Time
-	newID   func() string
-	pack    *zstd.Encoder
-	unpack  *zstd.Decoder
+	store  *store.Store
+	kinds  map[towpath.ForgeKind]forge.Hooks
+	clock  func() time.Time
+	newID  func() string
+	pack   *zstd.Encoder
+	unpack *zstd.Decoder
 
 	mutex    sync.Mutex
 	refusals map[string]refusals // by project's ID
@@ -50,27 +49,26 @@ type refusals struct {
 
 // InboxOptions are what an inbox is made of.
 type InboxOptions struct {
-	Store   *store.Store
-	Kinds   map[towpath.ForgeKind]forge.Hooks
-	Arrived func()
-	Clock   func() time.Time
-	NewID   func() string // unique for ever
+	Store *store.Store
+	Kinds map[towpath.ForgeKind]forge.Hooks
+	Clock func() time.Time
+	NewID func() string // unique for ever
 }
 
 // NewInbox makes an inbox.
-func NewInbox(o InboxOptions) (*Inbox, error) {
-	pack, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+func NewInbox(o InboxOptions) *Inbox {
+	pack, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
-		return nil, fmt.Errorf("open an inbox: %w", err)
+		panic("trigger: " + err.Error()) // only of an option that does not fit
 	}
 	unpack, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(2*MaxDelivery), zstd.WithDecoderConcurrency(1))
 	if err != nil {
-		return nil, fmt.Errorf("open an inbox: %w", err)
+		panic("trigger: " + err.Error())
 	}
 	return &Inbox{
-		store: o.Store, kinds: o.Kinds, arrived: o.Arrived, clock: o.Clock, newID: o.NewID,
+		store: o.Store, kinds: o.Kinds, clock: o.Clock, newID: o.NewID,
 		pack: pack, unpack: unpack, refusals: map[string]refusals{},
-	}, nil
+	}
 }
 
 // Take stores a delivery of a project, if it was signed with one of the secrets. When it returns, the delivery is on the
@@ -95,9 +93,6 @@ func (i *Inbox) Take(ctx context.Context, p towpath.Project, header http.Header,
 	})
 	if err != nil {
 		return false, fmt.Errorf("store a delivery: %w", err)
-	}
-	if isNew {
-		i.arrived()
 	}
 	return isNew, nil
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/forge"
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
@@ -103,7 +104,15 @@ func (s *Server) rotateHookSecret(c call[none]) (answer client.Webhook, err erro
 		answer.Secret, err = s.Secrets.RotateHookSecret(tx, c.Project.ID, s.Clock())
 		return err
 	})
+	if err == nil {
+		answer.Manual = s.pasted(c.Project, answer)
+	}
 	return answer, err
+}
+
+// pasted says for people what to paste where.
+func (s *Server) pasted(p towpath.Project, w client.Webhook) string {
+	return s.Forges[p.Forge.Kind].Manual(forge.Where{Server: p.Forge.URL, Path: p.Forge.Repository}, w.URL, w.Secret)
 }
 
 func (s *Server) dropHookSecret(c call[none]) (none, error) {

@@ -81,7 +81,11 @@ func (s *Server) takeDelivery(w http.ResponseWriter, r *http.Request) (isNew boo
 		return false, err
 	}
 	defer done()
-	return s.Inbox.Take(r.Context(), project, r.Header, body, secrets)
+	isNew, err = s.Inbox.Take(r.Context(), project, r.Header, body, secrets)
+	if isNew {
+		s.Flow.DeliveriesArrived()
+	}
+	return isNew, err
 }
 
 // read reads a body within its time. done gives its memory back.

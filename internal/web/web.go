@@ -16,6 +16,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/artifact"
 	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/forge"
 	"github.com/towpath-cd/towpath/internal/steplog"
 	"github.com/towpath-cd/towpath/internal/store"
 	"github.com/towpath-cd/towpath/internal/trigger"
@@ -30,6 +31,7 @@ type Options struct {
 	Secrets      *access.Secrets
 	Repositories *trigger.Repositories
 	Inbox        *trigger.Inbox
+	Forges       map[towpath.ForgeKind]forge.Kind
 	Polled       func() // there is a new project to poll
 	Logs         *steplog.Store
 	Artifacts    *artifact.Store
