@@ -28,6 +28,7 @@ func (c *Conductor) takeDeliveries(ctx context.Context) (more bool, err error) {
 	if c.inbox == nil || c.store.Unwritable() != nil {
 		return false, nil
 	}
+	began := time.Now()
 	var pending []store.StoredDelivery
 	err = c.store.View(ctx, func(tx *store.Tx) error {
 		pending, err = tx.PendingDeliveries(deliveriesBatch)
@@ -55,7 +56,20 @@ func (c *Conductor) takeDeliveries(ctx context.Context) (more bool, err error) {
 	if err == nil && fresh {
 		c.ChangesRecorded()
 	}
-	return len(pending) == deliveriesBatch, err
+	if len(pending) < deliveriesBatch || err != nil {
+		return false, err
+	}
+	return true, leave(ctx, time.Since(began))
+}
+
+// leave waits: where deliveries come in faster than they can be read, half of the time belongs to those that arrive, since
+// somebody waits for an answer to each of them.
+func leave(ctx context.Context, pause time.Duration) error {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+	return ctx.Err()
 }
 
 // readDelivery is a delivery with what it says.
