@@ -27,7 +27,7 @@ const (
 type Caller struct {
 	Client *http.Client // for libraries; it adds the token by itself
 	api    string       // without a slash at its end
-	token  string
+	hidden []string     // the token, in every form in which it goes out
 }
 
 // Credential is the header by which an API knows who calls.
@@ -55,7 +55,8 @@ func NewCaller(where Where, api string, credential Credential) (*Caller, error) 
 	}
 	client.Transport = guard{next: next, origin: u.Scheme + "://" + u.Host, credential: credential}
 	client.CheckRedirect = sameMethod
-	return &Caller{Client: &client, api: strings.TrimSuffix(api, "/"), token: where.Token}, nil
+	_, sent, _ := strings.Cut(credential.Value, " ")
+	return &Caller{Client: &client, api: strings.TrimSuffix(api, "/"), hidden: []string{where.Token, sent}}, nil
 }
 
 // sameMethod follows a few redirects, but none that makes a reading call of one that writes: its answer would look as if

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ func (c *Caller) shown(err error, hidden []string) string {
 		return ""
 	}
 	text := err.Error()
-	for _, secret := range append(hidden, c.token) {
+	for _, secret := range slices.Concat(hidden, c.hidden) {
 		if secret != "" {
 			text = strings.ReplaceAll(text, secret, "***")
 		}

@@ -12,7 +12,7 @@ import (
 
 // Kind answers the kind. Bitbucket Cloud keeps no references of pull requests.
 func Kind() forge.Kind {
-	return forge.Kind{Name: "bitbucket", Hooks: hooks{}, Recognizes: recognizes, Manual: manual}
+	return forge.Kind{Name: "bitbucket", Hooks: hooks{}, Open: open, Recognizes: recognizes, Manual: manual}
 }
 
 // recognizes the only server that there is.

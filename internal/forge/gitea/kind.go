@@ -12,7 +12,7 @@ import (
 // Kind answers the kind.
 func Kind() forge.Kind {
 	return forge.Kind{
-		Name: "gitea", Hooks: hooks{}, Recognizes: recognizes, Manual: manual,
+		Name: "gitea", Hooks: hooks{}, Open: open, Recognizes: recognizes, Manual: manual,
 		RequestRefspec: "+refs/pull/*/head:refs/pull/*/head",
 	}
 }

@@ -13,7 +13,7 @@ import (
 // Kind answers the kind.
 func Kind() forge.Kind {
 	return forge.Kind{
-		Name: "gitlab", Hooks: hooks{}, Recognizes: recognizes, Manual: manual,
+		Name: "gitlab", Hooks: hooks{}, Open: open, Recognizes: recognizes, Manual: manual,
 		RequestRefspec: "+refs/merge-requests/*/head:refs/merge-requests/*/head",
 	}
 }
