@@ -59,7 +59,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	program, err := git.New(git.Options{})
+	program, err := openGit(c.Data)
 	if err != nil {
 		return err
 	}
@@ -121,6 +121,15 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	}
 	o.Ready(address, link)
 	return untilDone(ctx, failed)
+}
+
+// openGit finds git, and removes what a killed server left of its credentials.
+func openGit(data string) (*git.Git, error) {
+	program, err := git.New(git.Options{Scratch: filepath.Join(data, accessName)})
+	if err != nil {
+		return nil, err
+	}
+	return program, program.ClearScratch()
 }
 
 // untilDone waits until ctx ends, or a part of the server by itself.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/artifact"
+	"github.com/towpath-cd/towpath/internal/git"
 	"github.com/towpath-cd/towpath/internal/steplog"
 	"github.com/towpath-cd/towpath/internal/store"
 )
@@ -22,6 +23,7 @@ type Options struct {
 	Hub          *Hub
 	Repositories Repositories
 	Secrets      Secrets
+	Credentials  Credentials // nil: repositories are shown nothing of the server's
 	Announcer    Announcer
 	Inbox        Inbox    // nil: there are no webhooks
 	Statuses     Statuses // nil: no forge is told anything
@@ -48,6 +50,12 @@ type Secrets interface {
 	ForEnvironment(tx *store.Tx, e towpath.Environment) (map[string]string, error)
 }
 
+// Credentials answers what repositories are shown.
+type Credentials interface {
+	// ForRepository answers what a project's repository is shown when a worker fetches from it.
+	ForRepository(tx *store.Tx, p towpath.Project) (git.Access, error)
+}
+
 // Announcer tells people.
 type Announcer interface {
 	Announce(ctx context.Context, a towpath.Alert) error
@@ -60,6 +68,7 @@ type Conductor struct {
 	waiters      waiters
 	repositories Repositories
 	secrets      Secrets
+	credentials  Credentials
 	announcer    Announcer
 	clock        func() time.Time
 	newID        func() string
@@ -87,7 +96,7 @@ type Conductor struct {
 // New makes a conductor. It does nothing by itself before Start.
 func New(o Options) *Conductor {
 	c := &Conductor{
-		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, announcer: o.Announcer,
+		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, credentials: o.Credentials, announcer: o.Announcer,
 		inbox: o.Inbox, statuses: o.Statuses, logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
 		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{},
 	}

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/forge"
 	"github.com/towpath-cd/towpath/internal/git"
@@ -110,11 +108,4 @@ func (r *Reading) add(c towpath.Change) (note string) {
 	}
 	r.Changes = append(r.Changes, c)
 	return ""
-}
-
-// IsProtected says that a branch is the default one, or one that the project's settings protect.
-func IsProtected(p towpath.Project, branch string) bool {
-	return branch == p.DefaultBranch || slices.ContainsFunc(p.Protected, func(glob string) bool {
-		return doublestar.MatchUnvalidated(glob, branch)
-	})
 }

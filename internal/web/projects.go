@@ -78,7 +78,7 @@ func (s *Server) addProject(c call[client.NewProject]) (client.Project, error) {
 	if err != nil {
 		return client.Project{}, err
 	}
-	project.DefaultBranch, _, err = s.Repositories.Tips(c.Context(), project.URL)
+	project.DefaultBranch, _, err = s.Repositories.Tips(c.Context(), project)
 	if err != nil {
 		return client.Project{}, err
 	}
