@@ -65,6 +65,7 @@ type Conductor struct {
 	outbox       *loop // effects inside the database
 	people       *loop // effects that tell people: slow ones, so that the others never wait for them
 	changes      *loop
+	schedules    *loop
 	waiting      pauses // of changes
 	disk         *loop
 	storage      storage
@@ -86,6 +87,7 @@ func New(o Options) *Conductor {
 		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{},
 	}
 	c.changes = newLoop("changes", 2*time.Second, c.takeChanges, o.Log)
+	c.schedules = newLoop("schedules", time.Second, c.fireSchedules, o.Log)
 	c.outbox = newLoop("outbox", time.Second, c.carryOutDue, o.Log)
 	c.people = newLoop("people", time.Second, c.announceDue, o.Log)
 	c.disk = newLoop("disk", time.Second, c.watchDisk, o.Log)
@@ -106,7 +108,7 @@ func (c *Conductor) Start(ctx context.Context) error {
 }
 
 func (c *Conductor) loops() []*loop {
-	return []*loop{c.changes, c.outbox, c.people, c.disk, c.sweeper, c.retention}
+	return []*loop{c.schedules, c.changes, c.outbox, c.people, c.disk, c.sweeper, c.retention}
 }
 
 // Stop waits for what is under way.
