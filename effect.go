@@ -34,6 +34,8 @@ type (
 	WithdrawDeployment struct{ Run, Step string }
 	// SupersedeOlder stops older runs of the same pipeline and branch that have not passed this gate.
 	SupersedeOlder struct{ Run, Gate string }
+	// StartDownstream starts the pipelines that run after this one has passed.
+	StartDownstream struct{ Run string }
 	// AnnounceRun tells people that a run failed, or that it is over.
 	AnnounceRun struct {
 		Run   string
@@ -99,6 +101,9 @@ func (e WithdrawDeployment) Key() string { return "undeploy/" + e.Run + "/" + e.
 
 // Key implements Effect.
 func (e SupersedeOlder) Key() string { return "supersede/" + e.Run + "/" + e.Gate }
+
+// Key implements Effect.
+func (e StartDownstream) Key() string { return "downstream/" + e.Run }
 
 // Key implements Effect.
 func (e AnnounceRun) Key() string { return fmt.Sprintf("announce/%s/%s", e.Run, e.State) }

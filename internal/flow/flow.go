@@ -80,6 +80,7 @@ type Conductor struct {
 	deliveries   *loop
 	people       *loop // effects that tell people: slow ones, so that the others never wait for them
 	changes      *loop
+	schedules    *loop
 	waiting      pauses // of changes
 	disk         *loop
 	storage      storage
@@ -102,6 +103,7 @@ func New(o Options) *Conductor {
 	}
 	c.deliveries = newLoop("deliveries", 2*time.Second, c.takeDeliveries, o.Log)
 	c.changes = newLoop("changes", 2*time.Second, c.takeChanges, o.Log)
+	c.schedules = newLoop("schedules", time.Second, c.fireSchedules, o.Log)
 	c.outbox = newLoop("outbox", time.Second, c.carryOutDue, o.Log)
 	c.people = newLoop("people", time.Second, c.announceDue, o.Log)
 	c.forges = newLoop("forges", time.Second, c.showDue, o.Log)
@@ -123,7 +125,7 @@ func (c *Conductor) Start(ctx context.Context) error {
 }
 
 func (c *Conductor) loops() []*loop {
-	return []*loop{c.deliveries, c.changes, c.outbox, c.people, c.forges, c.disk, c.sweeper, c.retention}
+	return []*loop{c.deliveries, c.schedules, c.changes, c.outbox, c.people, c.forges, c.disk, c.sweeper, c.retention}
 }
 
 // Stop waits for what is under way.
@@ -139,6 +141,9 @@ func (c *Conductor) carryOut(ctx context.Context, e towpath.Effect) error {
 	// Leg 2: runs of the same branch.
 	case towpath.SupersedeOlder:
 		return c.done(ctx, e, func(a *act) error { return a.supersedeOlder(e) })
+	case towpath.StartDownstream:
+		defer c.ChangesRecorded()
+		return c.done(ctx, e, func(a *act) error { return a.startDownstream(e) })
 
 	// Leg 5: people.
 	case towpath.AskApproval:
