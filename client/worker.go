@@ -44,6 +44,7 @@ type StepLease struct {
 	AuthorEmail string            `json:"author_email"`
 	Message     string            `json:"message"`
 	Trusted     bool              `json:"trusted"` // of a protected branch
+	Checkout    Checkout          `json:"checkout,omitzero"`
 	Script      string            `json:"script"`
 	Shell       string            `json:"shell,omitempty"`
 	Env         map[string]string `json:"env,omitempty"`     // the file's own
@@ -59,6 +60,13 @@ type StepLease struct {
 	Expires     time.Time         `json:"expires"`
 	RenewEvery  float64           `json:"renew_every"`         // seconds
 	LogLimit    int64             `json:"log_limit,omitempty"` // bytes that are kept of what the script prints; 0 is the worker's default
+}
+
+// Checkout says what of the repository stands in the workspace besides the revision's own files.
+type Checkout struct {
+	Submodules bool `json:"submodules,omitempty"`
+	LFS        bool `json:"lfs,omitempty"`
+	Depth      int  `json:"depth,omitempty"` // commits of history; 0 is all
 }
 
 // RepositoryAccess is what a worker shows a repository when it fetches. It is for git alone: the step's script never sees
