@@ -45,6 +45,8 @@ func benchmarks() []benchmark {
 		{"log", "a million lines of a step, beside the same script writing to a file", measureLog},
 		{"survive", "fifty steps through restarts of the server, and steps whose worker is killed", measureSurvive},
 		{"idle", "memory and CPU of processes that have nothing to do", measureIdle},
+		{"poll", "asking many repositories for new commits, over http and as folders", measurePoll},
+		{"checkout", "a workspace from a warm mirror, beside git clone --depth 1 and git worktree add", measureCheckout},
 		{"crash", "kill -9 of everything, and what was lost by it", measureCrash},
 	}
 }

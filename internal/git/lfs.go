@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// ErrNoLFS: large files are wanted, and this machine has no git-lfs.
+// ErrNoLFS says that large files are wanted, and that this machine has no git-lfs.
 var ErrNoLFS = errors.New("git-lfs is not installed on this machine")
 
 // lfsConfig is what `git lfs install --local` writes, so that a script's git sees large files as unchanged.

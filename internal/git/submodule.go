@@ -162,7 +162,7 @@ func (m *Mirror) accessFor(r remote, a Access) Access {
 
 // resolve goes up from the remote's own path, never above its host.
 func (r remote) resolve(relative string) (string, error) {
-	prefix, path := r.url, ""
+	var prefix, path string
 	switch {
 	case strings.Contains(r.url, "://"):
 		scheme, rest, _ := strings.Cut(r.url, "://")
