@@ -46,6 +46,7 @@ var Routes = []Route{
 	{"PUT", "/api/v1/projects/{project}", ManageProject, FromProject},
 	{"DELETE", "/api/v1/projects/{project}", ManageProject, FromProject},
 	{"GET", "/api/v1/projects/{project}/changes", ReadProject, FromProject},
+	{"POST", "/api/v1/projects/{project}/changes/{change}/allow", AllowForks, FromProject},
 	{"POST", "/api/v1/projects/{project}/runs", StartRun, FromProject},
 	{"GET", "/api/v1/projects/{project}/secrets", WriteSecrets, FromProject},
 	{"PUT", "/api/v1/projects/{project}/secrets/{name}", WriteSecrets, FromProject},

@@ -71,7 +71,7 @@ func newRootCommand(console *Console) *cobra.Command {
 
 	section(root, "Write a pipeline:", newCheckCommand(console), newSchemaCommand(console))
 	section(root, "Follow a change:",
-		newProjectCommand(console), newRunCommand(console), newRunsCommand(console), newStatusCommand(console),
+		newProjectCommand(console), newRunCommand(console), newRunsCommand(console), newStatusCommand(console), newChangesCommand(console),
 		newLogCommand(console), newCancelCommand(console), newApproveCommand(console), newRejectCommand(console))
 	section(root, "Move traffic:",
 		newEnvironmentsCommand(console), newReleasesCommand(console), newPlanCommand(console), newDeployCommand(console),

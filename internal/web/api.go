@@ -24,6 +24,7 @@ func (s *Server) registerAPI() {
 	api(s, "PUT /api/v1/projects/{project}", s.changeProject)
 	api(s, "DELETE /api/v1/projects/{project}", s.removeProject)
 	api(s, "GET /api/v1/projects/{project}/changes", s.changes)
+	api(s, "POST /api/v1/projects/{project}/changes/{change}/allow", s.allowChange)
 	api(s, "POST /api/v1/projects/{project}/runs", s.startRun)
 	api(s, "GET /api/v1/projects/{project}/secrets", s.listSecrets)
 	api(s, "PUT /api/v1/projects/{project}/secrets/{name}", s.putSecret)

@@ -77,6 +77,7 @@ var table = map[string][]string{
 	},
 	"manage": {
 		"PUT /api/v1/projects/{project}", "DELETE /api/v1/projects/{project}",
+		"POST /api/v1/projects/{project}/changes/{change}/allow",
 		"GET /api/v1/projects/{project}/secrets",
 		"PUT /api/v1/projects/{project}/secrets/{name}", "DELETE /api/v1/projects/{project}/secrets/{name}",
 		"POST /api/v1/environments/{pipeline}/{environment}/freeze", "POST /environments/{pipeline}/{environment}/freeze",
