@@ -59,6 +59,25 @@ type (
 	}
 )
 
+// The effects of whatever belongs to a commit that a forge shows.
+type (
+	// ShowRunStatus shows how a run fares beside its commit.
+	ShowRunStatus struct {
+		Run   string
+		State RunState
+	}
+	// ShowDeploymentStatus shows how a deployment fares beside the commit of its release.
+	ShowDeploymentStatus struct{ Deployment Deployment }
+)
+
+// Key implements Effect.
+func (e ShowRunStatus) Key() string { return fmt.Sprintf("status/%s/%s", e.Run, e.State) }
+
+// Key implements Effect.
+func (e ShowDeploymentStatus) Key() string {
+	return fmt.Sprintf("status/%s/%s", e.Deployment.ID, e.Deployment.State)
+}
+
 // Key implements Effect.
 func (e EnqueueStep) Key() string { return fmt.Sprintf("enqueue/%s/%s/%d", e.Run, e.Step, e.Attempt) }
 

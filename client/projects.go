@@ -7,14 +7,18 @@ import (
 
 // Project is a repository that the server watches.
 type Project struct {
-	ID            string    `json:"id"`
-	Name          string    `json:"name"`
-	URL           string    `json:"url"`
-	DefaultBranch string    `json:"default_branch"`
-	Pipelines     []string  `json:"pipelines,omitempty"`
-	Poll          float64   `json:"poll"` // seconds; 0 is never
-	Paused        bool      `json:"paused,omitempty"`
-	CreatedAt     time.Time `json:"created_at"`
+	ID              string    `json:"id"`
+	Name            string    `json:"name"`
+	URL             string    `json:"url"`
+	DefaultBranch   string    `json:"default_branch"`
+	Pipelines       []string  `json:"pipelines,omitempty"`
+	Poll            float64   `json:"poll"` // seconds; 0 is never
+	Paused          bool      `json:"paused,omitempty"`
+	Forge           string    `json:"forge,omitempty"`       // the kind of its server: github, gitlab, gitea, bitbucket, bitbucket-server
+	WebhookURL      string    `json:"webhook_url"`           // where its forge delivers to
+	WebhookSecrets  int       `json:"webhook_secrets"`       // that deliveries may be signed with: 0 is that none is taken, 2 during a rotation
+	CredentialNames []string  `json:"credentials,omitempty"` // that the server has for its repository and its forge; their values are never read back
+	CreatedAt       time.Time `json:"created_at"`
 }
 
 // NewProject asks for a repository to be watched. The name may be empty: the URL's last part is taken.

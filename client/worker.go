@@ -36,7 +36,9 @@ type StepLease struct {
 	Pipeline    string            `json:"pipeline"`
 	RunNumber   int               `json:"run_number"`
 	Repository  string            `json:"repository"` // URL; never holds a credential
+	Access      *RepositoryAccess `json:"access,omitempty"`
 	Revision    string            `json:"revision"`
+	Ref         string            `json:"ref,omitempty"` // full name of the reference at which the revision is to be had
 	Branch      string            `json:"branch"`
 	Author      string            `json:"author"`
 	AuthorEmail string            `json:"author_email"`
@@ -64,6 +66,15 @@ type StepLease struct {
 	Expires     time.Time         `json:"expires"`
 	RenewEvery  float64           `json:"renew_every"`         // seconds
 	LogLimit    int64             `json:"log_limit,omitempty"` // bytes that are kept of what the script prints; 0 is the worker's default
+}
+
+// RepositoryAccess is what a worker shows a repository when it fetches. It is for git alone: the step's script never sees
+// it.
+type RepositoryAccess struct {
+	User       string `json:"user,omitempty"`
+	Password   string `json:"password,omitempty"`    // or a token
+	Key        string `json:"key,omitempty"`         // SSH private key in OpenSSH's form
+	KnownHosts string `json:"known_hosts,omitempty"` // as in known_hosts(5); empty is what the worker's machine knows
 }
 
 // LeaseRef names an attempt; every call about it carries it.

@@ -22,6 +22,7 @@ func newProjectCommand(console *Console) *cobra.Command {
 		newProjectShowCommand(console),
 		newProjectPauseCommand(console),
 		newProjectResumeCommand(console),
+		newProjectWebhookCommand(console),
 		newProjectRemoveCommand(console),
 	)
 	return group

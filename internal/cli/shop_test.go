@@ -161,7 +161,7 @@ func shopApproval(state string) client.Approval {
 func shopProject(paused bool) client.Project {
 	return client.Project{
 		ID: "p1", Name: "shop", URL: "https://git.example.com/shop.git", DefaultBranch: "main", Pipelines: []string{"shop"},
-		Poll: 120, Paused: paused, CreatedAt: now.Add(-400 * 24 * time.Hour),
+		Poll: 120, Paused: paused, WebhookURL: "https://towpath.example.com/hooks/shop", WebhookSecrets: 1, CreatedAt: now.Add(-400 * 24 * time.Hour),
 	}
 }
 
@@ -173,6 +173,7 @@ func shopWorld(t *testing.T) *world {
 	w.answers("GET /api/v1/projects/shop", shopProject(false))
 	takes(w, "PUT /api/v1/projects/shop", func(*client.Project) {})
 	w.answers("DELETE /api/v1/projects/shop", nil)
+	shopDeliveries(w)
 	w.answers("POST /api/v1/projects/shop/runs", shopRun())
 	shopChanges(w)
 	w.answers("GET /api/v1/projects/shop/secrets", []client.Secret{
@@ -276,6 +277,32 @@ func shopGoesBack(w *world) {
 	w.answers("POST "+staging+"/rollback", back)
 	w.answers("GET "+staging+"/deployments", []client.Deployment{returned})
 	w.streams("GET "+staging+"/events", e, after)
+}
+
+func shopDeliveries(w *world) {
+	push := client.Delivery{
+		ID: 1204, Key: "id:7a0b4c1e-c7d1-11f0", Event: "push", Size: 8192, Outcome: "change",
+		ArrivedAt: minutesAgo(3), SettledAt: minutesAgo(3),
+	}
+	ping := client.Delivery{
+		ID: 1203, Key: "id:6f2e11aa-c7d1-11f0", Event: "ping", Size: 212, Outcome: "ignored", Reason: "the webhook works", Replays: 1,
+		ArrivedAt: minutesAgo(90), SettledAt: minutesAgo(4),
+	}
+	forged := client.Delivery{
+		ID: 1202, Key: "refused:1", Event: "push", Size: 99, Outcome: "refused", ArrivedAt: minutesAgo(91), SettledAt: minutesAgo(91),
+		Reason: "the delivery's signature is not valid; 12 more were refused before it",
+	}
+	whole, replayed := push, push
+	whole.Body = `{"ref":"refs/heads/main"}`
+	replayed.Outcome, replayed.Replays = "pending", 1
+	const shop = "/api/v1/projects/shop"
+	w.answers("GET "+shop+"/deliveries", []client.Delivery{push, ping, forged})
+	w.answers("GET "+shop+"/deliveries/1204", whole)
+	w.answers("POST "+shop+"/deliveries/1204/replay", replayed)
+	w.answers("POST "+shop+"/webhook", client.Webhook{
+		URL: "https://towpath.example.com/hooks/shop", Secret: "twh_made", Manual: "paste twh_made there",
+	})
+	w.answers("DELETE "+shop+"/webhook/previous", nil)
 }
 
 func shopPeople(w *world) {

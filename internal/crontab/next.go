@@ -13,6 +13,9 @@ func (s Schedule) Next(after time.Time) time.Time {
 	limit := after.AddDate(searchYears, 0, 0)
 	for t.Before(limit) {
 		p := s.periodAt(t)
+		if p.start.Equal(t) && s.leftOut(p) {
+			return t
+		}
 		if found, ok := s.within(p, t); ok {
 			return found
 		}
@@ -20,9 +23,6 @@ func (s Schedule) Next(after time.Time) time.Time {
 			return time.Time{}
 		}
 		t = p.end
-		if s.leftOut(s.periodAt(t)) {
-			return t
-		}
 	}
 	return time.Time{}
 }

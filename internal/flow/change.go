@@ -204,5 +204,5 @@ func (a *act) createRun(change towpath.Change, p towpath.Pipeline) (towpath.Run,
 	}
 	a.last = savedRun{run, 1}
 	a.ring(TopicRuns)
-	return run, a.settle(run, effects)
+	return run, a.settle(run.Project, run, append(effects, towpath.ShowRunStatus{Run: run.ID, State: run.State}))
 }

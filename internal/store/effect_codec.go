@@ -31,6 +31,8 @@ func effectTypes() []effectType {
 		stored[towpath.TellStep]("tell-step"),
 		stored[towpath.AnnounceDeployment]("announce-deployment"),
 		stored[towpath.WakeKeeper]("wake-keeper"),
+		stored[towpath.ShowRunStatus]("show-run-status"),
+		stored[towpath.ShowDeploymentStatus]("show-deployment-status"),
 	}
 }
 

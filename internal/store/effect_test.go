@@ -34,6 +34,8 @@ func effects() []towpath.Effect {
 		towpath.TellStep{Deployment: d},
 		towpath.AnnounceDeployment{Deployment: d},
 		towpath.WakeKeeper{Environment: "shop/staging", Serial: 3},
+		towpath.ShowRunStatus{Run: "r1", State: towpath.RunPassed},
+		towpath.ShowDeploymentStatus{Deployment: d},
 	}
 }
 

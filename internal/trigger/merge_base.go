@@ -14,11 +14,8 @@ func (r *Repositories) sinceBase(ctx context.Context, p towpath.Project, c towpa
 	if c.Request == nil {
 		return c, nil
 	}
-	mirror, err := r.mirror(p)
+	mirror, err := r.holding(ctx, p, git.Want{Revision: c.Revision, Ref: refOf(c)})
 	if err != nil {
-		return c, err
-	}
-	if err := mirror.Ensure(ctx, c.Revision); err != nil {
 		return c, explain(err)
 	}
 	c.Before = ""

@@ -53,9 +53,3 @@ func matchesPaths(globs []string, c towpath.Change) bool {
 func matchesAny(globs []string, name string) bool {
 	return name != "" && slices.ContainsFunc(globs, func(glob string) bool { return doublestar.MatchUnvalidated(glob, name) })
 }
-
-// IsProtected says that what stands on a branch was let in by people who may: it is the default branch, or one that the
-// project names. What has a line of its own, such as a tag, is no branch, whatever the globs.
-func IsProtected(p towpath.Project, branch string) bool {
-	return !towpath.IsLine(branch) && (branch == p.DefaultBranch || matchesAny(p.Protected, branch))
-}

@@ -48,9 +48,9 @@ func changeOf(r store.RecordedChange) client.Change {
 
 // allowChange lets a change run that waits for a maintainer's go.
 func (s *Server) allowChange(c call[none]) (client.Change, error) {
-	id, err := strconv.Atoi(c.PathValue("change"))
+	id, err := strconv.Atoi(c.PathValue("id"))
 	if err != nil || id < 1 {
-		return client.Change{}, towpath.Errorf(towpath.CodeInvalid, "%q is not the ID of a change", c.PathValue("change"))
+		return client.Change{}, towpath.Errorf(towpath.CodeInvalid, "%q is not the ID of a change", c.PathValue("id"))
 	}
 	allowed, err := s.Flow.AllowChange(c.Context(), c.Project.ID, id, flow.Act{
 		By: c.Name, Record: s.record(c.Caller, "change.allow", c.Project.Name, fmt.Sprint(id)),

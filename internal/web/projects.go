@@ -32,7 +32,7 @@ func (s *Server) projects(c call[none]) ([]client.Project, error) {
 			if !c.Can(access.ReadProject, p.ID) {
 				continue
 			}
-			project, err := projectOf(tx, p)
+			project, err := s.projectOf(tx, p)
 			if err != nil {
 				return err
 			}
@@ -45,18 +45,31 @@ func (s *Server) projects(c call[none]) ([]client.Project, error) {
 
 func (s *Server) project(c call[none]) (p client.Project, err error) {
 	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
-		p, err = projectOf(tx, c.Project)
+		p, err = s.projectOf(tx, c.Project)
 		return err
 	})
 	return p, err
 }
 
-func projectOf(tx *store.Tx, p towpath.Project) (client.Project, error) {
+func (s *Server) projectOf(tx *store.Tx, p towpath.Project) (client.Project, error) {
 	pipelines, err := tx.Pipelines(p.ID)
-	return client.Project{
+	if err != nil {
+		return client.Project{}, err
+	}
+	answer := client.Project{
 		ID: p.ID, Name: p.Name, URL: p.URL, DefaultBranch: p.DefaultBranch, Pipelines: pipelines,
-		Poll: p.Poll.Seconds(), Paused: p.Paused, CreatedAt: p.CreatedAt,
-	}, err
+		Poll: p.Poll.Seconds(), Paused: p.Paused, Forge: string(p.Forge.Kind), WebhookURL: s.hookURL(p), CreatedAt: p.CreatedAt,
+	}
+	known, err := tx.Credentials(p.ID)
+	for _, c := range known {
+		switch access.CredentialName(c.Name) {
+		case access.HookSecret, access.HookSecretBefore:
+			answer.WebhookSecrets++
+		default:
+			answer.CredentialNames = append(answer.CredentialNames, c.Name)
+		}
+	}
+	return answer, err
 }
 
 // addProject tries the repository before it keeps anything.
@@ -65,7 +78,7 @@ func (s *Server) addProject(c call[client.NewProject]) (client.Project, error) {
 	if err != nil {
 		return client.Project{}, err
 	}
-	project.DefaultBranch, _, err = s.Repositories.Tips(c.Context(), project.URL)
+	project.DefaultBranch, _, err = s.Repositories.Tips(c.Context(), project)
 	if err != nil {
 		return client.Project{}, err
 	}
@@ -78,7 +91,7 @@ func (s *Server) addProject(c call[client.NewProject]) (client.Project, error) {
 		if err := tx.CreateProject(project); err != nil {
 			return err
 		}
-		answer, err = projectOf(tx, project)
+		answer, err = s.projectOf(tx, project)
 		return err
 	})
 	if err == nil {
@@ -126,7 +139,7 @@ func (s *Server) changeProject(c call[client.Project]) (answer client.Project, e
 		if err := tx.SaveProject(p, version); err != nil {
 			return err
 		}
-		answer, err = projectOf(tx, p)
+		answer, err = s.projectOf(tx, p)
 		return err
 	})
 	s.Polled()

@@ -25,8 +25,9 @@ func (a *attempt) checkout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := tryAgain(ctx, func() error { return mirror.Ensure(ctx, a.lease.Revision) }); err != nil {
-		return err
+	want := git.Want{Revision: a.lease.Revision, Ref: a.lease.Ref, Access: accessOf(a.lease)}
+	if err := tryAgain(ctx, func() error { return mirror.Ensure(ctx, want) }); err != nil {
+		return advised(err)
 	}
 	if a.reuse(ctx, mirror) {
 		return nil
