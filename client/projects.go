@@ -49,12 +49,30 @@ type AddedProject struct {
 
 // Change is a new revision that was seen, or a wish for a run, and what became of it.
 type Change struct {
-	Branch   string    `json:"branch"`
-	Revision string    `json:"revision"`
-	Trigger  string    `json:"trigger"`
-	Outcome  string    `json:"outcome"` // pending, run, ignored or failed
-	Reason   string    `json:"reason,omitempty"`
-	SeenAt   time.Time `json:"seen_at"`
+	ID        int          `json:"id"`
+	Branch    string       `json:"branch"` // of a tag "tags/NAME", of a pull request "pull/NUMBER"
+	Revision  string       `json:"revision"`
+	Trigger   string       `json:"trigger"` // push, tag, pull_request, schedule, pipeline or manual
+	Outcome   string       `json:"outcome"` // pending, run, ignored, failed or held
+	Reason    string       `json:"reason,omitempty"`
+	SeenAt    time.Time    `json:"seen_at"`
+	By        string       `json:"by,omitempty"`         // account that asked for a run
+	AllowedBy string       `json:"allowed_by,omitempty"` // account that let it run where it was held
+	Pipelines []string     `json:"pipelines,omitempty"`  // the only ones that it may start
+	Upstream  string       `json:"upstream,omitempty"`   // ID of the run that it follows
+	Runs      []string     `json:"runs,omitempty"`       // their IDs
+	Request   *PullRequest `json:"request,omitempty"`
+}
+
+// PullRequest is what a change of one belongs to.
+type PullRequest struct {
+	Number int    `json:"number"`
+	Title  string `json:"title"`
+	URL    string `json:"url,omitempty"` // for people
+	Author string `json:"author"`        // account at the forge
+	Base   string `json:"base"`
+	Head   string `json:"head"`
+	Fork   bool   `json:"fork,omitempty"` // it comes from another repository
 }
 
 // Projects answers those that the caller may see.

@@ -49,6 +49,7 @@ var Routes = []Route{
 	{"PUT", "/api/v1/projects/{project}", ManageProject, FromProject},
 	{"DELETE", "/api/v1/projects/{project}", ManageProject, FromProject},
 	{"GET", "/api/v1/projects/{project}/changes", ReadProject, FromProject},
+	{"POST", "/api/v1/projects/{project}/changes/{id}/allow", AllowForks, FromProject},
 	{"GET", "/api/v1/projects/{project}/deliveries", ReadProject, FromProject},
 	{"GET", "/api/v1/projects/{project}/deliveries/{id}", ManageProject, FromProject},
 	{"POST", "/api/v1/projects/{project}/deliveries/{id}/replay", ManageProject, FromProject},

@@ -192,6 +192,7 @@ func shopWorld(t *testing.T) *world {
 	w.answers("DELETE /api/v1/projects/shop", nil)
 	shopDeliveries(w)
 	w.answers("POST /api/v1/projects/shop/runs", shopRun())
+	shopChanges(w)
 	w.answers("GET /api/v1/projects/shop/secrets", []client.Secret{
 		{Name: "DATABASE_URL", Environments: []string{"production"}, Branches: []string{"main"}, UpdatedAt: minutesAgo(70)},
 		{Name: "SMTP_PASSWORD", UpdatedAt: minutesAgo(70)},
@@ -218,6 +219,29 @@ func shopRuns(w *world) {
 	w.answers("GET /api/v1/approvals", []client.Approval{shopApproval("waiting")})
 	w.answers("GET /api/v1/pipelines/shop/runs/128/approvals/release", withPlan(shopApproval("waiting")))
 	w.mux.HandleFunc("POST /api/v1/pipelines/shop/runs/128/approvals/release/decide", decideShop)
+}
+
+// shopChanges is one of each kind, and a run that was asked for with inputs.
+func shopChanges(w *world) {
+	held := client.Change{
+		ID: 1042, Branch: "pull/7", Revision: "c0ffee1234567", Trigger: "pull_request", Outcome: "held", SeenAt: minutesAgo(5),
+		Reason:  "pull request 7 by mallory comes from a fork (once somebody has read it: towpath changes allow shop 1042)",
+		Request: &client.PullRequest{Number: 7, Title: "Sell oolong", Author: "mallory", Base: "main", Head: "tea", Fork: true},
+	}
+	allowed := held
+	allowed.Outcome, allowed.Reason, allowed.AllowedBy = "pending", "", "ana"
+	w.answers("GET /api/v1/projects/shop/changes", []client.Change{
+		held,
+		{ID: 1041, Branch: "main", Revision: "9be07d4417fe", Trigger: "push", Outcome: "run", Runs: []string{"r128"}, SeenAt: minutesAgo(8)},
+		{ID: 1040, Branch: "main", Revision: "9be07d4417fe", Trigger: "schedule", Outcome: "run", Pipelines: []string{"shop"}, SeenAt: minutesAgo(700)},
+		{ID: 1039, Branch: "tags/v1", Revision: "9be07d4417fe", Trigger: "tag", Outcome: "ignored", Reason: "no pipeline is triggered by the tag v1", SeenAt: minutesAgo(800)},
+		{ID: 1038, Branch: "main", Revision: "5d1e88a4417fe", Trigger: "manual", By: "ana", Outcome: "failed", Reason: "towpath.yaml:3: wrong\ntowpath.yaml:4: worse", SeenAt: minutesAgo(900)},
+	})
+	w.answers("POST /api/v1/projects/shop/changes/1042/allow", allowed)
+	w.refuses("POST /api/v1/projects/shop/changes/1040/allow", http.StatusConflict, client.Error{Code: "conflict", Message: "change 1040 waits for nobody's go"})
+	asked := shopPassed()
+	asked.Number, asked.Trigger, asked.Inputs = 126, "manual", client.Inputs{"size": "large", "reason": "the sale"}
+	w.answers("GET /api/v1/pipelines/shop/runs/126", asked)
 }
 
 func decideShop(answer http.ResponseWriter, r *http.Request) {

@@ -14,7 +14,7 @@ var marks = map[string]string{
 	"passed": "✓", "live": "✓", "approved": "✓", "run": "✓", "change": "✓",
 	"failed": "✗", "returned": "✗", "halted": "✗", "refused": "✗", "rejected": "✗", "expired": "✗",
 	"running": "●", "returning": "●",
-	"queued": "◌", "waiting": "◌",
+	"queued": "◌", "waiting": "◌", "held": "◌",
 }
 
 // colours are those of the marks; ANSI's first eight, which every terminal's own palette has.

@@ -60,8 +60,7 @@ func Parse(text, zone string) (Schedule, error) {
 	if err != nil {
 		return Schedule{}, err
 	}
-	parser := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
-	parsed, err := parser.Parse(strings.Join(strings.Fields(text), " "))
+	parsed, err := parser().Parse(strings.Join(strings.Fields(text), " "))
 	if err != nil {
 		return Schedule{}, &Error{Width: utf8.RuneCountInString(text), Message: err.Error()}
 	}
@@ -144,6 +143,11 @@ func isField(n int, text string) bool {
 	}
 	all := []string{"*", "*", "*", "*", "*"}
 	all[n] = text
-	_, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(strings.Join(all, " "))
+	_, err := parser().Parse(strings.Join(all, " "))
 	return err == nil
+}
+
+// parser reads the five fields of crontab(5) and nothing beyond.
+func parser() cron.Parser {
+	return cron.MustNewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 }

@@ -24,6 +24,7 @@ func (s *Server) registerAPI() {
 	api(s, "PUT /api/v1/projects/{project}", s.changeProject)
 	api(s, "DELETE /api/v1/projects/{project}", s.removeProject)
 	api(s, "GET /api/v1/projects/{project}/changes", s.changes)
+	api(s, "POST /api/v1/projects/{project}/changes/{id}/allow", s.allowChange)
 	api(s, "GET /api/v1/projects/{project}/deliveries", s.deliveries)
 	api(s, "GET /api/v1/projects/{project}/deliveries/{id}", s.delivery)
 	api(s, "POST /api/v1/projects/{project}/deliveries/{id}/replay", s.replayDelivery)

@@ -150,18 +150,3 @@ func (s *Server) removeProject(c call[none]) (none, error) {
 		return tx.DeleteProject(c.Project.ID)
 	})
 }
-
-func (s *Server) changes(c call[none]) ([]client.Change, error) {
-	found := []client.Change{}
-	err := s.Store.View(c.Context(), func(tx *store.Tx) error {
-		recorded, err := tx.Changes(store.ChangeFilter{Projects: []string{c.Project.ID}, Limit: listed})
-		for _, r := range recorded {
-			found = append(found, client.Change{
-				Branch: r.Change.Branch, Revision: r.Change.Revision, Trigger: string(r.Change.Trigger),
-				Outcome: string(r.Outcome), Reason: r.Reason, SeenAt: r.Change.SeenAt,
-			})
-		}
-		return err
-	})
-	return found, err
-}

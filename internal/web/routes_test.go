@@ -77,6 +77,7 @@ var table = map[string][]string{
 	},
 	"manage": {
 		"PUT /api/v1/projects/{project}", "DELETE /api/v1/projects/{project}",
+		"POST /api/v1/projects/{project}/changes/{id}/allow",
 		"GET /api/v1/projects/{project}/deliveries/{id}", "POST /api/v1/projects/{project}/deliveries/{id}/replay",
 		"POST /projects/{project}/deliveries/{id}/replay",
 		"POST /api/v1/projects/{project}/webhook", "PUT /api/v1/projects/{project}/token", "DELETE /api/v1/projects/{project}/webhook/previous",

@@ -157,10 +157,16 @@ environments:
 // same name.
 func (h *house) project(name string) {
 	h.Helper()
+	h.projectOf(name, "")
+}
+
+// projectOf is the same with more in its pipeline file.
+func (h *house) projectOf(name, more string) {
+	h.Helper()
 	folder := filepath.Join(h.TempDir(), name)
 	must(h.T, os.MkdirAll(folder, 0o700))
 	h.git(folder, "init", "-q", "-b", "main")
-	h.commit(folder, "towpath.yaml", strings.ReplaceAll(pipelineFile, "NAME", name), "first page\n\nIt says hello.")
+	h.commit(folder, "towpath.yaml", strings.ReplaceAll(pipelineFile, "NAME", name)+more, "first page\n\nIt says hello.")
 	_, err := h.owner.AddProject(h.Context(), client.NewProject{URL: folder, Name: name})
 	must(h.T, err)
 }
