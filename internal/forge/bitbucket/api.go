@@ -161,8 +161,10 @@ func (a *api) RemoveWebhook(ctx context.Context, url string) error {
 func (a *api) webhooks(ctx context.Context, hookURL, secret string) forge.Webhooks[string] {
 	wanted := map[string]any{
 		"description": "Towpath", "url": hookURL, "active": true, "secret": secret,
+		"skip_cert_verification": false,
 		"events": []string{
-			"repo:push", "pullrequest:created", "pullrequest:updated", "pullrequest:fulfilled", "pullrequest:rejected",
+			"repo:push", "pullrequest:created", "pullrequest:updated", "pullrequest:push", "pullrequest:fulfilled",
+			"pullrequest:rejected",
 		},
 	}
 	one := func(id string) string { return a.at("/hooks/" + url.PathEscape(id)) }

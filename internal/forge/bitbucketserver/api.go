@@ -176,6 +176,7 @@ func (a *api) webhooks(ctx context.Context, url, secret string) forge.Webhooks[i
 	all := a.at("api/latest", "/webhooks")
 	wanted := map[string]any{
 		"name": "Towpath", "url": url, "active": true, "configuration": map[string]string{"secret": secret},
+		"sslVerificationRequired": true,
 		"events": []string{
 			"repo:refs_changed", "pr:opened", "pr:from_ref_updated", "pr:modified", "pr:merged", "pr:declined", "pr:deleted",
 		},

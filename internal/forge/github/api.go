@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/google/go-github/v89/github"
@@ -50,7 +51,8 @@ func address(server string) string {
 	case forge.IsHost(server, "github.com"):
 		return "https://api.github.com"
 	case isPublic(server):
-		return "https://api." + server[len("https://"):]
+		_, host, _ := strings.Cut(server, "://")
+		return "https://api." + host
 	}
 	return server + "/api/v3"
 }
