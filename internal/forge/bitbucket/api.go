@@ -31,7 +31,8 @@ type api struct {
 // open takes the access token of a repository, a project or a workspace, or ACCOUNT:TOKEN with the API token of an account.
 func open(where forge.Where) (forge.API, error) {
 	if !forge.IsHost(where.Server, "bitbucket.org") {
-		return nil, fmt.Errorf("%w: Bitbucket Cloud is at https://bitbucket.org only; another server is bitbucketserver", forge.ErrUnsupported)
+		return nil, fmt.Errorf("%w: Bitbucket Cloud is at https://bitbucket.org only; elsewhere it is bitbucket-server",
+			forge.ErrUnsupported)
 	}
 	if _, _, err := forge.SplitPath(where.Path); err != nil {
 		return nil, err
@@ -101,7 +102,7 @@ func (a *api) Repository(ctx context.Context) (forge.Repository, error) {
 		}
 	}
 	var err error
-	told.Protected, err = forge.Unless(a.protected(ctx))
+	told.Protected, err = forge.WhereShown(a.protected(ctx))
 	return told, err
 }
 

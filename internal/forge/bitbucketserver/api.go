@@ -98,7 +98,7 @@ func (a *api) Repository(ctx context.Context) (forge.Repository, error) {
 	if told.DefaultBranch, err = a.defaultBranch(ctx); err != nil {
 		return forge.Repository{}, err
 	}
-	told.Protected, err = forge.Unless(a.protected(ctx))
+	told.Protected, err = forge.WhereShown(a.protected(ctx))
 	return told, err
 }
 

@@ -73,7 +73,7 @@ func (a *api) Repository(ctx context.Context) (forge.Repository, error) {
 	if err != nil {
 		return forge.Repository{}, a.refused(ctx, "read the repository", response, err)
 	}
-	protected, err := forge.Unless(a.protected(ctx))
+	protected, err := forge.WhereShown(a.protected(ctx))
 	return forge.Repository{
 		Path: r.GetFullName(), DefaultBranch: r.GetDefaultBranch(), CloneHTTPS: r.GetCloneURL(), CloneSSH: r.GetSSHURL(),
 		Private: r.GetPrivate(), Protected: protected,
