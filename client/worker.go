@@ -36,12 +36,22 @@ type StepLease struct {
 	Pipeline    string            `json:"pipeline"`
 	RunNumber   int               `json:"run_number"`
 	Repository  string            `json:"repository"` // URL; never holds a credential
+	Access      *RepositoryAccess `json:"access,omitempty"`
 	Revision    string            `json:"revision"`
+	Ref         string            `json:"ref,omitempty"` // full name of the reference at which the revision is to be had
 	Branch      string            `json:"branch"`
 	Author      string            `json:"author"`
 	AuthorEmail string            `json:"author_email"`
 	Message     string            `json:"message"`
-	Trusted     bool              `json:"trusted"` // of a protected branch
+	Trusted     bool              `json:"trusted"`        // of a protected branch
+	Fork        bool              `json:"fork,omitempty"` // of a pull request whose author may not push to the repository
+	Trigger     string            `json:"trigger,omitempty"`
+	Tag         string            `json:"tag,omitempty"`          // its name, where it is one
+	PullRequest int               `json:"pull_request,omitempty"` // its number, where it is one
+	BaseBranch  string            `json:"base_branch,omitempty"`  // that the pull request goes to
+	HeadBranch  string            `json:"head_branch,omitempty"`  // that it comes from, in its own repository
+	Inputs      map[string]string `json:"inputs,omitempty"`       // of the run, by name
+	Checkout    Checkout          `json:"checkout,omitzero"`
 	Script      string            `json:"script"`
 	Shell       string            `json:"shell,omitempty"`
 	Env         map[string]string `json:"env,omitempty"`     // the file's own
@@ -57,6 +67,22 @@ type StepLease struct {
 	Expires     time.Time         `json:"expires"`
 	RenewEvery  float64           `json:"renew_every"`         // seconds
 	LogLimit    int64             `json:"log_limit,omitempty"` // bytes that are kept of what the script prints; 0 is the worker's default
+}
+
+// Checkout says what of the repository stands in the workspace besides the revision's own files.
+type Checkout struct {
+	Submodules bool `json:"submodules,omitempty"`
+	LFS        bool `json:"lfs,omitempty"`
+	Depth      int  `json:"depth,omitempty"` // commits of history; 0 is all
+}
+
+// RepositoryAccess is what a worker shows a repository when it fetches. It is for git alone: the step's script never sees
+// it.
+type RepositoryAccess struct {
+	User       string `json:"user,omitempty"`
+	Password   string `json:"password,omitempty"`    // or a token
+	Key        string `json:"key,omitempty"`         // SSH private key in OpenSSH's form
+	KnownHosts string `json:"known_hosts,omitempty"` // as in known_hosts(5); empty is what the worker's machine knows
 }
 
 // LeaseRef names an attempt; every call about it carries it.

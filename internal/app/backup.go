@@ -27,6 +27,7 @@ const (
 	databaseName  = "towpath.db"
 	keyName       = "secret.key"
 	logsName      = "logs"
+	accessName    = "access"
 	artifactsName = "artifacts"
 )
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/artifact"
+	"github.com/towpath-cd/towpath/internal/git"
 	"github.com/towpath-cd/towpath/internal/steplog"
 	"github.com/towpath-cd/towpath/internal/store"
 )
@@ -22,7 +23,10 @@ type Options struct {
 	Hub          *Hub
 	Repositories Repositories
 	Secrets      Secrets
+	Credentials  Credentials // nil: repositories are shown nothing of the server's
 	Announcer    Announcer
+	Inbox        Inbox    // nil: there are no webhooks
+	Statuses     Statuses // nil: no forge is told anything
 	Logs         *steplog.Store
 	Artifacts    *artifact.Store
 	Keep         Keep
@@ -46,6 +50,12 @@ type Secrets interface {
 	ForEnvironment(tx *store.Tx, e towpath.Environment) (map[string]string, error)
 }
 
+// Credentials answers what repositories are shown.
+type Credentials interface {
+	// ForRepository answers what a project's repository is shown when a worker fetches from it.
+	ForRepository(tx *store.Tx, p towpath.Project) (git.Access, error)
+}
+
 // Announcer tells people.
 type Announcer interface {
 	Announce(ctx context.Context, a towpath.Alert) error
@@ -58,13 +68,19 @@ type Conductor struct {
 	waiters      waiters
 	repositories Repositories
 	secrets      Secrets
+	credentials  Credentials
 	announcer    Announcer
 	clock        func() time.Time
 	newID        func() string
 	log          *slog.Logger
 	outbox       *loop // effects inside the database
+	forges       *loop // effects that forges are told of, which may be slow as well
+	statuses     Statuses
+	inbox        Inbox
+	deliveries   *loop
 	people       *loop // effects that tell people: slow ones, so that the others never wait for them
 	changes      *loop
+	schedules    *loop
 	waiting      pauses // of changes
 	disk         *loop
 	storage      storage
@@ -81,13 +97,16 @@ type Conductor struct {
 // New makes a conductor. It does nothing by itself before Start.
 func New(o Options) *Conductor {
 	c := &Conductor{
-		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, announcer: o.Announcer,
-		logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
+		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, credentials: o.Credentials, announcer: o.Announcer,
+		inbox: o.Inbox, statuses: o.Statuses, logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
 		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{},
 	}
+	c.deliveries = newLoop("deliveries", 2*time.Second, c.takeDeliveries, o.Log)
 	c.changes = newLoop("changes", 2*time.Second, c.takeChanges, o.Log)
+	c.schedules = newLoop("schedules", time.Second, c.fireSchedules, o.Log)
 	c.outbox = newLoop("outbox", time.Second, c.carryOutDue, o.Log)
 	c.people = newLoop("people", time.Second, c.announceDue, o.Log)
+	c.forges = newLoop("forges", time.Second, c.showDue, o.Log)
 	c.disk = newLoop("disk", time.Second, c.watchDisk, o.Log)
 	c.retention = newLoop("retention", retentionEvery, c.retain, o.Log)
 	c.sweeper = newLoop("sweep", time.Second, c.sweep, o.Log)
@@ -106,7 +125,7 @@ func (c *Conductor) Start(ctx context.Context) error {
 }
 
 func (c *Conductor) loops() []*loop {
-	return []*loop{c.changes, c.outbox, c.people, c.disk, c.sweeper, c.retention}
+	return []*loop{c.deliveries, c.schedules, c.changes, c.outbox, c.people, c.forges, c.disk, c.sweeper, c.retention}
 }
 
 // Stop waits for what is under way.
@@ -122,6 +141,9 @@ func (c *Conductor) carryOut(ctx context.Context, e towpath.Effect) error {
 	// Leg 2: runs of the same branch.
 	case towpath.SupersedeOlder:
 		return c.done(ctx, e, func(a *act) error { return a.supersedeOlder(e) })
+	case towpath.StartDownstream:
+		defer c.ChangesRecorded()
+		return c.done(ctx, e, func(a *act) error { return a.startDownstream(e) })
 
 	// Leg 5: people.
 	case towpath.AskApproval:
@@ -136,6 +158,12 @@ func (c *Conductor) carryOut(ctx context.Context, e towpath.Effect) error {
 		return c.done(ctx, e, func(a *act) error { return a.withdrawDeployment(e) })
 	case towpath.TellStep:
 		return c.done(ctx, e, func(a *act) error { return a.tellStep(e) })
+
+	// Beside the commit, at its forge.
+	case towpath.ShowRunStatus:
+		return c.showRun(ctx, e)
+	case towpath.ShowDeploymentStatus:
+		return c.showDeployment(ctx, e)
 
 	// Alerts, from any leg.
 	case towpath.AnnounceApproval:

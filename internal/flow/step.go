@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/git"
 	"github.com/towpath-cd/towpath/internal/queue"
 	"github.com/towpath-cd/towpath/internal/store"
 )
@@ -18,6 +19,7 @@ type Work struct {
 	Run     towpath.Run
 	Step    towpath.Step
 	Secrets map[string]string
+	Access  git.Access         // what the repository is shown
 	Outputs map[string]string  // TOWPATH_OUT_…
 	Uses    []towpath.Artifact // that stand in the workspace
 	Place   string             // name of the environment deployed to last before this step; may be empty
@@ -36,10 +38,24 @@ func (a *act) work(lease towpath.Lease, run towpath.Run) (*Work, error) {
 	if w.Secrets, err = a.secrets.ForStep(a.tx, run, step); err != nil {
 		return nil, a.failUnstarted(lease, err)
 	}
+	if w.Access, err = a.accessTo(project); err != nil {
+		return nil, a.failUnstarted(lease, err)
+	}
 	w.Uses = usedBy(run, step)
 	w.Outputs = outputsFor(run, step)
 	w.Place, w.URL, err = a.placeBefore(run, step)
 	return w, err
+}
+
+// accessTo answers what a project's repository is shown.
+func (a *act) accessTo(p towpath.Project) (access git.Access, err error) {
+	if a.credentials != nil {
+		access, err = a.credentials.ForRepository(a.tx, p)
+	}
+	if access.KnownHosts == "" {
+		access.KnownHosts = p.KnownHosts
+	}
+	return access, err
 }
 
 func (a *act) failUnstarted(lease towpath.Lease, cause error) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
@@ -27,28 +26,50 @@ func (g *Git) advertised(ctx context.Context, r remote, patterns []string) (Refs
 	return all.matching(patterns), nil
 }
 
-// isHere says that the remote is a folder of this machine, and that folders may be asked.
-func (g *Git) isHere(r remote) bool {
+// isHere says that the remote is a folder of this machine, under its own path.
+func (r remote) isHere() bool {
 	info, err := os.Stat(r.url)
-	return g.folders && filepath.IsAbs(r.url) && err == nil && info.IsDir()
+	return r.transport == byPath && filepath.IsAbs(r.url) && err == nil && info.IsDir()
 }
 
-// parseAdvertisement reads lines that begin with their own length (gitprotocol-pack(5), "Reference Discovery").
+// parseAdvertisement reads what a remote says of itself in the protocol's first version (gitprotocol-pack(5), "Reference
+// Discovery").
 func parseAdvertisement(out []byte) (Refs, error) {
 	refs := Refs{Tips: make(map[string]string)}
+	return refs, refs.addAll(newPackets(bytes.NewReader(out)))
+}
+
+func (r *Refs) addAll(answer packets) error {
 	for {
-		if len(out) < 4 {
-			return refs, fmt.Errorf("the list of references ends too early: %w", ErrUnreachable)
+		line, isEnd, err := answer.next()
+		if err != nil || isEnd {
+			return err
 		}
-		length, err := strconv.ParseUint(string(out[:4]), 16, 16)
-		if err == nil && length == 0 {
-			return refs, nil
+		r.add(line)
+	}
+}
+
+// addAllOfSecond reads an answer of the second version (gitprotocol-v2(5), "ls-refs").
+func (r *Refs) addAllOfSecond(answer packets) error {
+	for {
+		line, isEnd, err := answer.next()
+		if err != nil || isEnd {
+			return err
 		}
-		if err != nil || length < 4 || int(length) > len(out) {
-			return refs, fmt.Errorf("the list of references has a line of length %q: %w", out[:4], ErrUnreachable)
+		hash, rest, _ := strings.Cut(string(line), " ")
+		name, attributes, _ := strings.Cut(rest, " ")
+		if !IsHash(hash) {
+			continue // a HEAD that is not born yet
 		}
-		refs.add(out[4:length])
-		out = out[length:]
+		r.Tips[name] = hash
+		for attribute := range strings.FieldsSeq(attributes) {
+			if target, ok := strings.CutPrefix(attribute, "symref-target:"); ok && name == "HEAD" {
+				r.Default = target
+			}
+			if peeled, ok := strings.CutPrefix(attribute, "peeled:"); ok && IsHash(peeled) {
+				r.Tips[name+"^{}"] = peeled
+			}
+		}
 	}
 }
 
@@ -85,6 +106,9 @@ func (r Refs) matching(patterns []string) Refs {
 	}
 	return kept
 }
+
+// isHTTP says that the remote may be asked without git.
+func (r remote) isHTTP() bool { return r.transport == overHTTPS || r.transport == overHTTP }
 
 // matches holds the end of a name against a pattern, which may end in a star.
 func matches(name, pattern string) bool {

@@ -30,7 +30,7 @@ func TestACheckoutIsARepositoryThatScriptsCanUse(t *testing.T) {
 	head := up.commit("d1/f1", "changed\n", "more")
 	m := mirrorOf(t, up.dir)
 	dir := filepath.Join(t.TempDir(), "work")
-	if err := errors.Join(m.Ensure(t.Context(), head), m.Checkout(t.Context(), git.Checkout{Revision: head, Dir: dir})); err != nil {
+	if err := errors.Join(m.Ensure(t.Context(), git.Want{Revision: head}), m.Checkout(t.Context(), git.Checkout{Revision: head, Dir: dir})); err != nil {
 		t.Fatal(err)
 	}
 
@@ -64,7 +64,7 @@ func TestWhatAScriptDoesInItsCheckoutStaysThere(t *testing.T) {
 	head := up.fill()
 	m := mirrorOf(t, up.dir)
 	dir, clean := t.TempDir(), t.TempDir()
-	if err := errors.Join(m.Ensure(t.Context(), head), m.Checkout(t.Context(), git.Checkout{Revision: head, Dir: dir})); err != nil {
+	if err := errors.Join(m.Ensure(t.Context(), git.Want{Revision: head}), m.Checkout(t.Context(), git.Checkout{Revision: head, Dir: dir})); err != nil {
 		t.Fatal(err)
 	}
 	runGit(t, dir, "checkout", "-q", "-b", "mine")
@@ -86,18 +86,15 @@ func TestWhatAScriptDoesInItsCheckoutStaysThere(t *testing.T) {
 	}
 }
 
-func TestAFolderInUseAndFeaturesOfLaterAreRefused(t *testing.T) {
+func TestAFolderInUseIsRefused(t *testing.T) {
 	up := newUpstream(t)
 	head := up.commit("a", "1", "one")
 	m := mirrorOf(t, up.dir)
-	if err := m.Ensure(t.Context(), head); err != nil {
+	if err := m.Ensure(t.Context(), git.Want{Revision: head}); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Checkout(t.Context(), git.Checkout{Revision: head, Dir: up.dir}); !errors.Is(err, git.ErrOccupied) {
 		t.Errorf("a folder in use gave %v", err)
-	}
-	if err := m.Checkout(t.Context(), git.Checkout{Revision: head, Dir: t.TempDir(), LFS: true}); !errors.Is(err, git.ErrUnsupported) {
-		t.Errorf("LFS gave %v", err)
 	}
 }
 
@@ -106,7 +103,7 @@ func BenchmarkCheckout(b *testing.B) {
 	up := newUpstream(b)
 	head := up.fill()
 	m := mirrorOf(b, up.dir)
-	if err := m.Ensure(b.Context(), head); err != nil {
+	if err := m.Ensure(b.Context(), git.Want{Revision: head}); err != nil {
 		b.Fatal(err)
 	}
 	ways := map[string]func(dir string){
@@ -139,13 +136,13 @@ func BenchmarkFetch(b *testing.B) {
 	up := newUpstream(b)
 	up.fill()
 	m := mirrorOf(b, up.dir)
-	if err := m.Fetch(b.Context()); err != nil {
+	if err := m.Fetch(b.Context(), git.Access{}); err != nil {
 		b.Fatal(err)
 	}
 	g := newGit(b)
 	b.Run("ls-remote", func(b *testing.B) {
 		for b.Loop() {
-			must(g.LsRemote(b.Context(), up.dir, "HEAD", "refs/heads/*"))(b)
+			must(g.LsRemote(b.Context(), up.dir, git.Access{}, "HEAD", "refs/heads/*"))(b)
 		}
 	})
 	b.Run("fetch", func(b *testing.B) {
@@ -155,7 +152,7 @@ func BenchmarkFetch(b *testing.B) {
 			head := up.commit("a", strconv.Itoa(pushes), "more")
 			pushes++
 			b.StartTimer()
-			if err := m.Ensure(b.Context(), head); err != nil {
+			if err := m.Ensure(b.Context(), git.Want{Revision: head}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"syscall"
@@ -15,8 +16,15 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrRefused: the remote wants other credentials, or its owner does not let us read it.
 	ErrRefused = errors.New("access refused")
-	// ErrUnreachable: the remote's machine could not be reached or broke off; worth trying again.
+	// ErrHostUnknown: the remote could not prove who it is: its SSH host key is not among the known ones, or nobody whom
+	// this machine trusts signed its certificate.
+	ErrHostUnknown = errors.New("host not known")
+	// ErrHostChanged: the remote's SSH host key is not the one that is known. Somebody may stand in between.
+	ErrHostChanged = errors.New("host key changed")
+	// ErrUnreachable: the remote's machine could not be reached; worth trying again.
 	ErrUnreachable = errors.New("remote unreachable")
+	// ErrBusy: the remote's machine answered, and failed, broke off, or wants to be asked less; worth trying again.
+	ErrBusy = errors.New("remote busy or failing")
 	// ErrTimeout: git took longer than Options.Timeout; worth trying again.
 	ErrTimeout = errors.New("git took too long")
 	// ErrCrowded: this machine, or the remote's, has no room for another process; worth trying again.
@@ -25,12 +33,14 @@ var (
 	ErrKilled = errors.New("git was killed")
 	// ErrDamaged: the local mirror is broken. Fetch makes it anew.
 	ErrDamaged = errors.New("mirror damaged")
+	// ErrProtocol: an address of a transport that may not be used here.
+	ErrProtocol = errors.New("protocol not allowed")
 	// ErrUnsafe: a URL, reference, revision or path that is never given to git.
 	ErrUnsafe = errors.New("refused before asking git")
 	// ErrTooLarge: an object exceeds MaxFileBytes, or there are too many of them.
 	ErrTooLarge = errors.New("file too large")
-	// ErrUnsupported: an option that a later version will carry out.
-	ErrUnsupported = errors.New("not supported yet")
+	// ErrUnsupported: what this machine or folder does not allow.
+	ErrUnsupported = errors.New("not supported here")
 )
 
 // Error is a git process that failed.
@@ -62,12 +72,39 @@ func (e *Error) Unwrap() []error {
 
 // Temporary says whether the same call may succeed later with nothing changed on our side.
 func (e *Error) Temporary() bool {
-	for _, passing := range []error{ErrUnreachable, ErrTimeout, ErrCrowded, ErrKilled} {
+	for _, passing := range []error{ErrUnreachable, ErrBusy, ErrTimeout, ErrCrowded, ErrKilled} {
 		if errors.Is(e.Kind, passing) {
 			return true
 		}
 	}
 	return false
+}
+
+// Hint says what a person can do about an error of this package; empty where nothing helps but to look closer.
+func Hint(err error) string {
+	for _, h := range []struct {
+		kind error
+		hint string
+	}{
+		{ErrHostChanged, "make sure that the machine itself has a new key, then set it as the project's known host"},
+		{ErrHostUnknown, "set the host's keys (ssh-keyscan HOST, compared with what its owner publishes) as the project's " +
+			"known hosts; of https, let the machine trust its certificate"},
+		{ErrRefused, "give the project credentials that may read the repository: a deploy key over ssh, a token over https"},
+		{ErrUnreachable, "is the address right, and is the host up? It is asked again by itself"},
+		{ErrProtocol, "use https or ssh"},
+		{ErrNoLFS, "install git-lfs there, or send the step to a worker that has it"},
+	} {
+		if errors.Is(err, h.kind) {
+			return h.hint
+		}
+	}
+	if fault, ok := errors.AsType[*Error](err); ok && fault.Temporary() {
+		return "it is asked again by itself"
+	}
+	if errors.Is(err, ErrNotFound) {
+		return "is the address right, and does the branch or revision exist? Some forges say so too where they want credentials"
+	}
+	return ""
 }
 
 func explain(doing string, cause error, stderr string) error {
@@ -83,16 +120,23 @@ var phrases = []struct {
 }{
 	{ErrCrowded, []string{"resource temporarily unavailable", "cannot allocate memory", "unable to create thread", "too many open files"}},
 	{ErrKilled, []string{"died of signal 9"}},
+	{ErrHostChanged, []string{"remote host identification has changed"}},
+	{ErrHostUnknown, []string{
+		"host key verification failed", "certificate verification failed", "ssl certificate problem", "no host key is known",
+	}},
+	{ErrProtocol, []string{"transport '"}},
+	{ErrUnreachable, []string{
+		"could not resolve host", "connection refused", "connection timed out", "failed to connect", "couldn't connect",
+		"network is unreachable", "no route to host", "operation timed out", "name or service not known",
+	}},
 	{ErrRefused, []string{
 		"authentication failed", "could not read username", "could not read password", "permission denied",
-		"access denied", "dubious ownership", "host key verification failed", "error: 401", "error: 403",
-		"terminal prompts disabled", "transport '", "http basic: access denied",
+		"access denied", "dubious ownership", "error: 401", "error: 403", "terminal prompts disabled",
+		"http basic: access denied", "too many authentication failures",
 	}},
-	{ErrUnreachable, []string{
-		"could not resolve host", "connection refused", "connection timed out", "failed to connect",
-		"couldn't connect", "connection reset", "network is unreachable", "no route to host", "early eof",
-		"the remote end hung up", "error: 429", "error: 500", "error: 502", "error: 503", "error: 504",
-		"operation timed out", "unexpected disconnect", "empty reply from server", "ssl_",
+	{ErrBusy, []string{
+		"error: 429", "error: 500", "error: 502", "error: 503", "error: 504", "unexpected disconnect", "connection reset",
+		"early eof", "empty reply from server", "the remote end hung up", "ssl_", "connection closed by", "kex_exchange",
 	}},
 	{ErrDamaged, []string{
 		"object file", "loose object", "packfile", "bad object", "did not send all necessary objects", "index file",
@@ -131,6 +175,19 @@ func classify(cause error, stderr string) error {
 		}
 	}
 	return nil
+}
+
+// masked leaves out what the call was given to show.
+func (s *session) masked(text string) string {
+	if s == nil {
+		return text
+	}
+	for _, secret := range s.secrets {
+		for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			text = strings.ReplaceAll(text, form, "***")
+		}
+	}
+	return text
 }
 
 var userinfo = regexp.MustCompile(`([a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s'"]+@`)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -21,7 +22,7 @@ import (
 const (
 	defaultTimeout   = 10 * time.Minute
 	defaultProtocols = "file:http:https:ssh"
-	defaultSSH       = "ssh -o BatchMode=yes -o ConnectTimeout=20"
+	defaultSSH       = "ssh"
 	excerptBytes     = 2 << 10
 	killGrace        = 2 * time.Second
 )
@@ -32,18 +33,30 @@ type Options struct {
 	Program string
 	// Timeout bounds each git process; 10 minutes by default. Its end is an [ErrTimeout].
 	Timeout time.Duration
-	// Protocols is the list of transports that may be used, separated by colons; "file:http:https:ssh" by default.
+	// Protocols is the list of transports that may be used, separated by colons, of file, git, http, https and ssh;
+	// "file:http:https:ssh" by default.
 	Protocols string
-	// SSH is the command that opens SSH connections; by default ssh that never asks anything.
+	// PlainHTTP lets http reach other machines too, where everybody on the way reads the source and the password. Without
+	// it http is for this machine itself.
+	PlainHTTP bool
+	// SSH is the program that opens SSH connections; by default ssh. It takes OpenSSH's options.
 	SSH string
+	// Scratch is a folder of this process alone, in which SSH keys stand while a call lasts; it is made when it is
+	// missing. By default it is the system's folder for temporary files, in which nobody finds what a killed process left:
+	// see ClearScratch.
+	Scratch string
 }
 
-// Git runs the git program. It holds no state and may be used by many goroutines.
+// Git runs the git program. It holds no state but open connections, and may be used by many goroutines.
 type Git struct {
-	program string
-	timeout time.Duration
-	env     []string
-	folders bool // of this machine may be asked without a transport of git's own
+	program   string
+	timeout   time.Duration
+	env       []string
+	protocols map[transport]bool
+	plainHTTP bool
+	ssh       string
+	scratch   string
+	web       *http.Client
 }
 
 // New returns a Git, or an error when there is no git program.
@@ -57,10 +70,14 @@ func New(options Options) (*Git, error) {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	protocols := strings.Split(orDefault(options.Protocols, defaultProtocols), ":")
-	return &Git{
-		program: program, timeout: timeout, env: environment(options), folders: slices.Contains(protocols, "file"),
-	}, nil
+	g := &Git{
+		program: program, timeout: timeout, env: environment(), protocols: map[transport]bool{}, plainHTTP: options.PlainHTTP,
+		ssh: orDefault(options.SSH, defaultSSH), scratch: options.Scratch, web: newWeb(),
+	}
+	for name := range strings.SplitSeq(orDefault(options.Protocols, defaultProtocols), ":") {
+		g.protocols[transport(name)] = true
+	}
+	return g, nil
 }
 
 // Version returns what `git --version` says, such as "2.39.5".
@@ -73,11 +90,12 @@ func (g *Git) Version(ctx context.Context) (string, error) {
 }
 
 // environment is the process's own without any GIT_ variable, plus ours: an operator's GIT_DIR or GIT_TRACE must
-// not reach into what we do.
-func environment(options Options) []string {
+// not reach into what we do, and nothing is asked by a program of theirs.
+func environment() []string {
 	var env []string
 	for _, pair := range os.Environ() {
-		if !strings.HasPrefix(pair, "GIT_") && !strings.HasPrefix(pair, "LC_ALL=") {
+		name, _, _ := strings.Cut(pair, "=")
+		if !strings.HasPrefix(name, "GIT_") && name != "LC_ALL" && name != "SSH_ASKPASS" {
 			env = append(env, pair)
 		}
 	}
@@ -86,10 +104,17 @@ func environment(options Options) []string {
 		"GIT_CONFIG_GLOBAL="+os.DevNull,
 		"GIT_ATTR_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0",
-		"GIT_ALLOW_PROTOCOL="+orDefault(options.Protocols, defaultProtocols),
-		"GIT_SSH_COMMAND="+orDefault(options.SSH, defaultSSH),
+		"GIT_ASKPASS=",
+		"GIT_NO_LAZY_FETCH=1",
+		"GIT_ALLOW_PROTOCOL=none", // but in a session
 		"LC_ALL=C",
 	)
+}
+
+// always is what git is told first in every call: nothing that a folder or a user's settings hold may name a program.
+var always = []string{
+	"-c", "core.hooksPath=" + os.DevNull, "-c", "core.fsmonitor=false", "-c", "core.attributesFile=" + os.DevNull,
+	"-c", "core.excludesFile=" + os.DevNull, "-c", "gc.auto=0", "-c", "maintenance.auto=false",
 }
 
 // command is one run of git.
@@ -98,6 +123,7 @@ type command struct {
 	dir   string   // working directory
 	args  []string // after `git`
 	env   []string // beyond the usual
+	as    *session // for the remote that is asked; nil where none is
 	stdin io.Reader
 	holds *os.File                     // a lock that must last as long as the process and its children
 	read  func(stdout io.Reader) error // reads standard output instead of collecting it
@@ -111,10 +137,12 @@ func (g *Git) run(ctx context.Context, c command) error {
 func (g *Git) output(ctx context.Context, c command) ([]byte, error) {
 	bounded, cancel := context.WithTimeoutCause(ctx, g.timeout, ErrTimeout)
 	defer cancel()
-	args := append([]string{"-c", "core.hooksPath=" + os.DevNull, "-c", "gc.auto=0", "-c", "maintenance.auto=false"}, c.args...)
-	cmd := exec.CommandContext(bounded, g.program, args...)
+	cmd := exec.CommandContext(bounded, g.program, slices.Concat(always, c.args)...)
 	cmd.Dir, cmd.Stdin = c.dir, c.stdin
-	cmd.Env = append(append(make([]string, 0, len(g.env)+len(c.env)), g.env...), c.env...)
+	cmd.Env = slices.Concat(g.env, c.env)
+	if c.as != nil {
+		cmd.Env = append(cmd.Env, c.as.env...)
+	}
 	cmd.WaitDelay = killGrace
 	stderr := &tail{limit: excerptBytes}
 	cmd.Stderr = stderr
@@ -127,7 +155,7 @@ func (g *Git) output(ctx context.Context, c command) ([]byte, error) {
 	if bounded.Err() != nil {
 		err = context.Cause(bounded)
 	}
-	return nil, explain(c.doing, err, stderr.String())
+	return nil, explain(c.doing, err, c.as.masked(stderr.String()))
 }
 
 // collect runs cmd and returns its standard output, or hands it to read. An error of read wins over the exit

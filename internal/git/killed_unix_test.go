@@ -39,11 +39,11 @@ func TestAGitThatWasKilledIsWorthAnotherTry(t *testing.T) {
 		return must(g.Open(filepath.Join(t.TempDir(), "shop.git"), u.dir))(t)
 	}
 	whole := mirror(newGit(t))
-	if err := whole.Fetch(t.Context()); err != nil {
+	if err := whole.Fetch(t.Context(), git.Access{}); err != nil {
 		t.Fatal(err)
 	}
 	for command, do := range map[string]func() error{
-		"clone": func() error { return mirror(killedAt(t, "clone")).Fetch(t.Context()) },
+		"clone": func() error { return mirror(killedAt(t, "clone")).Fetch(t.Context(), git.Access{}) },
 		"cat-file": func() error {
 			m := must(killedAt(t, "cat-file").Open(whole.Dir(), u.dir))(t)
 			return m.Read(t.Context(), func(o *git.Objects) error {

@@ -2,15 +2,12 @@ package git
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
-
-	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
 const (
@@ -24,6 +21,9 @@ const (
 // branchesAndTags is what a mirror follows unless told otherwise.
 var branchesAndTags = []string{"+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"}
 
+// ownRefs is where a mirror keeps what is no branch and no tag.
+const ownRefs = "refs/towpath/"
+
 // Mirror is a bare copy of one remote repository in a folder. It may be used by many goroutines, and the folder
 // by many processes: who writes holds a lock, who reads needs none.
 type Mirror struct {
@@ -36,7 +36,7 @@ type Mirror struct {
 // Open returns the mirror of the repository at address, kept in dir. Nothing is asked or written until the first
 // fetch.
 func (g *Git) Open(dir, address string) (*Mirror, error) {
-	r, err := parseRemote(address)
+	r, err := g.parse(address)
 	if err != nil {
 		return nil, err
 	}
@@ -50,10 +50,23 @@ func (g *Git) Open(dir, address string) (*Mirror, error) {
 // Dir is the mirror's folder.
 func (m *Mirror) Dir() string { return m.dir }
 
-// Ensure fetches unless the mirror holds revision. A revision that no followed reference reaches (after a forced
-// push, or of a pull request) is asked for by its hash, which most forges allow; else the error is an ErrNotFound.
-func (m *Mirror) Ensure(ctx context.Context, revision string, refspecs ...string) error {
-	if held, err := m.Has(ctx, revision); held || err != nil {
+// Want is a revision that a mirror is to hold, and where it is to be had.
+type Want struct {
+	Revision string // full hash
+	Ref      string // full name of the reference that held it last; empty where that is a branch or a tag
+	Access   Access
+}
+
+// Ensure fetches unless the mirror holds the revision: branches and tags, and the reference that is named. A revision
+// that none of them reaches any more (after a forced push, or of a pull request that was closed) is asked for by its hash,
+// which most forges allow; else the error is an ErrNotFound.
+func (m *Mirror) Ensure(ctx context.Context, w Want) error {
+	if w.Ref != "" {
+		if err := CheckRef(w.Ref); err != nil {
+			return err
+		}
+	}
+	if held, err := m.Has(ctx, w.Revision); held || err != nil {
 		return err
 	}
 	lock, err := m.lock(ctx)
@@ -61,27 +74,37 @@ func (m *Mirror) Ensure(ctx context.Context, revision string, refspecs ...string
 		return err
 	}
 	defer lock.unlock()
-	if m.isTip(revision) {
+	if m.isTip(w.Revision) {
 		return nil // another fetched it while we waited
 	}
-	if err := m.fetchOrRemake(ctx, lock, refspecs); err != nil {
+	u, err := m.begin(lock, w.Access)
+	if err != nil {
 		return err
 	}
-	if held, err := m.Has(ctx, revision); held || err != nil {
+	defer u.end()
+	if err := u.bring(ctx, w.Ref); err != nil {
 		return err
 	}
-	return m.fetch(ctx, lock, []string{revision + ":refs/towpath/" + revision})
+	if held, err := m.Has(ctx, w.Revision); held || err != nil {
+		return err
+	}
+	return u.fetch(ctx, []string{w.Revision + ":" + ownRefs + w.Revision})
 }
 
 // Fetch brings the mirror up to date: branches and tags, or the given refspecs ("+refs/pull/7/head:refs/pull/7").
 // A mirror that is missing, half made or damaged is made anew.
-func (m *Mirror) Fetch(ctx context.Context, refspecs ...string) error {
+func (m *Mirror) Fetch(ctx context.Context, a Access, refspecs ...string) error {
 	lock, err := m.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer lock.unlock()
-	return m.fetchOrRemake(ctx, lock, refspecs)
+	u, err := m.begin(lock, a)
+	if err != nil {
+		return err
+	}
+	defer u.end()
+	return u.fetchOrRemake(ctx, refspecs)
 }
 
 // Compact packs what many fetches left in small pieces. Nothing is dropped, also not what no reference reaches
@@ -93,7 +116,7 @@ func (m *Mirror) Compact(ctx context.Context) error {
 	}
 	defer lock.unlock()
 	return m.writing(func() error {
-		return m.run(ctx, lock, "compact the mirror of "+m.remote.shown, "repack", "-q", "-a", "-d", "-k", "-l")
+		return m.run(ctx, lock, nil, "compact the mirror of "+m.remote.shown, "repack", "-q", "-a", "-d", "-k", "-l")
 	})
 }
 
@@ -102,85 +125,6 @@ func (m *Mirror) lock(ctx context.Context) (*lock, error) {
 		return nil, fmt.Errorf("make the folder of mirrors: %w", err)
 	}
 	return takeLock(ctx, m.dir+".lock")
-}
-
-func (m *Mirror) fetchOrRemake(ctx context.Context, lock *lock, refspecs []string) error {
-	if !m.isMarked(completeMark) {
-		return m.remake(ctx, lock, refspecs)
-	}
-	if m.isMarked(fetchingMark) {
-		if err := m.clearLeftovers(); err != nil {
-			return err
-		}
-	}
-	follow := refspecs
-	if len(follow) == 0 {
-		follow = branchesAndTags
-	}
-	err := m.fetch(ctx, lock, follow)
-	if !errors.Is(err, ErrDamaged) {
-		return err
-	}
-	return m.remake(ctx, lock, refspecs)
-}
-
-// remake makes the mirror from nothing. A clone, which packs its references itself, takes a third of the time that a
-// fetch into an empty repository takes; but it knows no refspecs.
-func (m *Mirror) remake(ctx context.Context, lock *lock, refspecs []string) error {
-	m.known.Clear()
-	if err := os.RemoveAll(m.dir); err != nil {
-		return fmt.Errorf("remove a broken mirror: %w", err)
-	}
-	if len(refspecs) == 0 {
-		return m.clone(ctx, lock)
-	}
-	if err := m.create(ctx, lock); err != nil {
-		return err
-	}
-	return m.fetch(ctx, lock, refspecs)
-}
-
-// clone does not take a repository on the same disk file by file (--no-local): with it would come what no reference
-// reaches and may be there in part only.
-func (m *Mirror) clone(ctx context.Context, lock *lock) error {
-	place := failpoint.At("clone a mirror")
-	place.Before()
-	err := m.git.run(ctx, command{
-		doing: "clone " + m.remote.shown,
-		args:  []string{"clone", "--quiet", "--bare", "--no-local", "--template=", "--end-of-options", m.remote.url, m.dir},
-		env:   m.remote.env,
-		holds: lock.file,
-	})
-	if err != nil {
-		return err
-	}
-	place.After()
-	return m.mark(completeMark)
-}
-
-// fetch runs one git fetch and packs the references, so that a checkout finds them all in one file.
-func (m *Mirror) fetch(ctx context.Context, lock *lock, refspecs []string) error {
-	for _, spec := range refspecs {
-		if err := checkRef(strings.TrimPrefix(spec, "+")); err != nil {
-			return err
-		}
-	}
-	args := []string{
-		"fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules",
-		"--no-auto-maintenance", "--end-of-options", m.remote.url,
-	}
-	return m.writing(func() error {
-		place := failpoint.At("fetch")
-		place.Before()
-		if err := m.run(ctx, lock, "fetch "+m.remote.shown, append(args, refspecs...)...); err != nil {
-			return err
-		}
-		place.After()
-		if err := m.run(ctx, lock, "pack the references of "+m.remote.shown, "pack-refs", "--all"); err != nil {
-			return err
-		}
-		return m.mark(completeMark)
-	})
 }
 
 // writing holds fetchingMark while do writes into the mirror. It stays when do fails: the next writer cleans up.
@@ -209,14 +153,6 @@ func (m *Mirror) isMarked(name string) bool {
 	return err == nil
 }
 
-func (m *Mirror) create(ctx context.Context, lock *lock) error {
-	return m.git.run(ctx, command{
-		doing: "make the mirror of " + m.remote.shown,
-		args:  []string{"init", "--quiet", "--bare", "--template=", "--end-of-options", m.dir},
-		holds: lock.file,
-	})
-}
-
 // clearLeftovers removes the lock and temporary files of a git process that was killed. No other writes here:
 // the killed one's children would still hold our lock.
 func (m *Mirror) clearLeftovers() error {
@@ -235,11 +171,11 @@ func (m *Mirror) clearLeftovers() error {
 	return nil
 }
 
-func (m *Mirror) run(ctx context.Context, lock *lock, doing string, args ...string) error {
+func (m *Mirror) run(ctx context.Context, lock *lock, as *session, doing string, args ...string) error {
 	return m.git.run(ctx, command{
 		doing: doing,
 		args:  append([]string{"--git-dir=" + m.dir}, args...),
-		env:   m.remote.env,
+		as:    as,
 		holds: lock.file,
 	})
 }

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("fetching")
 		ctx, stop := testContext()
 		defer stop()
-		fmt.Println("fetched", mirror.Fetch(ctx))
+		fmt.Println("fetched", mirror.Fetch(ctx, git.Access{}))
 		return
 	}
 	os.Exit(m.Run())
@@ -44,7 +44,7 @@ func TestAMirrorAnswersForARevision(t *testing.T) {
 	second := up.commit("towpath.yaml", "pipeline: shop2\n", "Two")
 	m := mirrorOf(t, up.dir)
 	ctx := t.Context()
-	if err := m.Ensure(ctx, second); err != nil {
+	if err := m.Ensure(ctx, git.Want{Revision: second}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -61,7 +61,7 @@ func TestNamesFromOutsideNeverBecomeOptions(t *testing.T) {
 	head := up.commit("a", "1", "one")
 	m := mirrorOf(t, up.dir)
 	ctx := t.Context()
-	if err := m.Ensure(ctx, head); err != nil {
+	if err := m.Ensure(ctx, git.Want{Revision: head}); err != nil {
 		t.Fatal(err)
 	}
 	_, has := m.Has(ctx, "--help")
@@ -71,7 +71,7 @@ func TestNamesFromOutsideNeverBecomeOptions(t *testing.T) {
 	})
 	for name, err := range map[string]error{
 		"has": has, "commit": commit,
-		"fetch":    m.Fetch(ctx, "--upload-pack=x"),
+		"fetch":    m.Fetch(ctx, git.Access{}, "--upload-pack=x"),
 		"checkout": m.Checkout(ctx, git.Checkout{Revision: "main", Dir: t.TempDir()}),
 	} {
 		if !errors.Is(err, git.ErrUnsafe) {
@@ -82,7 +82,7 @@ func TestNamesFromOutsideNeverBecomeOptions(t *testing.T) {
 
 func TestAMirrorIsMadeOfARepositoryInWhateverState(t *testing.T) {
 	up := newUpstream(t)
-	if err := mirrorOf(t, up.dir).Fetch(t.Context()); err != nil {
+	if err := mirrorOf(t, up.dir).Fetch(t.Context(), git.Access{}); err != nil {
 		t.Errorf("empty: %v", err)
 	}
 	first := up.commit("a", "1", "one")
@@ -91,7 +91,7 @@ func TestAMirrorIsMadeOfARepositoryInWhateverState(t *testing.T) {
 	up.git("tag", "-a", "v1", "-m", "first")
 	loose := up.commit("a", "3", "of HEAD only")
 	m := mirrorOf(t, up.dir)
-	if err := m.Fetch(t.Context()); err != nil {
+	if err := m.Fetch(t.Context(), git.Access{}); err != nil {
 		t.Fatal(err)
 	}
 	for ref, want := range map[string]string{"refs/heads/main": first, "refs/tags/v1": tagged} {
@@ -101,7 +101,7 @@ func TestAMirrorIsMadeOfARepositoryInWhateverState(t *testing.T) {
 	}
 	for _, revision := range []string{first, tagged, loose} {
 		dir := t.TempDir()
-		if err := errors.Join(m.Ensure(t.Context(), revision), m.Checkout(t.Context(), git.Checkout{Revision: revision, Dir: dir})); err != nil {
+		if err := errors.Join(m.Ensure(t.Context(), git.Want{Revision: revision}), m.Checkout(t.Context(), git.Checkout{Revision: revision, Dir: dir})); err != nil {
 			t.Fatal(err)
 		}
 		if got := runGit(t, dir, "tag", "--list"); got != "v1" {
@@ -109,10 +109,10 @@ func TestAMirrorIsMadeOfARepositoryInWhateverState(t *testing.T) {
 		}
 	}
 	up.git("branch", "-f", "main", loose)
-	if err := m.Ensure(t.Context(), loose); err != nil { // a clone is brought up to date as a mirror is
+	if err := m.Ensure(t.Context(), git.Want{Revision: loose}); err != nil { // a clone is brought up to date as a mirror is
 		t.Fatal(err)
 	}
-	if err := m.Fetch(t.Context()); err != nil || must(m.Resolve(t.Context(), "refs/heads/main"))(t) != loose {
+	if err := m.Fetch(t.Context(), git.Access{}); err != nil || must(m.Resolve(t.Context(), "refs/heads/main"))(t) != loose {
 		t.Errorf("main does not follow: %v", err)
 	}
 }
@@ -124,10 +124,10 @@ func TestARevisionThatNoBranchReachesIsFetchedByItsHash(t *testing.T) {
 	up.git("reset", "-q", "--hard", "HEAD~")
 	up.git("config", "uploadpack.allowAnySHA1InWant", "true")
 	m := mirrorOf(t, up.dir)
-	if err := m.Ensure(t.Context(), lost); err != nil {
+	if err := m.Ensure(t.Context(), git.Want{Revision: lost}); err != nil {
 		t.Fatal(err)
 	}
-	err := m.Ensure(t.Context(), strings.Repeat("a", 40))
+	err := m.Ensure(t.Context(), git.Want{Revision: strings.Repeat("a", 40)})
 	if !errors.Is(err, git.ErrNotFound) {
 		t.Errorf("a revision that never was gave %v", err)
 	}
@@ -138,13 +138,13 @@ func TestAForcedPushAndADeletedBranchAreFollowed(t *testing.T) {
 	up.commit("a", "1", "one")
 	up.git("branch", "gone")
 	m := mirrorOf(t, up.dir)
-	if err := m.Fetch(t.Context()); err != nil {
+	if err := m.Fetch(t.Context(), git.Access{}); err != nil {
 		t.Fatal(err)
 	}
 	up.git("commit", "-q", "--amend", "-m", "another one")
 	up.git("branch", "-D", "gone")
 	up.git("branch", "gone/further")
-	if err := m.Fetch(t.Context()); err != nil {
+	if err := m.Fetch(t.Context(), git.Access{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := must(m.Resolve(t.Context(), "refs/heads/main"))(t); got != up.git("rev-parse", "main") {
@@ -163,7 +163,7 @@ func TestManyWhoNeedTheSameMirrorMakeItOnce(t *testing.T) {
 	for range 8 {
 		m := must(newGit(t).Open(dir, up.dir))(t)
 		all.Go(func() {
-			if err := m.Ensure(t.Context(), head); err != nil {
+			if err := m.Ensure(t.Context(), git.Want{Revision: head}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -175,7 +175,7 @@ func TestADamagedMirrorIsMadeAnew(t *testing.T) {
 	up := newUpstream(t)
 	up.fill()
 	m := mirrorOf(t, up.dir)
-	if err := m.Fetch(t.Context()); err != nil {
+	if err := m.Fetch(t.Context(), git.Access{}); err != nil {
 		t.Fatal(err)
 	}
 	err := os.RemoveAll(filepath.Join(m.Dir(), "objects"))
@@ -183,7 +183,7 @@ func TestADamagedMirrorIsMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	head := up.commit("new", "x", "more")
-	if err := m.Ensure(t.Context(), head); err != nil {
+	if err := m.Ensure(t.Context(), git.Want{Revision: head}); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Checkout(t.Context(), git.Checkout{Revision: head, Dir: t.TempDir()}); err != nil {
@@ -202,7 +202,7 @@ func TestAFetchKilledAtAnyMomentIsRepairedByTheNext(t *testing.T) {
 			leaveALock(t, dir)
 		}
 		m := must(newGit(t).Open(dir, up.dir))(t)
-		if err := m.Ensure(t.Context(), head); err != nil {
+		if err := m.Ensure(t.Context(), git.Want{Revision: head}); err != nil {
 			t.Fatalf("round %d: %v", round, err)
 		}
 		runGit(t, dir, "fsck", "--connectivity-only")
@@ -244,12 +244,12 @@ func TestCompactKeepsEverything(t *testing.T) {
 	var all []string
 	for i := range 5 {
 		all = append(all, up.commit("a", fmt.Sprint(i), "more"))
-		if err := m.Ensure(t.Context(), all[i]); err != nil {
+		if err := m.Ensure(t.Context(), git.Want{Revision: all[i]}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	up.git("reset", "-q", "--hard", all[0])
-	if err := errors.Join(m.Fetch(t.Context()), m.Compact(t.Context())); err != nil {
+	if err := errors.Join(m.Fetch(t.Context(), git.Access{}), m.Compact(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	for _, rev := range all {

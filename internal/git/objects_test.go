@@ -18,7 +18,7 @@ import (
 func (u *upstream) reading(read func(*git.Objects)) *git.Mirror {
 	u.t.Helper()
 	m := mirrorOf(u.t, u.dir)
-	if err := m.Fetch(u.t.Context()); err != nil {
+	if err := m.Fetch(u.t.Context(), git.Access{}); err != nil {
 		u.t.Fatal(err)
 	}
 	err := m.Read(u.t.Context(), func(o *git.Objects) error { read(o); return nil })

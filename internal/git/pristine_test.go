@@ -21,7 +21,7 @@ func remembered(t testing.TB) (*upstream, *git.Mirror, *git.Pristine) {
 	head := up.commit("d1/deep/er", "x", "deep")
 	m := mirrorOf(t, up.dir)
 	c := git.Checkout{Revision: head, Dir: filepath.Join(t.TempDir(), "work")}
-	if err := errors.Join(m.Ensure(t.Context(), head), m.Checkout(t.Context(), c)); err != nil {
+	if err := errors.Join(m.Ensure(t.Context(), git.Want{Revision: head}), m.Checkout(t.Context(), c)); err != nil {
 		t.Fatal(err)
 	}
 	return up, m, must(git.Remember(c))(t)
@@ -83,7 +83,7 @@ func TestACheckoutIsTurnedIntoAnotherRevision(t *testing.T) {
 	up, m, p := remembered(t)
 	up.git("rm", "-q", "-r", "d2")
 	next := up.commit("d1/f1", "changed\n", "next")
-	if err := errors.Join(p.Restore(os.RemoveAll), m.Ensure(t.Context(), next), m.Switch(t.Context(), p, next)); err != nil {
+	if err := errors.Join(p.Restore(os.RemoveAll), m.Ensure(t.Context(), git.Want{Revision: next}), m.Switch(t.Context(), p, next)); err != nil {
 		t.Fatal(err)
 	}
 	if got := runGit(t, p.Dir, "status", "--porcelain", "--ignored"); got != "" {

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"fmt"
-	"net/url"
-	"regexp"
+	"errors"
 	"slices"
 	"strings"
 )
@@ -23,8 +21,8 @@ type Refs struct {
 
 // LsRemote asks the remote for its tips: all of them, or those that match one of the patterns, in which HEAD asks
 // for the default branch. A pattern that matches nothing is no error.
-func (g *Git) LsRemote(ctx context.Context, address string, patterns ...string) (Refs, error) {
-	r, err := parseRemote(address)
+func (g *Git) LsRemote(ctx context.Context, address string, a Access, patterns ...string) (Refs, error) {
+	r, err := g.parse(address)
 	if err != nil {
 		return Refs{}, err
 	}
@@ -33,18 +31,53 @@ func (g *Git) LsRemote(ctx context.Context, address string, patterns ...string) 
 			return Refs{}, err
 		}
 	}
-	if g.isHere(r) && !slices.ContainsFunc(patterns, hasInnerStar) {
+	isPlain := !slices.ContainsFunc(patterns, hasInnerStar)
+	switch {
+	case r.isHere() && isPlain:
 		return g.advertised(ctx, r, patterns)
+	case r.isHTTP() && isPlain && len(patterns) > 0:
+		refs, err := g.askHTTP(ctx, r, a, patterns)
+		if !errors.Is(err, errAskGit) {
+			return refs, err
+		}
 	}
+	return g.lsRemote(ctx, r, a, patterns)
+}
+
+// lsRemote has git ask.
+func (g *Git) lsRemote(ctx context.Context, r remote, a Access, patterns []string) (Refs, error) {
+	s, err := g.show(r, a)
+	if err != nil {
+		return Refs{}, err
+	}
+	defer s.end()
+	args := append([]string{"ls-remote", "--symref"}, onlyKinds(patterns)...)
 	out, err := g.output(ctx, command{
 		doing: "list the tips of " + r.shown,
-		args:  append([]string{"ls-remote", "--symref", "--end-of-options", r.url}, patterns...),
-		env:   r.env,
+		args:  append(append(args, "--end-of-options", r.url), patterns...),
+		as:    s,
 	})
 	if err != nil {
 		return Refs{}, err
 	}
 	return parseRefs(out), nil
+}
+
+// onlyKinds keeps the remote from sending what is not asked for: patterns alone are git's own sieve, behind the wire.
+func onlyKinds(patterns []string) (options []string) {
+	kinds := map[string]string{"refs/heads/": "--heads", "refs/tags/": "--tags"}
+	for _, p := range patterns {
+		known := false
+		for prefix, option := range kinds {
+			if strings.HasPrefix(p, prefix) {
+				options, known = append(options, option), true
+			}
+		}
+		if !known {
+			return nil
+		}
+	}
+	return options
 }
 
 func hasInnerStar(pattern string) bool {
@@ -65,88 +98,3 @@ func parseRefs(out []byte) Refs {
 	}
 	return refs
 }
-
-// remote is an address that was judged safe, its password taken out.
-type remote struct {
-	url   string   // what git is told
-	shown string   // what people are shown: the same, without credentials
-	env   []string // the credentials, where only git and our own user see them
-}
-
-// helper answers git's question for credentials from the environment, so that they stand neither in the list of
-// processes nor in any file. It is bound to the remote's own host: a redirect elsewhere gets nothing.
-const helper = `!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$TOWPATH_GIT_USER" "$TOWPATH_GIT_PASSWORD"; }; f`
-
-func parseRemote(address string) (remote, error) {
-	if err := CheckURL(address); err != nil {
-		return remote{}, err
-	}
-	u, err := url.Parse(address)
-	if err != nil && strings.Contains(address, "://") {
-		return remote{}, fmt.Errorf("repository address %q cannot be read: %w", MaskURLs(address), ErrUnsafe)
-	}
-	if err != nil || u.User == nil { // a path, or git@host:path
-		return remote{url: address, shown: address}, nil
-	}
-	user := u.User.Username()
-	password, _ := u.User.Password()
-	if strings.ContainsFunc(user+password, isControl) {
-		return remote{}, fmt.Errorf("credentials for %s hold control characters: %w", u.Host, ErrUnsafe)
-	}
-	if u.Scheme != "https" && u.Scheme != "http" {
-		u.User = url.User(user) // ssh takes a user, never a password
-		return remote{url: u.String(), shown: u.String()}, nil
-	}
-	u.User = nil
-	return remote{url: u.String(), shown: u.String(), env: credentials(u, user, password)}, nil
-}
-
-func credentials(u *url.URL, user, password string) []string {
-	return []string{
-		"TOWPATH_GIT_USER=" + user,
-		"TOWPATH_GIT_PASSWORD=" + password,
-		"GIT_CONFIG_COUNT=1",
-		"GIT_CONFIG_KEY_0=credential." + u.Scheme + "://" + u.Host + ".helper",
-		"GIT_CONFIG_VALUE_0=" + helper,
-	}
-}
-
-var transportHelper = regexp.MustCompile(`^[A-Za-z0-9]+::`)
-
-// CheckURL refuses addresses that git would take for an option or for a command to run (gitremote-helpers(7)).
-// Which protocols are allowed is left to git, by Options.Protocols.
-func CheckURL(address string) error {
-	switch {
-	case address == "":
-		return fmt.Errorf("an empty repository address: %w", ErrUnsafe)
-	case strings.HasPrefix(address, "-"):
-		return fmt.Errorf("repository address %q begins with a dash: %w", MaskURLs(address), ErrUnsafe)
-	case transportHelper.MatchString(address):
-		return fmt.Errorf("repository address %q names a transport helper: %w", MaskURLs(address), ErrUnsafe)
-	case strings.ContainsFunc(address, isControl):
-		return fmt.Errorf("repository address %q holds control characters: %w", MaskURLs(address), ErrUnsafe)
-	}
-	return nil
-}
-
-// checkRef refuses what cannot be a reference or refspec: see git-check-ref-format(1).
-func checkRef(ref string) error {
-	if strings.HasPrefix(ref, "-") || strings.ContainsFunc(ref, isControl) || strings.ContainsAny(ref, " ~^?[\\") {
-		return fmt.Errorf("reference %q: %w", ref, ErrUnsafe)
-	}
-	return nil
-}
-
-var fullHash = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
-
-// IsHash says whether text is a full object name: 40 or 64 lower-case hexadecimal digits.
-func IsHash(text string) bool { return fullHash.MatchString(text) }
-
-func checkHash(rev string) error {
-	if !IsHash(rev) {
-		return fmt.Errorf("revision %q is not a full hash: %w", rev, ErrUnsafe)
-	}
-	return nil
-}
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }

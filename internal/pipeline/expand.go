@@ -85,23 +85,6 @@ func (w *writer) table(level int, key string, v map[string]string) {
 	}
 }
 
-func (w *writer) triggers(t towpath.Triggers) {
-	w.open(0, "on")
-	if t.Push && len(t.Branch)+len(t.Paths) > 0 {
-		w.open(1, "push")
-		w.put(2, "branches", t.Branch)
-		w.put(2, "paths", t.Paths)
-	} else {
-		w.put(1, "push", t.Push)
-	}
-	if t.Poll == 0 {
-		w.put(1, "poll", "off")
-	} else {
-		w.put(1, "poll", t.Poll)
-	}
-	w.put(1, "manual", t.Manual)
-}
-
 func (w *writer) step(s towpath.StepDefinition, when string) {
 	fmt.Fprintf(w, "  - %s: %s\n", s.Kind, scalarText(s.Name))
 	w.put(2, "needs", s.Needs)
@@ -137,6 +120,10 @@ func (w *writer) script(kind towpath.StepKind, s towpath.ScriptDefinition) {
 	w.open(2, "retry")
 	w.put(3, "lost", s.Retry.Lost)
 	w.put(2, "clean", s.Clean)
+	w.open(2, "checkout")
+	w.put(3, "submodules", s.Checkout.Submodules)
+	w.put(3, "lfs", s.Checkout.LFS)
+	w.put(3, "depth", s.Checkout.Depth)
 }
 
 func (w *writer) worker(level int, s towpath.Selector) {

@@ -7,8 +7,19 @@ import (
 	"github.com/towpath-cd/towpath"
 )
 
-// RunOnce is a round of the loop: it answers how long nothing is due.
-func (p *Poller) RunOnce(ctx context.Context) (time.Duration, error) { return p.runOnce(ctx) }
+// RunOnce asks all that may be asked now, hears them out, and answers how long there is nothing to do.
+func (p *Poller) RunOnce(ctx context.Context) (time.Duration, error) {
+	p.readAt = time.Time{}
+	wait, err := p.runOnce(ctx)
+	for err == nil && p.asking > 0 {
+		p.settle(ctx, <-p.answers)
+		wait, err = p.runOnce(ctx)
+	}
+	return wait, err
+}
 
 // NextPoll answers when a project is asked again.
-func (p *Poller) NextPoll(project towpath.Project) time.Time { return p.next[project.ID] }
+func (p *Poller) NextPoll(project towpath.Project) time.Time { return p.watched[project.ID].next }
+
+// Begin reads the projects as a poller that starts does.
+func (p *Poller) Begin(ctx context.Context) error { return p.read(ctx, p.clock()) }

@@ -28,6 +28,7 @@ type watched struct {
 	project towpath.Project
 	now     time.Time
 	rung    int
+	tags    bool // the project's pipelines want them
 }
 
 func watch(t testing.TB) *watched {
@@ -39,7 +40,7 @@ func watch(t testing.TB) *watched {
 	w.read = trigger.NewRepositories(must(git.New(git.Options{}))(t), filepath.Join(folder, "mirrors"))
 	w.poller = trigger.NewPoller(trigger.PollerOptions{
 		Store: w.store, Repositories: w.read, Recorded: func() { w.rung++ }, Clock: func() time.Time { return w.now },
-		Log: slog.New(slog.DiscardHandler),
+		Tags: func(id string) bool { return w.tags && id == "shop" }, Log: slog.New(slog.DiscardHandler),
 	})
 	w.project = towpath.Project{ID: "shop", Name: "shop", URL: filepath.Join(folder, "shop"), DefaultBranch: "main", Poll: time.Minute}
 	w.add(w.project)
@@ -77,7 +78,15 @@ func (w *watched) commit(file string) string {
 
 func (w *watched) poll() {
 	w.t.Helper()
+	w.now = w.now.Add(time.Second)
 	w.do(w.poller.Poll(w.t.Context(), w.project))
+}
+
+// begin is the start of a poller, and the time after which all its projects are due.
+func (w *watched) begin() {
+	w.t.Helper()
+	w.do(w.poller.Begin(w.t.Context()))
+	w.now = w.now.Add(time.Minute)
 }
 
 // seen answers the changes so far: branch and revision, oldest first.
@@ -250,11 +259,12 @@ func TestARepositoryThatDoesNotAnswerIsAskedLessAndLessOften(t *testing.T) {
 	t.Cleanup(forge.Close)
 	away := towpath.Project{ID: "away", Name: "away", URL: forge.URL + "/away.git", DefaultBranch: "main", Poll: time.Minute}
 	w.add(away)
-	_, _, err := w.read.Tips(t.Context(), away.URL)
+	_, _, err := w.read.Tips(t.Context(), away)
 	if towpath.CodeOf(err) != towpath.CodeUnavailable || !strings.Contains(err.Error(), "asked again") {
 		t.Errorf("a forge that is down is %v", err)
 	}
 	var pauses []time.Duration
+	w.begin()
 	for range 8 {
 		must(w.poller.RunOnce(t.Context()))(t)
 		pause := w.poller.NextPoll(away).Sub(w.now)
@@ -274,6 +284,7 @@ func TestARepositoryThatDoesNotAnswerIsAskedLessAndLessOften(t *testing.T) {
 
 func TestAClockThatWasSetBackHoldsUpNoPoll(t *testing.T) {
 	w := watch(t)
+	w.begin()
 	must(w.poller.RunOnce(t.Context()))(t)
 	w.now = w.now.Add(-24 * time.Hour)
 	must(w.poller.RunOnce(t.Context()))(t)
@@ -290,7 +301,11 @@ func TestPausedAndUnpolledProjectsAreLeftAlone(t *testing.T) {
 	} {
 		w.add(p)
 	}
+	w.begin()
 	must(w.poller.RunOnce(t.Context()))(t)
+	if len(w.seen()) != 1 {
+		t.Errorf("the changes are %+v", w.seen())
+	}
 	for _, c := range w.seen() {
 		if c.Project != "shop" {
 			t.Errorf("%s was asked", c.Project)

@@ -12,11 +12,17 @@ import (
 	"github.com/towpath-cd/towpath/internal/git"
 )
 
-// branches is the prefix of a branch's full name.
-const branches = "refs/heads/"
+// The prefixes of full names.
+const (
+	branches = "refs/heads/"
+	tags     = "refs/tags/"
+)
 
 // Repositories keeps one bare mirror a project in a folder. It is safe for concurrent use.
 type Repositories struct {
+	// Access answers what a project's repository is shown; nil is nothing of the server's. It is set before the first use.
+	Access func(context.Context, towpath.Project) (git.Access, error)
+
 	git *git.Git
 	dir string
 
@@ -31,19 +37,36 @@ func NewRepositories(g *git.Git, dir string) *Repositories {
 	return &Repositories{git: g, dir: dir, mirrors: map[string]*git.Mirror{}}
 }
 
-// Tips answers the tip of every branch of a repository, and its default branch.
-func (r *Repositories) Tips(ctx context.Context, url string) (defaultBranch string, tips map[string]string, err error) {
-	refs, err := r.git.LsRemote(ctx, url, "HEAD", branches+"*")
+// Tips answers the tip of every branch of a project's repository, and its default branch. A branch whose name could pass
+// for a tag or a pull request is none.
+func (r *Repositories) Tips(ctx context.Context, p towpath.Project) (defaultBranch string, tips map[string]string, err error) {
+	refs, err := r.ask(ctx, p, "HEAD", branches+"*")
 	if err != nil {
 		return "", nil, explain(err)
 	}
-	tips = map[string]string{}
-	for name, hash := range refs.Tips {
-		if branch, ok := strings.CutPrefix(name, branches); ok {
-			tips[branch] = hash
+	seen := linesOf(refs)
+	return strings.TrimPrefix(refs.Default, branches), seen.tips, nil
+}
+
+func (r *Repositories) ask(ctx context.Context, p towpath.Project, patterns ...string) (git.Refs, error) {
+	access, err := r.access(ctx, p)
+	if err != nil {
+		return git.Refs{}, err
+	}
+	return r.git.LsRemote(ctx, p.URL, access, patterns...)
+}
+
+// access is what the project's repository is shown.
+func (r *Repositories) access(ctx context.Context, p towpath.Project) (a git.Access, err error) {
+	if r.Access != nil {
+		if a, err = r.Access(ctx, p); err != nil {
+			return a, fmt.Errorf("find the credentials of %s: %w", p.Name, err)
 		}
 	}
-	return strings.TrimPrefix(refs.Default, branches), tips, nil
+	if a.KnownHosts == "" {
+		a.KnownHosts = p.KnownHosts
+	}
+	return a, nil
 }
 
 // Resolve answers the branch, the default one where it is empty, and its newest revision; or, where a revision is
@@ -53,7 +76,7 @@ func (r *Repositories) Resolve(ctx context.Context, p towpath.Project, branch, r
 	if branch == "" {
 		branch = p.DefaultBranch
 	}
-	_, tips, err := r.Tips(ctx, p.URL)
+	_, tips, err := r.Tips(ctx, p)
 	if err != nil {
 		return "", "", err
 	}
@@ -72,11 +95,8 @@ func (r *Repositories) holds(ctx context.Context, p towpath.Project, branch, tip
 	if !git.IsHash(revision) {
 		return towpath.Errorf(towpath.CodeInvalid, "%q is not the full hash of a commit", revision)
 	}
-	mirror, err := r.mirror(p)
+	mirror, err := r.holding(ctx, p, git.Want{Revision: tip})
 	if err != nil {
-		return err
-	}
-	if err := mirror.Ensure(ctx, tip); err != nil {
 		return explain(err)
 	}
 	known, err := mirror.Has(ctx, revision)
@@ -93,20 +113,24 @@ func (r *Repositories) holds(ctx context.Context, p towpath.Project, branch, tip
 	return explain(err)
 }
 
-// Read completes a change with its commit's author, message and files, and answers the pipeline files at its revision.
+// Read completes a change with its commit's author, message and files and with whether it is trusted, and answers the pipeline files at its revision.
 // What was read lately is remembered: a revision never changes.
 func (r *Repositories) Read(ctx context.Context, p towpath.Project, c towpath.Change) (towpath.Change, map[string][]byte, error) {
+	c, err := r.sinceBase(ctx, p, c)
+	if err != nil {
+		return c, nil, err
+	}
 	key := strings.Join([]string{p.ID, p.URL, c.Before, c.Revision}, "\n")
 	read, known := r.remembered.get(key)
 	if !known {
-		var err error
 		if read, err = r.read(ctx, p, c); err != nil {
 			return c, nil, explain(err)
 		}
 		r.remembered.keep(key, read)
 	}
-	c.Author, c.AuthorEmail, c.Message, c.Files = read.author, read.email, read.message, read.files
-	return c, read.pipelines, nil
+	c.Author, c.AuthorEmail, c.Message, c.Files = read.author, read.email, read.message, knownFiles(c, read.files)
+	c.Trusted, err = r.isTrusted(ctx, p, c)
+	return c, read.pipelines, explain(err)
 }
 
 // revision is what a run needs to know of one.
@@ -117,11 +141,8 @@ type revision struct {
 }
 
 func (r *Repositories) read(ctx context.Context, p towpath.Project, c towpath.Change) (read revision, err error) {
-	mirror, err := r.mirror(p)
+	mirror, err := r.holding(ctx, p, git.Want{Revision: c.Revision, Ref: refOf(c)})
 	if err != nil {
-		return read, err
-	}
-	if err := mirror.Ensure(ctx, c.Revision); err != nil {
 		return read, err
 	}
 	err = mirror.Read(ctx, func(o *git.Objects) error {
@@ -186,6 +207,26 @@ func pipelineFiles(o *git.Objects, commit git.Commit) (map[string][]byte, error)
 	return found, nil
 }
 
+// refOf is where the change's revision is to be had; empty where that is not known.
+func refOf(c towpath.Change) string {
+	if c.Branch == "" && c.Request == nil {
+		return ""
+	}
+	return c.FetchRef()
+}
+
+// holding answers the project's mirror once it holds a revision.
+func (r *Repositories) holding(ctx context.Context, p towpath.Project, w git.Want) (*git.Mirror, error) {
+	mirror, err := r.mirror(p)
+	if err != nil {
+		return nil, err
+	}
+	if w.Access, err = r.access(ctx, p); err != nil {
+		return nil, err
+	}
+	return mirror, mirror.Ensure(ctx, w)
+}
+
 func (r *Repositories) mirror(p towpath.Project) (*git.Mirror, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -199,28 +240,4 @@ func (r *Repositories) mirror(p towpath.Project) (*git.Mirror, error) {
 	}
 	r.mirrors[key] = m
 	return m, nil
-}
-
-// explain tells people what is wrong with a repository. CodeUnavailable says that the same call may succeed later.
-func explain(err error) error {
-	fault, ok := errors.AsType[*git.Error](err)
-	switch {
-	case err == nil:
-		return nil
-	case ok && fault.Temporary():
-		return wrap(towpath.CodeUnavailable, err, "it is asked again by itself")
-	case errors.Is(err, git.ErrNotFound):
-		return wrap(towpath.CodeNotFound, err, "is the address right, and does the branch or revision exist?")
-	case errors.Is(err, git.ErrRefused):
-		return wrap(towpath.CodeForbidden, err, "the repository wants credentials that the server does not have")
-	case errors.Is(err, git.ErrUnsafe), errors.Is(err, git.ErrTooLarge):
-		return wrap(towpath.CodeInvalid, err, "")
-	}
-	return err
-}
-
-func wrap(code towpath.Code, err error, hint string) error {
-	e := towpath.Errorf(code, "%s", err)
-	e.Hint, e.Err = hint, err
-	return e
 }

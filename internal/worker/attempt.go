@@ -82,7 +82,7 @@ func (w *worker) begin(l *client.StepLease) (*attempt, error) {
 	}
 	place, left := w.places.take(l)
 	return &attempt{
-		worker: w, lease: l, place: place, left: left, record: b.record, output: newOutput(b.spool, l.Secrets, l.LogLimit),
+		worker: w, lease: l, place: place, left: left, record: b.record, output: newOutput(b.spool, hidden(l), l.LogLimit),
 	}, nil
 }
 

@@ -16,6 +16,7 @@ type folders struct {
 	homes     string // HOME of each pipeline
 	mirrors   string // bare repositories
 	artifacts string // for later steps
+	access    string // credentials of repositories, while git uses them
 }
 
 func openFolders(dir string) (folders, error) {
@@ -31,6 +32,7 @@ func openFolders(dir string) (folders, error) {
 		homes:     filepath.Join(absolute, "homes"),
 		mirrors:   filepath.Join(absolute, "mirrors"),
 		artifacts: filepath.Join(absolute, "artifacts"),
+		access:    filepath.Join(absolute, "access"),
 	}
 	for _, sub := range []string{f.leases, f.work, f.trash, f.homes, f.mirrors, f.artifacts} {
 		if err := os.MkdirAll(sub, 0o700); err != nil {

@@ -20,6 +20,9 @@ func (w *worker) clearLeftovers() error {
 		return err
 	}
 	w.cache.clear()
+	if err := w.mirrors.git.ClearScratch(); err != nil {
+		return err
+	}
 	if err := each(w.dirs.trash, w.removeLater); err != nil {
 		return err
 	}

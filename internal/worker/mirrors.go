@@ -6,10 +6,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/git"
 )
 
@@ -28,8 +30,9 @@ type mirrors struct {
 	open  map[string]*git.Mirror // by address
 }
 
-func newMirrors(dir string) (*mirrors, error) {
-	g, err := git.New(git.Options{})
+// newMirrors keeps bare repositories in dir, and credentials in scratch while git uses them.
+func newMirrors(dir, scratch string) (*mirrors, error) {
+	g, err := git.New(git.Options{Scratch: scratch})
 	if err != nil {
 		return nil, err
 	}
@@ -48,6 +51,36 @@ func (m *mirrors) of(address string) (*git.Mirror, error) {
 	}
 	m.open[address] = mirror
 	return mirror, nil
+}
+
+// accessOf is what the server lets us show the repository. It is for git alone: no step sees it.
+func accessOf(l *client.StepLease) git.Access {
+	if l.Access == nil {
+		return git.Access{}
+	}
+	a := l.Access
+	return git.Access{User: a.User, Password: a.Password, Key: []byte(a.Key), KnownHosts: a.KnownHosts}
+}
+
+// hidden are the values that no log and no report of a step shows.
+func hidden(l *client.StepLease) map[string]string {
+	if l.Access == nil || l.Access.Password == "" {
+		return l.Secrets
+	}
+	all := maps.Clone(l.Secrets)
+	if all == nil {
+		all = map[string]string{}
+	}
+	all["the repository's password"] = l.Access.Password
+	return all
+}
+
+// advised adds what a person can do about an error of git.
+func advised(err error) error {
+	if hint := git.Hint(err); err != nil && hint != "" {
+		return fmt.Errorf("%w (%s)", err, hint)
+	}
+	return err
 }
 
 // tryAgain does something with git until its end is for good: a repository's machine may not answer for a while, and

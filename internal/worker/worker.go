@@ -75,7 +75,7 @@ func newWorker(options Options) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMirrors(dirs.mirrors)
+	m, err := newMirrors(dirs.mirrors, dirs.access)
 	if err != nil {
 		return nil, err
 	}
