@@ -68,7 +68,7 @@ func newHouseBehind(t *testing.T, address string) *house {
 	guard := access.NewGuard(access.Options{Store: db, Owner: owner, Now: time.Now})
 	secrets, hub := access.NewSecrets(keys), flow.NewHub()
 	conductor := flow.New(flow.Options{
-		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets},
+		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets}, Credentials: deployKey{},
 		Announcer: alert.NewDesk(time.Now, log), Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString, Log: log,
 	})
 	must(t, conductor.Start(ctx))
@@ -94,6 +94,13 @@ func newHouseBehind(t *testing.T, address string) *house {
 	})
 	h.owner = h.client(owner)
 	return h
+}
+
+// deployKey is what every repository is shown.
+type deployKey struct{}
+
+func (deployKey) ForRepository(*store.Tx, towpath.Project) (git.Access, error) {
+	return git.Access{User: "git", Key: []byte("PRIVATE KEY"), KnownHosts: "known"}, nil
 }
 
 // granted hands out secrets as the server's wiring does, for steps and instances that name none.
@@ -261,6 +268,9 @@ func (w hand) takes(step string) *job {
 	must(w.h.T, err)
 	if lease == nil || lease.Step != step {
 		w.h.Fatalf("the worker got %+v, wanted %s", lease, step)
+	}
+	if a := lease.Access; a == nil || *a != (client.RepositoryAccess{User: "git", Key: "PRIVATE KEY", KnownHosts: "known"}) || lease.Ref != "refs/heads/"+lease.Branch {
+		w.h.Errorf("to fetch %s the worker got %+v", lease.Ref, a)
 	}
 	ctx, cancel := context.WithCancel(w.h.Context())
 	j := &job{hand: w, StepLease: lease, lets: cancel}
