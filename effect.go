@@ -34,6 +34,8 @@ type (
 	WithdrawDeployment struct{ Run, Step string }
 	// SupersedeOlder stops older runs of the same pipeline and branch that have not passed this gate.
 	SupersedeOlder struct{ Run, Gate string }
+	// StartDownstream starts the pipelines that run after this one has passed.
+	StartDownstream struct{ Run string }
 	// AnnounceRun tells people that a run failed, or that it is over.
 	AnnounceRun struct {
 		Run   string
@@ -56,6 +58,25 @@ type (
 		Serial      int // rises with every change of the goal, so that each wake-up is an effect of its own
 	}
 )
+
+// The effects of whatever belongs to a commit that a forge shows.
+type (
+	// ShowRunStatus shows how a run fares beside its commit.
+	ShowRunStatus struct {
+		Run   string
+		State RunState
+	}
+	// ShowDeploymentStatus shows how a deployment fares beside the commit of its release.
+	ShowDeploymentStatus struct{ Deployment Deployment }
+)
+
+// Key implements Effect.
+func (e ShowRunStatus) Key() string { return fmt.Sprintf("status/%s/%s", e.Run, e.State) }
+
+// Key implements Effect.
+func (e ShowDeploymentStatus) Key() string {
+	return fmt.Sprintf("status/%s/%s", e.Deployment.ID, e.Deployment.State)
+}
 
 // Key implements Effect.
 func (e EnqueueStep) Key() string { return fmt.Sprintf("enqueue/%s/%s/%d", e.Run, e.Step, e.Attempt) }
@@ -80,6 +101,9 @@ func (e WithdrawDeployment) Key() string { return "undeploy/" + e.Run + "/" + e.
 
 // Key implements Effect.
 func (e SupersedeOlder) Key() string { return "supersede/" + e.Run + "/" + e.Gate }
+
+// Key implements Effect.
+func (e StartDownstream) Key() string { return "downstream/" + e.Run }
 
 // Key implements Effect.
 func (e AnnounceRun) Key() string { return fmt.Sprintf("announce/%s/%s", e.Run, e.State) }

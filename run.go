@@ -167,6 +167,9 @@ func (t *runTransition) settle() {
 	}
 	t.run.State, t.run.Reason = t.outcome()
 	t.run.Stopping, t.run.FinishedAt = "", t.at
+	if t.run.State == RunPassed {
+		t.emit(StartDownstream{Run: t.run.ID})
+	}
 	if t.run.State != RunFailed { // a failure was announced when its step failed
 		t.emit(AnnounceRun{Run: t.run.ID, State: t.run.State})
 	}

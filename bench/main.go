@@ -43,6 +43,7 @@ func benchmarks() []benchmark {
 		{"switch", "moving traffic under load, beside the proxy's own orders", measureSwitch},
 		{"proxy", "requests through the proxy, beside none and beside a 40-line one", measureProxy},
 		{"log", "a million lines of a step, beside the same script writing to a file", measureLog},
+		{"webhook", "deliveries of webhooks, also while the server is killed", measureWebhook},
 		{"survive", "fifty steps through restarts of the server, and steps whose worker is killed", measureSurvive},
 		{"idle", "memory and CPU of processes that have nothing to do", measureIdle},
 		{"poll", "asking many repositories for new commits, over http and as folders", measurePoll},

@@ -161,14 +161,7 @@ type Page struct {
 
 // DeploymentPage answers a part of an environment's deployments, newest first.
 func (c *Client) DeploymentPage(ctx context.Context, key string, p Page) ([]Deployment, error) {
-	query := url.Values{}
-	if p.Before != "" {
-		query.Set("before", p.Before)
-	}
-	if p.Limit > 0 {
-		query.Set("limit", strconv.Itoa(p.Limit))
-	}
-	return get[[]Deployment](ctx, c, environmentPath(key, "/deployments"), query)
+	return get[[]Deployment](ctx, c, environmentPath(key, "/deployments"), p.query())
 }
 
 // Releases answers those of an environment's pipeline, newest first, at most 50.

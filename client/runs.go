@@ -25,10 +25,15 @@ type Run struct {
 	Title      string    `json:"title"` // first line of the commit message
 	Author     string    `json:"author"`
 	Trigger    string    `json:"trigger"`
+	Upstream   string    `json:"upstream,omitempty"` // ID of the run that this one follows
+	Inputs     Inputs    `json:"inputs,omitempty"`
 	Steps      []Step    `json:"steps,omitempty"`
 	CreatedAt  time.Time `json:"created_at"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`
 }
+
+// Inputs are values that a run was started with, by name.
+type Inputs map[string]string
 
 // Step is a step of a run.
 type Step struct {
@@ -60,6 +65,7 @@ type StartRun struct {
 	Branch   string `json:"branch,omitempty"`   // empty is the default branch
 	Revision string `json:"revision,omitempty"` // empty is the branch's tip
 	Pipeline string `json:"pipeline,omitempty"` // empty is the project's only one
+	Inputs   Inputs `json:"inputs,omitempty"`   // where one is left out, its default
 	// ScriptsOnly ends the run before its first approval or deployment.
 	ScriptsOnly bool `json:"scripts_only,omitempty"`
 }

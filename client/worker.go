@@ -43,7 +43,14 @@ type StepLease struct {
 	Author      string            `json:"author"`
 	AuthorEmail string            `json:"author_email"`
 	Message     string            `json:"message"`
-	Trusted     bool              `json:"trusted"` // of a protected branch
+	Trusted     bool              `json:"trusted"`        // of a protected branch
+	Fork        bool              `json:"fork,omitempty"` // of a pull request whose author may not push to the repository
+	Trigger     string            `json:"trigger,omitempty"`
+	Tag         string            `json:"tag,omitempty"`          // its name, where it is one
+	PullRequest int               `json:"pull_request,omitempty"` // its number, where it is one
+	BaseBranch  string            `json:"base_branch,omitempty"`  // that the pull request goes to
+	HeadBranch  string            `json:"head_branch,omitempty"`  // that it comes from, in its own repository
+	Inputs      map[string]string `json:"inputs,omitempty"`       // of the run, by name
 	Checkout    Checkout          `json:"checkout,omitzero"`
 	Script      string            `json:"script"`
 	Shell       string            `json:"shell,omitempty"`

@@ -54,6 +54,9 @@ func (g *Guard) Admit(r *http.Request, route Route) (Caller, error) {
 	if err := g.origin.Check(r); err != nil {
 		return Caller{}, errForeign
 	}
+	if route.Needs == Public && !showsCredential(r) {
+		return Caller{}, nil // nobody has to be looked up
+	}
 	var caller Caller
 	err := g.store.View(r.Context(), func(tx *store.Tx) (err error) {
 		if caller.Identity, err = g.identify(tx, r); err != nil && route.Needs != Public {
@@ -66,6 +69,12 @@ func (g *Guard) Admit(r *http.Request, route Route) (Caller, error) {
 		return Caller{}, err
 	}
 	return caller, g.noteUse(r.Context(), caller.Identity)
+}
+
+// showsCredential says that a request shows a credential, valid or not.
+func showsCredential(r *http.Request) bool {
+	_, err := r.Cookie(SessionCookie)
+	return err == nil || r.Header.Get("Authorization") != ""
 }
 
 // admit is the one place where a route's needs are held against who asks.

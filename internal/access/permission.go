@@ -17,6 +17,7 @@ const (
 	ManageEnvironments Permission = "environment.manage" // freeze, thaw, unpin
 	ManageProject      Permission = "project.manage"     // its settings, and its end
 	WriteSecrets       Permission = "secret.write"
+	AllowForks         Permission = "fork.allow" // let a pull request from a fork run, once it was read
 )
 
 // The permissions on the server. Only administrators have them.
@@ -31,7 +32,7 @@ const (
 // ProjectPermissions and ServerPermissions list every permission.
 var (
 	ProjectPermissions = []Permission{
-		ReadProject, StartRun, CancelRun, Approve, Deploy, Rollback, Promote, ManageEnvironments, ManageProject, WriteSecrets,
+		ReadProject, StartRun, CancelRun, Approve, Deploy, Rollback, Promote, ManageEnvironments, ManageProject, WriteSecrets, AllowForks,
 	}
 	ServerPermissions = []Permission{CreateProjects, ManageUsers, ManageWorkers, ReadAudit, ManageServer}
 )

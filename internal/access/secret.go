@@ -70,6 +70,7 @@ type Use struct {
 	Instances   bool   // it is the instances in the environment that ask, not a step
 	Branch      string // of the change
 	Trusted     bool   // the branch is protected
+	Fork        bool   // the change is of people who may not push: nothing is for them, whatever the grants
 }
 
 // Open answers the values of the named secrets. One that does not exist is CodeNotFound, one that was not granted to
@@ -125,6 +126,9 @@ func (s *Secrets) Unreadable(tx *store.Tx) ([]string, error) {
 // refusedBy says why a secret does not go there.
 func (u Use) refusedBy(s store.Secret) error {
 	switch {
+	case u.Fork:
+		return towpath.Errorf(towpath.CodeForbidden, "secret %s is not for pull requests from forks", s.Name).
+			WithHint("leave the step out for them: when: trigger != \"pull_request\"")
 	case len(s.Environments) == 0 && u.Instances:
 		return towpath.Errorf(towpath.CodeForbidden, "secret %s is not granted to environment %s", s.Name, u.Environment)
 	case len(s.Environments) > 0 && !slices.Contains(s.Environments, u.Environment):

@@ -55,6 +55,8 @@ func TestASecretGoesOnlyWhereItWasGranted(t *testing.T) {
 		{"no environment", "PRODUCTION", trusted, towpath.CodeForbidden},
 		{"a branch of its pattern", "REVIEW", access.Use{Project: "p1", Environment: "review", Branch: "feature/x"}, ""},
 		{"a branch of no pattern", "REVIEW", with(func(u *access.Use) { u.Environment = "review" }), towpath.CodeForbidden},
+		{"a fork, of a branch called like the default one", "STEPS", with(func(u *access.Use) { u.Fork = true }), towpath.CodeForbidden},
+		{"a fork, of a branch of its pattern", "REVIEW", access.Use{Project: "p1", Environment: "review", Branch: "feature/x", Fork: true}, towpath.CodeForbidden},
 		{"another project", "STEPS", with(func(u *access.Use) { u.Project = "p2" }), towpath.CodeNotFound},
 	} {
 		err := h.store.View(t.Context(), func(tx *store.Tx) error {

@@ -11,7 +11,7 @@ type granted struct{ secrets *access.Secrets }
 
 // ForStep answers a script step's secrets: its environment is that of the last deployment before it.
 func (g granted) ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (map[string]string, error) {
-	use := access.Use{Project: run.Project, Branch: run.Change.Branch, Trusted: run.Change.Trusted}
+	use := access.Use{Project: run.Project, Branch: run.Change.Branch, Trusted: run.Change.Trusted, Fork: run.Change.IsFromFork()}
 	for _, before := range run.Behind(step.Name) {
 		if before.Kind == towpath.KindDeploy && before.State == towpath.StepPassed {
 			use.Environment = before.Deploy

@@ -168,6 +168,8 @@ func unapproved(tx *store.Tx, run towpath.Run, step towpath.Step) (string, error
 func BarsBranch(c towpath.Change, d towpath.EnvironmentDefinition) string {
 	matches := func(glob string) bool { return doublestar.MatchUnvalidated(glob, c.Branch) }
 	switch {
+	case c.IsFromFork():
+		return fmt.Sprintf("%s comes from a fork, and is never deployed", c.Branch)
 	case d.Name == ProtectedEnvironment && !c.Trusted:
 		return fmt.Sprintf("%s is protected: %s is not a protected branch", d.Name, c.Branch)
 	case len(d.Branches) > 0 && !slices.ContainsFunc(d.Branches, matches):

@@ -82,5 +82,9 @@ func TestWhichBranchesReachAnEnvironment(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s at %s: %q, want %q", c.branch, c.environment, got, c.want)
 		}
+		change.Request = &towpath.PullRequest{Fork: true}
+		if approval.BarsBranch(change, towpath.EnvironmentDefinition{Name: c.environment, Branches: c.branches}) == "" {
+			t.Errorf("a fork's %s reaches %s", c.branch, c.environment)
+		}
 	}
 }

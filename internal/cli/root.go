@@ -71,7 +71,8 @@ func newRootCommand(console *Console) *cobra.Command {
 
 	section(root, "Write a pipeline:", newCheckCommand(console), newSchemaCommand(console))
 	section(root, "Follow a change:",
-		newProjectCommand(console), newRunCommand(console), newRunsCommand(console), newStatusCommand(console),
+		newProjectCommand(console), newDeliveriesCommand(console), newChangesCommand(console), newRunCommand(console),
+		newRunsCommand(console), newStatusCommand(console),
 		newLogCommand(console), newCancelCommand(console), newApproveCommand(console), newRejectCommand(console))
 	section(root, "Move traffic:",
 		newEnvironmentsCommand(console), newReleasesCommand(console), newPlanCommand(console), newDeployCommand(console),

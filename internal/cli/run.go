@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 // newRunCommand is "towpath run".
 func newRunCommand(console *Console) *cobra.Command {
 	var wish client.StartRun
+	var inputs []string
 	var detach, local bool
 	command := &cobra.Command{
 		Use:   "run [PROJECT]",
@@ -21,18 +23,24 @@ func newRunCommand(console *Console) *cobra.Command {
 			"does. An interrupt stops the watching, not the run. Without PROJECT it is the only one there is.\n\n" +
 			"With --local it runs the working tree around this folder, with what is not committed yet, on a server that is\n" +
 			"thrown away afterwards. The run ends before the first approval or deployment.",
-		Example: "  towpath run shop\n  towpath run shop --branch faster-checkout\n  towpath run shop --revision 9be07d4 --detach\n  towpath run --local",
+		Example: "  towpath run shop\n  towpath run shop --branch faster-checkout\n  towpath run shop --revision 9be07d4 --detach\n  towpath run shop --input size=large --input publish=yes\n  towpath run --local",
 		Args:    cobra.MaximumNArgs(1),
 	}
 	command.Flags().StringVar(&wish.Branch, "branch", "", "branch whose newest commit is run (default the project's default branch)")
 	command.Flags().StringVar(&wish.Revision, "revision", "", "commit to run instead")
 	command.Flags().StringVar(&wish.Pipeline, "pipeline", "", "pipeline to run, where the project has several")
+	command.Flags().StringArrayVar(&inputs, "input", nil, "value of an input of the pipeline, as NAME=VALUE; may be given several times")
 	command.Flags().BoolVar(&detach, "detach", false, "do not wait for the run to end")
 	command.Flags().BoolVar(&local, "local", false, "run this working tree, as it is, on a throw-away server; nothing is deployed")
 	command.MarkFlagsMutuallyExclusive("local", "detach")
 	command.MarkFlagsMutuallyExclusive("local", "branch")
 	command.MarkFlagsMutuallyExclusive("local", "revision")
+	command.MarkFlagsMutuallyExclusive("local", "input")
 	remote := console.remote(func(ctx context.Context, server *client.Client, args []string) error {
+		var err error
+		if wish.Inputs, err = inputsIn(inputs); err != nil {
+			return err
+		}
 		project, err := findProject(ctx, server, args)
 		if err != nil {
 			return err
@@ -53,6 +61,22 @@ func newRunCommand(console *Console) *cobra.Command {
 		return remote(command, args)
 	}
 	return command
+}
+
+// inputsIn reads NAME=VALUE, each name once.
+func inputsIn(pairs []string) (client.Inputs, error) {
+	inputs := client.Inputs{}
+	for _, pair := range pairs {
+		name, value, both := strings.Cut(pair, "=")
+		if _, twice := inputs[name]; twice {
+			return nil, usage(fmt.Sprintf("%s is given twice", name), "give each input once")
+		}
+		if !both || name == "" {
+			return nil, usage(fmt.Sprintf("%q is not an input", pair), "write --input NAME=VALUE")
+		}
+		inputs[name] = value
+	}
+	return inputs, nil
 }
 
 // followRun shows a run until it ends. It fails unless the run passes.

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +31,18 @@ func changeOf(r client.Run) string {
 		text += "  by " + r.Author
 	}
 	return text
+}
+
+// inputsOf says with which inputs a run was started; nothing where it has none.
+func inputsOf(r client.Run) string {
+	var said []string
+	for _, name := range slices.Sorted(maps.Keys(r.Inputs)) {
+		said = append(said, word(name+"="+r.Inputs[name]))
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return "inputs: " + strings.Join(said, " ")
 }
 
 // runLines are the steps of a run.

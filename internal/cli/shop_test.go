@@ -161,19 +161,38 @@ func shopApproval(state string) client.Approval {
 func shopProject(paused bool) client.Project {
 	return client.Project{
 		ID: "p1", Name: "shop", URL: "https://git.example.com/shop.git", DefaultBranch: "main", Pipelines: []string{"shop"},
-		Poll: 120, Paused: paused, CreatedAt: now.Add(-400 * 24 * time.Hour),
+		Poll: 120, Paused: paused, WebhookURL: "https://towpath.example.com/hooks/shop", WebhookSecrets: 1, CreatedAt: now.Add(-400 * 24 * time.Hour),
 	}
+}
+
+// addProject has the shop added at once; what needs a key waits for it.
+func addProject(answer http.ResponseWriter, r *http.Request) {
+	var wish client.NewProject
+	json.NewDecoder(r.Body).Decode(&wish)
+	added := client.AddedProject{Project: shopProject(false)}
+	if wish.DeployKey {
+		added = client.AddedProject{
+			Project:   client.Project{Name: "blog", URL: wish.URL, Poll: 120, Paused: true, Forge: "gitea"},
+			DeployKey: "ssh-ed25519 AAAA towpath blog",
+			Webhook:   &client.Webhook{URL: "https://towpath.example.com/hooks/p2", Secret: "twh_made", Manual: "paste twh_made there\n"},
+			Notes:     []string{"paste the deploy key at the forge, with the right to read, then: towpath project resume blog"},
+		}
+	}
+	json.NewEncoder(answer).Encode(added)
 }
 
 // shopWorld is a server with the shop on it.
 func shopWorld(t *testing.T) *world {
 	w := newWorld(t)
 	w.answers("GET /api/v1/projects", []client.Project{shopProject(false)})
-	w.answers("POST /api/v1/projects", shopProject(false))
+	w.mux.HandleFunc("POST /api/v1/projects", addProject)
+	w.answers("PUT /api/v1/projects/shop/token", shopProject(false))
 	w.answers("GET /api/v1/projects/shop", shopProject(false))
 	takes(w, "PUT /api/v1/projects/shop", func(*client.Project) {})
 	w.answers("DELETE /api/v1/projects/shop", nil)
+	shopDeliveries(w)
 	w.answers("POST /api/v1/projects/shop/runs", shopRun())
+	shopChanges(w)
 	w.answers("GET /api/v1/projects/shop/secrets", []client.Secret{
 		{Name: "DATABASE_URL", Environments: []string{"production"}, Branches: []string{"main"}, UpdatedAt: minutesAgo(70)},
 		{Name: "SMTP_PASSWORD", UpdatedAt: minutesAgo(70)},
@@ -200,6 +219,29 @@ func shopRuns(w *world) {
 	w.answers("GET /api/v1/approvals", []client.Approval{shopApproval("waiting")})
 	w.answers("GET /api/v1/pipelines/shop/runs/128/approvals/release", withPlan(shopApproval("waiting")))
 	w.mux.HandleFunc("POST /api/v1/pipelines/shop/runs/128/approvals/release/decide", decideShop)
+}
+
+// shopChanges is one of each kind, and a run that was asked for with inputs.
+func shopChanges(w *world) {
+	held := client.Change{
+		ID: 1042, Branch: "pull/7", Revision: "c0ffee1234567", Trigger: "pull_request", Outcome: "held", SeenAt: minutesAgo(5),
+		Reason:  "pull request 7 by mallory comes from a fork (once somebody has read it: towpath changes allow shop 1042)",
+		Request: &client.PullRequest{Number: 7, Title: "Sell oolong", Author: "mallory", Base: "main", Head: "tea", Fork: true},
+	}
+	allowed := held
+	allowed.Outcome, allowed.Reason, allowed.AllowedBy = "pending", "", "ana"
+	w.answers("GET /api/v1/projects/shop/changes", []client.Change{
+		held,
+		{ID: 1041, Branch: "main", Revision: "9be07d4417fe", Trigger: "push", Outcome: "run", Runs: []string{"r128"}, SeenAt: minutesAgo(8)},
+		{ID: 1040, Branch: "main", Revision: "9be07d4417fe", Trigger: "schedule", Outcome: "run", Pipelines: []string{"shop"}, SeenAt: minutesAgo(700)},
+		{ID: 1039, Branch: "tags/v1", Revision: "9be07d4417fe", Trigger: "tag", Outcome: "ignored", Reason: "no pipeline is triggered by the tag v1", SeenAt: minutesAgo(800)},
+		{ID: 1038, Branch: "main", Revision: "5d1e88a4417fe", Trigger: "manual", By: "ana", Outcome: "failed", Reason: "towpath.yaml:3: wrong\ntowpath.yaml:4: worse", SeenAt: minutesAgo(900)},
+	})
+	w.answers("POST /api/v1/projects/shop/changes/1042/allow", allowed)
+	w.refuses("POST /api/v1/projects/shop/changes/1040/allow", http.StatusConflict, client.Error{Code: "conflict", Message: "change 1040 waits for nobody's go"})
+	asked := shopPassed()
+	asked.Number, asked.Trigger, asked.Inputs = 126, "manual", client.Inputs{"size": "large", "reason": "the sale"}
+	w.answers("GET /api/v1/pipelines/shop/runs/126", asked)
 }
 
 func decideShop(answer http.ResponseWriter, r *http.Request) {
@@ -252,6 +294,32 @@ func shopGoesBack(w *world) {
 	w.answers("POST "+staging+"/rollback", back)
 	w.answers("GET "+staging+"/deployments", []client.Deployment{returned})
 	w.streams("GET "+staging+"/events", e, after)
+}
+
+func shopDeliveries(w *world) {
+	push := client.Delivery{
+		ID: 1204, Key: "id:7a0b4c1e-c7d1-11f0", Event: "push", Size: 8192, Outcome: "change",
+		ArrivedAt: minutesAgo(3), SettledAt: minutesAgo(3),
+	}
+	ping := client.Delivery{
+		ID: 1203, Key: "id:6f2e11aa-c7d1-11f0", Event: "ping", Size: 212, Outcome: "ignored", Reason: "the webhook works", Replays: 1,
+		ArrivedAt: minutesAgo(90), SettledAt: minutesAgo(4),
+	}
+	forged := client.Delivery{
+		ID: 1202, Key: "refused:1", Event: "push", Size: 99, Outcome: "refused", ArrivedAt: minutesAgo(91), SettledAt: minutesAgo(91),
+		Reason: "the delivery's signature is not valid; 12 more were refused before it",
+	}
+	whole, replayed := push, push
+	whole.Body = `{"ref":"refs/heads/main"}`
+	replayed.Outcome, replayed.Replays = "pending", 1
+	const shop = "/api/v1/projects/shop"
+	w.answers("GET "+shop+"/deliveries", []client.Delivery{push, ping, forged})
+	w.answers("GET "+shop+"/deliveries/1204", whole)
+	w.answers("POST "+shop+"/deliveries/1204/replay", replayed)
+	w.answers("POST "+shop+"/webhook", client.Webhook{
+		URL: "https://towpath.example.com/hooks/shop", Secret: "twh_made", Manual: "paste twh_made there",
+	})
+	w.answers("DELETE "+shop+"/webhook/previous", nil)
 }
 
 func shopPeople(w *world) {

@@ -11,10 +11,10 @@ import (
 
 // marks are the signs of states. A state that is not here has happened to nobody yet, or does not concern anyone.
 var marks = map[string]string{
-	"passed": "✓", "live": "✓", "approved": "✓",
+	"passed": "✓", "live": "✓", "approved": "✓", "run": "✓", "change": "✓",
 	"failed": "✗", "returned": "✗", "halted": "✗", "refused": "✗", "rejected": "✗", "expired": "✗",
 	"running": "●", "returning": "●",
-	"queued": "◌", "waiting": "◌",
+	"queued": "◌", "waiting": "◌", "held": "◌",
 }
 
 // colours are those of the marks; ANSI's first eight, which every terminal's own palette has.

@@ -44,7 +44,7 @@ func (c *Console) showRun(ctx context.Context, server *client.Client, run client
 		return writeJSON(c.Out, run)
 	}
 	asked := askedFor{server: server}
-	text := c.runText(runTitle(run), asked.lines(ctx, run, c.now()))
+	text := joined("\n", c.runText(runTitle(run), asked.lines(ctx, run, c.now())), inputsOf(run))
 	if hasEnded(run) {
 		text = joined("\n", text, runEnd(run, c.ink()), logHint(run))
 	}

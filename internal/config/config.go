@@ -56,12 +56,14 @@ type Alerts struct {
 	Secret  string `yaml:"webhook_secret" env:"WEBHOOK_SECRET"` // signs them
 }
 
-// Keep says what stays: runs, logs and artifacts older than that go, except what is live, on standby or pinned. 0s
+// Keep says what stays: runs, logs, artifacts and deliveries older than that go, except what is live, on standby or pinned. 0s
 // is for ever.
 type Keep struct {
 	Runs      time.Duration `yaml:"runs" env:"RUNS"`
 	Logs      time.Duration `yaml:"logs" env:"LOGS"`
 	Artifacts time.Duration `yaml:"artifacts" env:"ARTIFACTS"`
+
+	Deliveries time.Duration `yaml:"deliveries" env:"DELIVERIES"` // of webhooks
 }
 
 // DefaultServer is the settings where nothing is said.
@@ -71,7 +73,7 @@ func DefaultServer() Server {
 	inside.Name = "server" // so that a worker beside the server can have the host's name
 	return Server{
 		Data: DefaultData("server"), Listen: DefaultListen, Worker: inside,
-		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day}, LogLimit: 256e6,
+		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day, Deliveries: 30 * day}, LogLimit: 256e6,
 	}
 }
 
@@ -180,6 +182,9 @@ func (k Keep) wrong() (wrong []error) {
 		if part.kept < 0 || outlives {
 			wrong = append(wrong, fmt.Errorf("keep.%s: %s; it has to be no longer than keep.runs (%s), where 0s is for ever", part.name, part.kept, k.Runs))
 		}
+	}
+	if k.Deliveries < 0 {
+		wrong = append(wrong, fmt.Errorf("keep.deliveries: %s; it has to be 0s, which is for ever, or more", k.Deliveries))
 	}
 	return wrong
 }

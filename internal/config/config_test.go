@@ -94,7 +94,7 @@ func TestTheSameMistakesAreToldInTheSameOrder(t *testing.T) {
 	texts := map[string]bool{}
 	for range 20 {
 		s := config.DefaultServer()
-		s.Keep = config.Keep{Runs: -1, Logs: -2, Artifacts: -3}
+		s.Keep = config.Keep{Runs: -1, Logs: -2, Artifacts: -3, Deliveries: -4}
 		texts[s.Finish().Error()] = true
 	}
 	if len(texts) != 1 {
@@ -137,6 +137,7 @@ func TestWhatIsKeptForEverOutlivesNothing(t *testing.T) {
 		{Logs: time.Hour}:                true,
 		{Runs: time.Hour}:                false, // its logs would be kept for ever
 		{Runs: 2, Logs: 1, Artifacts: 2}: true,
+		{Deliveries: -1}:                 false,
 	} {
 		s := config.DefaultServer()
 		s.Keep = keep

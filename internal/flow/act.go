@@ -51,6 +51,7 @@ func (c *Conductor) update(ctx context.Context, fn func(*act) error) error {
 	if a.owed {
 		c.outbox.wake()
 		c.people.wake()
+		c.forges.wake()
 	}
 	return nil
 }
@@ -73,7 +74,10 @@ func (a *act) runHappens(id string, e towpath.RunEvent) (towpath.Run, error) {
 	}
 	a.last = savedRun{next, version + 1}
 	a.ring(TopicRuns, TopicRun(id))
-	return next, a.settle(next, effects)
+	if next.State.IsFinal() {
+		effects = append(effects, towpath.ShowRunStatus{Run: id, State: next.State})
+	}
+	return next, a.settle(next.Project, next, effects)
 }
 
 // run answers a run and its version.
@@ -98,12 +102,12 @@ func (a *act) environmentHappens(key string, e towpath.EnvironmentEvent) (towpat
 		return environment, fmt.Errorf("save environment %s: %w", key, err)
 	}
 	a.ring(TopicEnvironments, TopicEnvironment(key))
-	return next, a.settle(towpath.Run{}, effects)
+	return next, a.settle(next.Project, towpath.Run{}, effects)
 }
 
 // settle saves effects. One that is no more than a row of the database is that row, in this same transaction; the
 // others go to the outbox.
-func (a *act) settle(run towpath.Run, effects []towpath.Effect) error {
+func (a *act) settle(project string, run towpath.Run, effects []towpath.Effect) error {
 	for _, effect := range effects {
 		var err error
 		switch e := effect.(type) {
@@ -112,7 +116,9 @@ func (a *act) settle(run towpath.Run, effects []towpath.Effect) error {
 		case towpath.StopStep:
 			err = a.stopStep(e)
 		case towpath.RecordDeployment:
-			err = a.tx.RecordDeployment(e.Deployment)
+			err = a.recordDeployment(project, e.Deployment)
+		case towpath.ShowRunStatus:
+			err = a.oweStatus(project, e)
 		case towpath.WakeKeeper:
 			a.ring(TopicKeepers)
 		default:

@@ -48,11 +48,17 @@ func (c *Conductor) tick(ctx context.Context, e towpath.Effect) error {
 	return c.store.Update(ctx, func(tx *store.Tx) error { return tx.EffectDone(e.Key(), c.clock()) })
 }
 
-// owe leaves an effect for after the commit. The end of a run that is no news is not owed to anybody.
+// owe leaves an effect for after the commit. The end of a run that is no news is not owed to anybody, and neither is that
+// of one which nothing follows.
 func (a *act) owe(run towpath.Run, effect towpath.Effect) error {
-	if e, ok := effect.(towpath.AnnounceRun); ok {
+	switch e := effect.(type) {
+	case towpath.AnnounceRun:
 		before, err := a.tx.StateBefore(run)
 		if _, tell := newsOf(e.State, before); err != nil || !tell {
+			return err
+		}
+	case towpath.StartDownstream:
+		if followed, err := a.isFollowed(run); err != nil || !followed {
 			return err
 		}
 	}

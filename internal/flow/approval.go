@@ -23,7 +23,7 @@ func (a *act) ask(e towpath.AskApproval) error {
 		return err
 	}
 	a.ring(TopicRuns, TopicRun(run.ID))
-	return a.settle(run, []towpath.Effect{towpath.AnnounceApproval{Approval: request.ID}})
+	return a.settle(run.Project, run, []towpath.Effect{towpath.AnnounceApproval{Approval: request.ID}})
 }
 
 func (a *act) withdrawApproval(e towpath.WithdrawApproval) error {

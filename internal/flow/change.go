@@ -3,15 +3,11 @@ package flow
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/towpath-cd/towpath"
-	"github.com/towpath-cd/towpath/internal/pipeline"
 	"github.com/towpath-cd/towpath/internal/store"
-	"github.com/towpath-cd/towpath/internal/trigger"
 )
 
 // Repositories reads what is committed.
@@ -114,14 +110,27 @@ func (c *Conductor) settleChange(ctx context.Context, recorded store.RecordedCha
 	if err != nil {
 		return err
 	}
-	change, pipelines, why := c.read(ctx, project, recorded.Change, Wish{})
+	found, why := c.look(ctx, project, recorded)
 	if why == nil {
-		_, why = c.startRuns(ctx, change, pipelines, func(*act) (store.RecordedChange, error) { return recorded, nil })
+		_, why = c.startRuns(ctx, project, found, func(*act) (store.RecordedChange, error) { return recorded, nil })
 	}
 	if why == nil || !isFinal(why) {
 		return unlessRefused(why)
 	}
-	return c.settleWithout(ctx, recorded, why)
+	err = c.update(ctx, func(a *act) error { return a.settleWithout(project, found, recorded, why) })
+	return unlessRefused(err)
+}
+
+// look reads a recorded change, unless nothing of it is to be run whatever it holds.
+func (c *Conductor) look(ctx context.Context, p towpath.Project, recorded store.RecordedChange) (reading, error) {
+	if recorded.Change.IsFromFork() && p.Forks == towpath.ForksIgnore {
+		return reading{change: recorded.Change}, errForksIgnored
+	}
+	found, err := c.read(ctx, p, recorded.Change, Wish{})
+	if err == nil {
+		err = holds(p, recorded)
+	}
+	return found, err
 }
 
 func (c *Conductor) project(ctx context.Context, id string) (p towpath.Project, err error) {
@@ -132,103 +141,38 @@ func (c *Conductor) project(ctx context.Context, id string) (p towpath.Project, 
 	return p, err
 }
 
-// read completes a change, and answers the pipelines that it triggers: at least one.
-func (c *Conductor) read(ctx context.Context, p towpath.Project, change towpath.Change, w Wish) (towpath.Change, []towpath.Pipeline, error) {
-	change, files, err := c.repositories.Read(ctx, p, change)
-	if err != nil {
-		return change, nil, err
-	}
-	pipelines, err := pipelinesFor(p, change, files, w)
-	if err == nil && len(pipelines) == 0 {
-		err = untriggered(change, w.Pipeline)
-	}
-	return change, pipelines, err
-}
-
-// errUntriggered is the cause of an error that says that nothing is to be run for a change.
-var errUntriggered = errors.New("nothing is triggered")
-
-func untriggered(change towpath.Change, only string) error {
-	err := towpath.Errorf(towpath.CodeConflict, "no pipeline is triggered by a %s to %s", change.Trigger, change.Branch)
-	switch {
-	case only != "":
-		err = towpath.Errorf(towpath.CodeNotFound, "at %s there is no pipeline %q that is started by hand", change.Short(), only).
-			WithHint("manual: true under on: allows it")
-	case change.Trigger == towpath.TriggerManual:
-		err = towpath.Errorf(towpath.CodeConflict, "at %s no pipeline may be started by hand", change.Short()).
-			WithHint("manual: true under on: allows it")
-	}
-	err.Err = errUntriggered
-	return err
-}
-
 // settleWithout notes why a change became no run.
-func (c *Conductor) settleWithout(ctx context.Context, r store.RecordedChange, why error) error {
-	err := c.store.Update(ctx, func(tx *store.Tx) error { return c.noteWithout(tx, r, why) })
-	return unlessRefused(err)
-}
-
-func (c *Conductor) noteWithout(tx *store.Tx, r store.RecordedChange, why error) error {
+func (a *act) settleWithout(p towpath.Project, found reading, r store.RecordedChange, why error) error {
 	r.Outcome, r.Reason = store.ChangeFailed, why.Error()
-	if errors.Is(why, errUntriggered) {
+	switch {
+	case errors.Is(why, errUntriggered):
 		r.Outcome = store.ChangeIgnored
+	case errors.Is(why, errHeld):
+		r.Outcome = store.ChangeHeld
 	}
-	c.log.Info("a change made no run", "project", r.Change.Project, "revision", r.Change.Short(), "reason", r.Reason)
-	return tx.SettleChange(r, c.clock())
+	a.log.Info("a change made no run", "project", r.Change.Project, "revision", r.Change.Short(), "reason", r.Reason)
+	if err := a.adopt(p, found); err != nil {
+		return err
+	}
+	return a.tx.SettleChange(r, a.at)
 }
 
 // startRuns makes the runs of a change, and settles it, in one commit.
 func (c *Conductor) startRuns(
-	ctx context.Context, change towpath.Change, pipelines []towpath.Pipeline, of func(*act) (store.RecordedChange, error),
+	ctx context.Context, p towpath.Project, found reading, of func(*act) (store.RecordedChange, error),
 ) (runs []towpath.Run, err error) {
 	err = c.update(ctx, func(a *act) error {
 		recorded, err := of(a)
 		if err != nil {
 			return err
 		}
-		runs, err = a.createRuns(recorded, change, pipelines)
+		if err := a.adopt(p, found); err != nil {
+			return err
+		}
+		runs, err = a.createRuns(recorded, found.change, found.pipelines)
 		return err
 	})
 	return runs, err
-}
-
-// pipelinesFor reads the pipeline files and leaves out those that the change does not trigger.
-func pipelinesFor(p towpath.Project, change towpath.Change, files map[string][]byte, w Wish) ([]towpath.Pipeline, error) {
-	if len(files) == 0 {
-		return nil, towpath.Errorf(towpath.CodeInvalid, "%s has no towpath.yaml at %s", p.Name, change.Short()).
-			WithHint("add one at the root of the repository; towpath schema and docs/pipeline-file.md say what it holds")
-	}
-	var pipelines []towpath.Pipeline
-	var problems []string
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		made, err := loadPipeline(path, files[path], change)
-		if err != nil {
-			problems = append(problems, err.Error())
-			continue
-		}
-		if w.Scripts {
-			leaveGatesOut(&made)
-		}
-		if (w.Pipeline == "" || made.Name == w.Pipeline) && trigger.Matches(made.Triggers, p, change) {
-			pipelines = append(pipelines, made)
-		}
-	}
-	if len(problems) > 0 {
-		return nil, towpath.Errorf(towpath.CodeInvalid, "%s", strings.Join(problems, "\n"))
-	}
-	if len(pipelines) > 1 && change.Trigger == towpath.TriggerManual {
-		return nil, towpath.Errorf(towpath.CodeInvalid, "%s has %d pipelines: %s", p.Name, len(pipelines), namesOf(pipelines)).
-			WithHint("name one")
-	}
-	return pipelines, nil
-}
-
-func namesOf(pipelines []towpath.Pipeline) string {
-	var names []string
-	for _, p := range pipelines {
-		names = append(names, p.Name)
-	}
-	return strings.Join(names, ", ")
 }
 
 func (a *act) createRuns(recorded store.RecordedChange, change towpath.Change, pipelines []towpath.Pipeline) ([]towpath.Run, error) {
@@ -253,29 +197,12 @@ func (a *act) createRun(change towpath.Change, p towpath.Pipeline) (towpath.Run,
 	if err != nil {
 		return towpath.Run{}, err
 	}
+	change.Inputs = inputsOf(p, change)
 	run, effects := towpath.NewRun(a.newID(), change.Project, number, p, change).Next(towpath.RunStarted{At: a.at})
 	if err := a.tx.CreateRun(run); err != nil {
 		return run, err
 	}
 	a.last = savedRun{run, 1}
 	a.ring(TopicRuns)
-	return run, a.settle(run, effects)
-}
-
-// leaveGatesOut excludes approvals and deployments, and with them whatever is behind.
-func leaveGatesOut(p *towpath.Pipeline) {
-	for i := range p.Steps {
-		if p.Steps[i].Kind.IsGate() {
-			p.Steps[i].Excluded = "this run is of scripts only"
-		}
-	}
-}
-
-// loadPipeline reads one file for one change. A file with errors is refused whole, with all of them told.
-func loadPipeline(path string, data []byte, change towpath.Change) (towpath.Pipeline, error) {
-	file, problems := pipeline.Parse(path, data)
-	if file == nil {
-		return towpath.Pipeline{}, towpath.Errorf(towpath.CodeInvalid, "%s", strings.TrimSpace(problems.String()))
-	}
-	return file.Pipeline(change)
+	return run, a.settle(run.Project, run, append(effects, towpath.ShowRunStatus{Run: run.ID, State: run.State}))
 }

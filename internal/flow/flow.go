@@ -25,6 +25,8 @@ type Options struct {
 	Secrets      Secrets
 	Credentials  Credentials // nil: repositories are shown nothing of the server's
 	Announcer    Announcer
+	Inbox        Inbox    // nil: there are no webhooks
+	Statuses     Statuses // nil: no forge is told anything
 	Logs         *steplog.Store
 	Artifacts    *artifact.Store
 	Keep         Keep
@@ -72,8 +74,13 @@ type Conductor struct {
 	newID        func() string
 	log          *slog.Logger
 	outbox       *loop // effects inside the database
+	forges       *loop // effects that forges are told of, which may be slow as well
+	statuses     Statuses
+	inbox        Inbox
+	deliveries   *loop
 	people       *loop // effects that tell people: slow ones, so that the others never wait for them
 	changes      *loop
+	schedules    *loop
 	waiting      pauses // of changes
 	disk         *loop
 	storage      storage
@@ -91,12 +98,15 @@ type Conductor struct {
 func New(o Options) *Conductor {
 	c := &Conductor{
 		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, credentials: o.Credentials, announcer: o.Announcer,
-		logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
+		inbox: o.Inbox, statuses: o.Statuses, logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
 		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{},
 	}
+	c.deliveries = newLoop("deliveries", 2*time.Second, c.takeDeliveries, o.Log)
 	c.changes = newLoop("changes", 2*time.Second, c.takeChanges, o.Log)
+	c.schedules = newLoop("schedules", time.Second, c.fireSchedules, o.Log)
 	c.outbox = newLoop("outbox", time.Second, c.carryOutDue, o.Log)
 	c.people = newLoop("people", time.Second, c.announceDue, o.Log)
+	c.forges = newLoop("forges", time.Second, c.showDue, o.Log)
 	c.disk = newLoop("disk", time.Second, c.watchDisk, o.Log)
 	c.retention = newLoop("retention", retentionEvery, c.retain, o.Log)
 	c.sweeper = newLoop("sweep", time.Second, c.sweep, o.Log)
@@ -115,7 +125,7 @@ func (c *Conductor) Start(ctx context.Context) error {
 }
 
 func (c *Conductor) loops() []*loop {
-	return []*loop{c.changes, c.outbox, c.people, c.disk, c.sweeper, c.retention}
+	return []*loop{c.deliveries, c.schedules, c.changes, c.outbox, c.people, c.forges, c.disk, c.sweeper, c.retention}
 }
 
 // Stop waits for what is under way.
@@ -131,6 +141,9 @@ func (c *Conductor) carryOut(ctx context.Context, e towpath.Effect) error {
 	// Leg 2: runs of the same branch.
 	case towpath.SupersedeOlder:
 		return c.done(ctx, e, func(a *act) error { return a.supersedeOlder(e) })
+	case towpath.StartDownstream:
+		defer c.ChangesRecorded()
+		return c.done(ctx, e, func(a *act) error { return a.startDownstream(e) })
 
 	// Leg 5: people.
 	case towpath.AskApproval:
@@ -145,6 +158,12 @@ func (c *Conductor) carryOut(ctx context.Context, e towpath.Effect) error {
 		return c.done(ctx, e, func(a *act) error { return a.withdrawDeployment(e) })
 	case towpath.TellStep:
 		return c.done(ctx, e, func(a *act) error { return a.tellStep(e) })
+
+	// Beside the commit, at its forge.
+	case towpath.ShowRunStatus:
+		return c.showRun(ctx, e)
+	case towpath.ShowDeploymentStatus:
+		return c.showDeployment(ctx, e)
 
 	// Alerts, from any leg.
 	case towpath.AnnounceApproval:

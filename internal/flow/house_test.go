@@ -120,7 +120,10 @@ func (h *house) addProject(name, dir string) towpath.Project {
 type granted struct{ *access.Secrets }
 
 func (g granted) ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (map[string]string, error) {
-	return g.Open(tx, access.Use{Project: run.Project, Branch: run.Change.Branch, Trusted: run.Change.Trusted}, step.Script.Secrets)
+	use := access.Use{
+		Project: run.Project, Branch: run.Change.Branch, Trusted: run.Change.Trusted, Fork: run.Change.IsFromFork(),
+	}
+	return g.Open(tx, use, step.Script.Secrets)
 }
 
 func (g granted) ForEnvironment(tx *store.Tx, e towpath.Environment) (map[string]string, error) {

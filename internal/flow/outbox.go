@@ -19,7 +19,7 @@ const longestWait = 5 * time.Minute
 
 // carryOutDue carries out the effects inside the database whose time has come, in the order in which they arose.
 func (c *Conductor) carryOutDue(ctx context.Context) (more bool, err error) {
-	return c.carryOutSome(ctx, func(e towpath.Effect) bool { return !tellsPeople(e) })
+	return c.carryOutSome(ctx, func(e towpath.Effect) bool { return !tellsPeople(e) && !tellsForges(e) })
 }
 
 // announceDue tells people what they are to be told. On a full disk it could not note that it did, and would do so again
@@ -34,6 +34,22 @@ func (c *Conductor) announceDue(ctx context.Context) (more bool, err error) {
 func tellsPeople(e towpath.Effect) bool {
 	switch e.(type) {
 	case towpath.AnnounceApproval, towpath.AnnounceRun, towpath.AnnounceDeployment:
+		return true
+	}
+	return false
+}
+
+// showDue shows how commits fare, where their forges are told of it.
+func (c *Conductor) showDue(ctx context.Context) (more bool, err error) {
+	if c.store.Unwritable() != nil {
+		return false, nil
+	}
+	return c.carryOutSome(ctx, tellsForges)
+}
+
+func tellsForges(e towpath.Effect) bool {
+	switch e.(type) {
+	case towpath.ShowRunStatus, towpath.ShowDeploymentStatus:
 		return true
 	}
 	return false

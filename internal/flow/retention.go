@@ -12,7 +12,7 @@ import (
 
 // Keep says how long after its end something of a run stays. 0 is for ever. What is live, on standby, pinned or in the
 // history of an environment stays in any case.
-type Keep struct{ Runs, Logs, Artifacts time.Duration }
+type Keep struct{ Runs, Logs, Artifacts, Deliveries time.Duration }
 
 // retentionEvery is how often is looked for what may go.
 const retentionEvery = 10 * time.Minute
@@ -43,8 +43,9 @@ func (c *Conductor) retain(ctx context.Context) (more bool, err error) {
 		}
 		more = more || n == retentionBatch
 	}
-	if more {
-		return true, nil
+	forgotten, err := c.forgetDeliveries(ctx)
+	if more = more || forgotten == deliveriesForgotten; err != nil || more {
+		return more, err
 	}
 	err = c.store.Update(ctx, func(tx *store.Tx) error {
 		_, err := tx.ForgetEffects(c.clock().Add(-doneKept))
@@ -54,6 +55,21 @@ func (c *Conductor) retain(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	return false, c.sweepArtifacts(ctx)
+}
+
+// deliveriesForgotten is how many deliveries one round forgets.
+const deliveriesForgotten = 1000
+
+// forgetDeliveries forgets what webhooks brought long ago.
+func (c *Conductor) forgetDeliveries(ctx context.Context) (forgotten int, err error) {
+	if c.keep.Deliveries == 0 {
+		return 0, nil
+	}
+	err = c.store.Update(ctx, func(tx *store.Tx) error {
+		forgotten, err = tx.ForgetDeliveries(c.clock().Add(-c.keep.Deliveries), deliveriesForgotten)
+		return err
+	})
+	return forgotten, err
 }
 
 func (c *Conductor) removeOld(

@@ -21,6 +21,11 @@ func (r Rounds) TakeChanges(ctx context.Context) (more bool, err error) {
 	return r.conductor.takeChanges(ctx)
 }
 
+// FireSchedules records changes for the schedules whose time has come, and says whether there are more.
+func (r Rounds) FireSchedules(ctx context.Context) (more bool, err error) {
+	return r.conductor.fireSchedules(ctx)
+}
+
 // CarryOutDue carries out effects inside the database, and says whether there are more.
 func (r Rounds) CarryOutDue(ctx context.Context) (more bool, err error) {
 	return r.conductor.carryOutDue(ctx)

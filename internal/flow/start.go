@@ -5,6 +5,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/trigger"
 )
 
 // Wish is a person's wish for a run.
@@ -13,6 +14,7 @@ type Wish struct {
 	Branch   string // empty is the default one
 	Revision string // full hash of a commit that the branch holds; empty is the branch's tip
 	Pipeline string // empty is the project's only one
+	Inputs   map[string]string
 	By       string
 	Scripts  bool                  // scripts only: the run ends before its first approval or deployment
 	Record   func(*store.Tx) error // into the audit
@@ -26,11 +28,11 @@ func (c *Conductor) StartRun(ctx context.Context, w Wish) ([]towpath.Run, error)
 	if err != nil {
 		return nil, err
 	}
-	change, pipelines, why := c.read(ctx, project, change, w)
-	wish := func(a *act) (store.RecordedChange, error) { return a.recordWish(change, w) }
+	found, why := c.read(ctx, project, change, w)
+	wish := func(a *act) (store.RecordedChange, error) { return a.recordWish(found.change, w) }
 	var runs []towpath.Run
 	if why == nil {
-		runs, why = c.startRuns(ctx, change, pipelines, wish)
+		runs, why = c.startRuns(ctx, project, found, wish)
 	}
 	if why == nil || !isFinal(why) {
 		return runs, why
@@ -40,7 +42,7 @@ func (c *Conductor) StartRun(ctx context.Context, w Wish) ([]towpath.Run, error)
 		if err != nil {
 			return err
 		}
-		return c.noteWithout(a.tx, recorded, why)
+		return a.settleWithout(project, found, recorded, why)
 	})
 	if err != nil {
 		return nil, err
@@ -51,6 +53,9 @@ func (c *Conductor) StartRun(ctx context.Context, w Wish) ([]towpath.Run, error)
 // wished makes a change of a wish.
 func (c *Conductor) wished(ctx context.Context, w Wish) (towpath.Project, towpath.Change, error) {
 	change := towpath.Change{Project: w.Project, Trigger: towpath.TriggerManual, By: w.By, SeenAt: c.clock()}
+	if w.Pipeline != "" {
+		change.Pipelines = []string{w.Pipeline}
+	}
 	project, err := c.project(ctx, w.Project)
 	if err != nil {
 		return project, change, err
@@ -59,7 +64,7 @@ func (c *Conductor) wished(ctx context.Context, w Wish) (towpath.Project, towpat
 		return project, change, towpath.Errorf(towpath.CodeConflict, "%s is paused: no new runs are started", project.Name)
 	}
 	change.Branch, change.Revision, err = c.repositories.Resolve(ctx, project, w.Branch, w.Revision)
-	change.Trusted = change.Branch == project.DefaultBranch
+	change.Trusted = trigger.IsProtected(project, change.Branch)
 	return project, change, err
 }
 

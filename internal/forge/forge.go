@@ -72,11 +72,16 @@ type Request struct {
 	Author  string // account
 	Base    string // branch that it goes to
 	Head    string // branch that it comes from
-	HeadSHA string // full hash
+	HeadSHA string // full hash; empty where the forge does not say it in full (Bitbucket Cloud): Ref tells it
 	Fork    bool   // it comes from another repository, or the delivery does not tell
 	Draft   bool
-	Ref     string // full name, in the repository that it goes to, of the reference that holds its commits: refs/pull/7/head
-	Changed bool   // it has commits that it did not have before, or is new or open again; false where only words changed
+	// Ref is the full name, in the repository that it goes to, of the reference that holds its commits: refs/pull/7/head.
+	// It is empty where there is none (Bitbucket Cloud, from a fork).
+	Ref string
+	// Changed says that it may have to be tried anew: it has commits that it did not have before, goes to another branch, is
+	// new, open again or no draft any more, or the forge does not tell what changed (Bitbucket Cloud). False where only words
+	// did, and where it is closed.
+	Changed bool
 }
 
 // API is a repository at a forge, spoken to with a token. Errors wrap one of the reasons above where one fits. It is safe

@@ -45,29 +45,6 @@ func (b *builder) pipelineName() string {
 	return name
 }
 
-func (b *builder) triggers(on *value) towpath.Triggers {
-	t := towpath.Triggers{
-		Push:   !on.given || on.has("push") || !on.has("manual"),
-		Branch: on.get("push", "branches").texts(),
-		Paths:  on.get("push", "paths").texts(),
-		Poll:   on.get("poll").duration(),
-		Manual: on.get("manual").bool() || on.get("manual").isMapping(),
-	}
-	if push := on.get("push"); on.has("push") && !push.isMapping() {
-		t.Push = push.bool()
-	}
-	if poll := on.get("poll"); on.has("poll") && poll.text == "" && poll.bool() {
-		t.Poll, _ = parseDuration("2m")
-	}
-	if !t.Push {
-		t.Poll = 0
-	}
-	if !t.Push && !t.Manual {
-		b.unfit(on.key, "nothing starts this pipeline: push and manual are both off", "switch one of them on")
-	}
-	return t
-}
-
 // alerts answers whom to tell of each kind; an empty list is nobody.
 func alerts(v *value) map[towpath.AlertKind][]string {
 	m := map[towpath.AlertKind][]string{}

@@ -33,7 +33,7 @@ func (d *decoder) decode(n *node, s *shape, where spot) *value {
 	}
 	v := d.content(n, s, where)
 	if v != nil {
-		v.at, v.key, v.given = n.at, where.key, true
+		v.at, v.key, v.raw, v.given = n.at, where.key, n.text, true
 	}
 	return v
 }

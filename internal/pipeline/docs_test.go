@@ -38,7 +38,7 @@ func complete(example string) string {
 	if strings.HasPrefix(example, "- ") {
 		example = "steps:\n" + example
 	}
-	if !strings.Contains(example, "pipeline:") {
+	if !strings.Contains("\n"+example, "\npipeline:") {
 		example = "pipeline: shop\n" + example
 	}
 	if !strings.Contains(example, "steps:") {

@@ -85,23 +85,6 @@ func (w *writer) table(level int, key string, v map[string]string) {
 	}
 }
 
-func (w *writer) triggers(t towpath.Triggers) {
-	w.open(0, "on")
-	if t.Push && len(t.Branch)+len(t.Paths) > 0 {
-		w.open(1, "push")
-		w.put(2, "branches", t.Branch)
-		w.put(2, "paths", t.Paths)
-	} else {
-		w.put(1, "push", t.Push)
-	}
-	if t.Poll == 0 {
-		w.put(1, "poll", "off")
-	} else {
-		w.put(1, "poll", t.Poll)
-	}
-	w.put(1, "manual", t.Manual)
-}
-
 func (w *writer) step(s towpath.StepDefinition, when string) {
 	fmt.Fprintf(w, "  - %s: %s\n", s.Kind, scalarText(s.Name))
 	w.put(2, "needs", s.Needs)

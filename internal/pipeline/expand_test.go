@@ -72,7 +72,7 @@ func drawFile(t *rapid.T) string {
 	var b strings.Builder
 	b.WriteString("pipeline: shop\n")
 	if rapid.Bool().Draw(t, "triggers") {
-		fmt.Fprintf(&b, "on: {push: %v, poll: %s}\n", rapid.Bool().Draw(t, "push"), rapid.SampledFrom([]string{"off", "3s", "1h"}).Draw(t, "poll"))
+		drawTriggers(t, &b)
 	}
 	b.WriteString("steps:\n")
 	for i := range rapid.IntRange(1, 12).Draw(t, "steps") {
@@ -81,6 +81,25 @@ func drawFile(t *rapid.T) string {
 	b.WriteString("  - deploy: production\nenvironments:\n  production:\n")
 	drawEnvironment(t, &b)
 	return b.String()
+}
+
+func drawTriggers(t *rapid.T, b *strings.Builder) {
+	b.WriteString("on:\n  tag: [v1]\n") // so that something starts it
+	for _, key := range []struct {
+		name   string
+		values []string
+	}{
+		{"push", []string{"true", "false", "{branches: main}", `{paths: ["a/**", b]}`}},
+		{"poll", []string{"off", "3s", "1h"}},
+		{"pull_request", []string{"true", "false", "{branches: [main]}", "{paths: a}", "{}"}},
+		{"schedule", []string{`"0 3 * * *"`, `[{cron: "*/5 * * * *", zone: Europe/Vienna}, "0 3 * * *"]`, "[]", `{cron: "0 3 * * *", zone: UTC}`}},
+		{"pipeline", []string{"library", "[library, tools]", "[]"}},
+		{"manual", []string{"true", "false", "{}", "{inputs: {a: {}, b: {type: number, default: 3}, c: {type: choice, choices: [x, y]}, d: {type: yes/no, default: true}}}"}},
+	} {
+		if value := rapid.SampledFrom(append(key.values, "")).Draw(t, key.name); value != "" {
+			fmt.Fprintf(b, "  %s: %s\n", key.name, value)
+		}
+	}
 }
 
 func drawStep(t *rapid.T, b *strings.Builder, i int) {

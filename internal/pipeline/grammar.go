@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"sync"
-	"time"
 
 	"github.com/towpath-cd/towpath"
 )
@@ -27,44 +26,6 @@ var grammar = sync.OnceValue(func() *shape {
 		field{key: "environments", aka: []string{"env", "envs"}, doc: "where releases run", shape: table(slugFormat("an environment's name"), environmentShape())},
 	)
 })
-
-func triggerShape() *shape {
-	return mapping(
-		field{key: "push", doc: "a branch moved", shape: either(yesNo(), mapping(
-			field{key: "branches", doc: "globs of branches; by default the default branch", shape: several(globFormat())},
-			field{key: "paths", doc: "globs of files, one of which has to have changed; by default any", shape: several(globFormat())},
-		))},
-		field{
-			key: "poll", doc: "how often to look for new revisions where no webhook tells of them, or off", fallback: "2m",
-			shape: either(&shape{kind: kindDuration, low: time.Second, high: day, words: []word{{text: "off"}}}, yesNo()),
-		},
-		field{key: "manual", doc: "people and programs may ask for a run", fallback: "true", shape: either(yesNo(), mapping(
-			field{key: "inputs", doc: "what is asked for beforehand", later: true, shape: table(variableFormat(), inputShape())},
-		))},
-		field{key: "tag", doc: "a tag appeared", later: true, shape: either(yesNo(), several(globFormat()))},
-		field{key: "pull_request", doc: "a pull request was opened or changed", later: true, shape: either(yesNo(), mapping(
-			field{key: "branches", doc: "globs of branches it goes to", shape: several(globFormat())},
-			field{key: "paths", doc: "globs of files", shape: several(globFormat())},
-		))},
-		field{key: "schedule", doc: "the clock says so", later: true, shape: either(text(nil), scheduleShape(), list(scheduleShape()))},
-		field{key: "pipeline", doc: "another pipeline passed", later: true, shape: several(slugFormat("a pipeline's name"))},
-	)
-}
-
-func scheduleShape() *shape {
-	return mapping(
-		field{key: "cron", doc: "minute, hour, day, month, weekday", required: true, shape: text(nil)},
-		field{key: "zone", doc: "time zone, such as Europe/Vienna", shape: text(nil)},
-	)
-}
-
-func inputShape() *shape {
-	return mapping(
-		field{key: "type", doc: "what it is", fallback: "text", shape: words("text", "number", "choice", "yes/no")},
-		field{key: "choices", doc: "of a choice", shape: list(text(nil))},
-		field{key: "default", doc: "where nothing is said", shape: either(text(nil), number(0, 1<<31-1), yesNo())},
-	)
-}
 
 func alertShape() *shape {
 	who := several(matching("someone to tell", `^[^\s]+$`, `write author, a group, an address or a channel such as "#releases"`))

@@ -65,7 +65,7 @@ func (f *File) Pipeline(change towpath.Change) (towpath.Pipeline, error) {
 		if !ok || w.program == nil {
 			continue
 		}
-		holds, err := w.holds(change)
+		holds, err := w.holds(change, p.Triggers.Inputs)
 		if err != nil {
 			return towpath.Pipeline{}, towpath.Errorf(towpath.CodeInvalid,
 				"%s:%d: when of %s cannot be decided: %s", f.name, s.Line, s.Name, err)

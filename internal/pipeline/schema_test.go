@@ -49,7 +49,7 @@ func TestTheSchemaAdmitsRightFilesAndWhatTheyExpandTo(t *testing.T) {
 func TestTheSchemaRefusesWhatOneLineCanShowToBeWrong(t *testing.T) {
 	for _, name := range []string{
 		"a-list", "a-word", "bad-names", "environments", "everything", "hosts", "later-environments", "later-steps", "look", "no-kind",
-		"no-steps", "numbers-for-texts", "run-without-script", "two-kinds", "types", "values", "long-line", "durations",
+		"no-steps", "numbers-for-texts", "run-without-script", "two-kinds", "types", "values", "long-line", "durations", "triggers",
 	} {
 		eachFile(t, "wrong", func(t *testing.T, stem string, data []byte) {
 			if strings.HasSuffix(stem, "/"+name) && validate(t, data) == nil {

@@ -11,6 +11,7 @@ type value struct {
 	at      place  // of the value
 	key     place  // of its key; of the value itself in a list
 	text    string // of texts and durations, as written
+	raw     string // of whatever is neither a list nor a mapping, as YAML reads it
 	number  int
 	flag    bool
 	length  time.Duration
@@ -53,6 +54,9 @@ func (v *value) keys() []string {
 	}
 	return v.order
 }
+
+// isBroken says that an item of a list could not be read, which is told already.
+func (v *value) isBroken() bool { return v != nil && v.broken }
 
 func (v *value) isMapping() bool { return v != nil && v.fields != nil }
 

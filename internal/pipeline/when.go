@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -28,26 +29,58 @@ type when struct {
 
 // facts is what an expression can name. The names are part of the file's grammar.
 type facts struct {
-	Branch   string                 `expr:"branch"`
-	Revision string                 `expr:"revision"`
-	Author   string                 `expr:"author"`
-	Message  string                 `expr:"message"`
-	Trigger  string                 `expr:"trigger"`
-	Changed  func(glob string) bool `expr:"changed"`
-	Always   func() bool            `expr:"always"`
-	Failed   func() bool            `expr:"failed"`
+	Branch      string                 `expr:"branch"`
+	Revision    string                 `expr:"revision"`
+	Author      string                 `expr:"author"`
+	Message     string                 `expr:"message"`
+	Trigger     string                 `expr:"trigger"`
+	Tag         string                 `expr:"tag"`          // empty where it is none
+	PullRequest int                    `expr:"pull_request"` // number; 0 where it is none
+	Base        string                 `expr:"base"`         // branch that the pull request goes to
+	Inputs      map[string]any         `expr:"inputs"`       // texts, numbers (float64), yes or no (bool)
+	Changed     func(glob string) bool `expr:"changed"`
+	Always      func() bool            `expr:"always"`
+	Failed      func() bool            `expr:"failed"`
 }
 
 // factNames is for suggestions.
-var factNames = []string{"branch", "revision", "author", "message", "trigger", "changed", "always", "failed"}
+var factNames = []string{
+	"branch", "revision", "author", "message", "trigger", "tag", "pull_request", "base", "inputs", "changed", "always", "failed",
+}
 
-func factsOf(c towpath.Change) facts {
+func factsOf(c towpath.Change, inputs []towpath.Input) facts {
 	yes := func() bool { return true }
-	return facts{
+	f := facts{
 		Branch: c.Branch, Revision: c.Revision, Author: c.Author, Message: c.Message, Trigger: string(c.Trigger),
+		Tag: c.Tag(), Inputs: inputFacts(c, inputs),
 		Changed: func(glob string) bool { return changed(c, glob) },
 		Always:  yes, Failed: yes,
 	}
+	if c.Request != nil {
+		f.PullRequest, f.Base = c.Request.Number, c.Request.Base
+	}
+	return f
+}
+
+// inputFacts answers what was said, or else the default, or else nothing: "", 0 or no.
+func inputFacts(c towpath.Change, inputs []towpath.Input) map[string]any {
+	values := map[string]any{}
+	for _, i := range inputs {
+		value, said := c.Inputs[i.Name]
+		if !said {
+			value = i.Default
+		}
+		switch i.Kind {
+		case towpath.InputNumber:
+			number, _ := strconv.ParseFloat(value, 64) // 0 where nothing was said; what was said is a number
+			values[i.Name] = number
+		case towpath.InputYesNo:
+			values[i.Name] = value == "yes"
+		default:
+			values[i.Name] = value
+		}
+	}
+	return values
 }
 
 // changed says whether a file of the change fits. Where it is not known which files changed, everything counts as
@@ -92,7 +125,37 @@ func (b *builder) conditionOf(v *value, w when, program *vm.Program) (when, bool
 			w.after = map[string]towpath.Condition{"always": towpath.WhenAlways, "failed": towpath.WhenFailed}[name]
 		}
 	}
-	return w, b.checkGlobs(v, program.Node())
+	globs, inputs := b.checkGlobs(v, program.Node()), b.checkInputs(v, program.Node())
+	return w, globs && inputs
+}
+
+// checkInputs looks whether the inputs that the expression names are those of the file.
+func (b *builder) checkInputs(v *value, root ast.Node) bool {
+	ok := true
+	var known []string
+	for _, i := range b.out.Triggers.Inputs {
+		known = append(known, i.Name)
+	}
+	ast.Find(root, func(n ast.Node) bool {
+		member, isMember := n.(*ast.MemberNode)
+		if !isMember {
+			return false
+		}
+		if of, isName := member.Node.(*ast.IdentifierNode); !isName || of.Value != "inputs" {
+			return false
+		}
+		name, isText := member.Property.(*ast.StringNode)
+		switch {
+		case !isText:
+			b.wrong(v.at, "which input it names is not known before it runs", "write inputs.NAME")
+			ok = false
+		case !slices.Contains(known, name.Value):
+			b.wrong(v.at, fmt.Sprintf("there is no input %q", clip(name.Value)), suggest(name.Value, known, "declare it in inputs: of manual: under on:"))
+			ok = false
+		}
+		return false
+	})
+	return ok
 }
 
 // checkGlobs looks at the globs that stand in the expression itself.
@@ -121,8 +184,8 @@ func compile(text string) (*vm.Program, error) {
 }
 
 // holds decides the condition for a change.
-func (w when) holds(c towpath.Change) (bool, error) {
-	result, err := expr.Run(w.program, factsOf(c))
+func (w when) holds(c towpath.Change, inputs []towpath.Input) (bool, error) {
+	result, err := expr.Run(w.program, factsOf(c, inputs))
 	if err != nil {
 		if at, ok := errors.AsType[*file.Error](err); ok {
 			return false, errors.New(at.Message)
@@ -135,7 +198,7 @@ func (w when) holds(c towpath.Change) (bool, error) {
 
 // expressionError points at the character that the library complains of, where it stands on the line of the key.
 func (b *builder) expressionError(v *value, err error) {
-	at, message, hint := v.at, err.Error(), "it can name branch, revision, author, message, trigger and changed(\"services/**\")"
+	at, message, hint := v.at, err.Error(), "it can name branch, revision, author, message, trigger, tag, pull_request, base, inputs.NAME and changed(\"services/**\")"
 	if found, ok := errors.AsType[*file.Error](err); ok {
 		message = found.Message
 		if quotes := v.at.width - utf8.RuneCountInString(v.text); found.Line == 1 && !strings.Contains(v.text, "\n") && quotes >= 0 && quotes <= 2 {

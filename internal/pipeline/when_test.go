@@ -39,6 +39,43 @@ func TestWhenIsDecidedOverTheChange(t *testing.T) {
 	}
 }
 
+func TestWhenNamesWhatTheChangeCameFrom(t *testing.T) {
+	tag := towpath.Change{Branch: towpath.TagLine("v1.2"), Trigger: towpath.TriggerTag}
+	request := towpath.Change{
+		Branch: towpath.PullRequestLine(7), Trigger: towpath.TriggerPullRequest, Request: &towpath.PullRequest{Number: 7, Base: "main"},
+	}
+	asked := towpath.Change{
+		Branch: "main", Trigger: towpath.TriggerManual,
+		Inputs: map[string]string{"size": "large", "count": "2.5", "publish": "yes", "need": "x"},
+	}
+	const on = "on: {manual: {inputs: {size: {type: choice, choices: [small, large], default: small}, count: {type: number, default: 3}, " +
+		"publish: {type: yes/no}, need: {}, many: {type: number}}}}\n"
+	for _, c := range []struct {
+		change     towpath.Change
+		expression string
+		holds      bool
+	}{
+		{tag, `tag == "v1.2" && branch == "tags/v1.2"`, true},
+		{tag, `pull_request != 0 || base != ""`, false},
+		{request, `pull_request == 7 && base == "main" && tag == ""`, true},
+		{request, `branch == "pull/7" && trigger == "pull_request"`, true},
+		{asked, `inputs.size == "large" && inputs.count > 2 && inputs.count < 3 && inputs.publish`, true},
+		{asked, `!inputs.publish`, false},
+		{asked, `inputs.need startsWith "x" and inputs["size"] in ["large"]`, true},
+		{tag, `inputs.size == "small" && inputs.count == 3`, true},
+		{tag, `inputs.publish || inputs.need != "" || inputs.many != 0`, false},
+	} {
+		p := decide(t, "pipeline: a\n"+on+"steps:\n  - run: a\n    script: a\n    when: '"+c.expression+"'\n", c.change)
+		if (p.Steps[0].Excluded == "") != c.holds {
+			t.Errorf("%s for %s: excluded %q", c.expression, c.change.Branch, p.Steps[0].Excluded)
+		}
+	}
+	file := parse(t, "pipeline: a\n"+on+"steps: [{run: a, script: a, when: inputs.size}]")
+	if _, err := file.Pipeline(asked); err == nil || !strings.Contains(err.Error(), "when of a cannot be decided") {
+		t.Errorf("a text as a condition: %v", err)
+	}
+}
+
 func TestWhereFilesAreNotKnownEverythingCountsAsChanged(t *testing.T) {
 	const text = "pipeline: a\nsteps: [{run: a, script: a, when: 'changed(\"docs/**\")'}]"
 	if got := decide(t, text, towpath.Change{}).Steps[0].Excluded; got != "" {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -10,16 +11,17 @@ import (
 // ChangeOutcome is what became of a change.
 type ChangeOutcome string
 
-// The outcomes of a change; all but the first are final.
+// The outcomes of a change; all but the first and the last are final.
 const (
 	ChangePending ChangeOutcome = "pending" // recorded; nobody has looked at it yet
 	ChangeRun     ChangeOutcome = "run"     // it became runs
 	ChangeIgnored ChangeOutcome = "ignored" // nothing is to be run for it; the reason says why
 	ChangeFailed  ChangeOutcome = "failed"  // its pipeline file is missing or wrong; the reason says how
+	ChangeHeld    ChangeOutcome = "held"    // it waits for a maintainer's go, after which it is pending again
 )
 
 // ChangeOutcomes lists every outcome.
-var ChangeOutcomes = []ChangeOutcome{ChangePending, ChangeRun, ChangeIgnored, ChangeFailed}
+var ChangeOutcomes = []ChangeOutcome{ChangePending, ChangeRun, ChangeIgnored, ChangeFailed, ChangeHeld}
 
 // RecordedChange is a change and what became of it.
 type RecordedChange struct {
@@ -28,12 +30,13 @@ type RecordedChange struct {
 	Outcome   ChangeOutcome
 	Reason    string   // for people
 	Runs      []string // their IDs
+	AllowedBy string   // account that let a held change run
 	SettledAt time.Time
 }
 
 // RecordChange keeps a change before anybody is told that it was taken. The key is "" for a push that was seen, by
-// whatever means, and something of its own for each wish of a person: a change with the same project, branch, revision
-// and key is the same. It says whether the change is new.
+// whatever means, and something of its own for each wish of a person, time of a schedule and run that is followed: a
+// change with the same project, branch, revision and key is the same. It says whether the change is new.
 func (tx *Tx) RecordChange(c towpath.Change, key string) (bool, error) {
 	doc, err := encode(c)
 	if err != nil {
@@ -57,6 +60,18 @@ func (tx *Tx) RecordedChange(c towpath.Change, key string) (RecordedChange, erro
 func (tx *Tx) PendingChanges(limit int) ([]RecordedChange, error) {
 	var c conditions
 	return all(tx, scanChange, selectChanges+" WHERE outcome = 'pending' ORDER BY id LIMIT ?", c.limited(limit)...)
+}
+
+// Change answers a change of a project by its ID.
+func (tx *Tx) Change(project string, id int) (RecordedChange, error) {
+	return one(tx, missing("change", strconv.Itoa(id)), scanChange, selectChanges+" WHERE project = ? AND id = ?", project, id)
+}
+
+// AllowChange makes a change that is held pending again. CodeConflict says that it is not held.
+func (tx *Tx) AllowChange(project string, id int, by string) error {
+	return tx.must(towpath.Errorf(towpath.CodeConflict, "change %d waits for nobody's go", id), `
+		UPDATE changes SET outcome = 'pending', reason = '', settled_at = 0, allowed_by = ?
+		WHERE project = ? AND id = ? AND outcome = 'held'`, by, project, id)
 }
 
 // SettleChange notes what became of a pending change. CodeStale says that it was settled before, or went with its project:
@@ -90,13 +105,13 @@ func (tx *Tx) Changes(f ChangeFilter) ([]RecordedChange, error) {
 	return all(tx, scanChange, selectChanges+c.where()+" ORDER BY id DESC LIMIT ?", c.limited(f.Limit)...)
 }
 
-const selectChanges = "SELECT id, doc, outcome, reason, runs, settled_at FROM changes"
+const selectChanges = "SELECT id, doc, outcome, reason, runs, allowed_by, settled_at FROM changes"
 
 func scanChange(r row) (RecordedChange, error) {
 	var c RecordedChange
 	var doc, runs string
 	var settled int64
-	if err := r.Scan(&c.ID, &doc, &c.Outcome, &c.Reason, &runs, &settled); err != nil {
+	if err := r.Scan(&c.ID, &doc, &c.Outcome, &c.Reason, &runs, &c.AllowedBy, &settled); err != nil {
 		return c, err
 	}
 	c.Runs, c.SettledAt = strings.Fields(runs), moment(settled)

@@ -25,11 +25,14 @@ func effectTypes() []effectType {
 		stored[towpath.RequestDeployment]("request-deployment"),
 		stored[towpath.WithdrawDeployment]("withdraw-deployment"),
 		stored[towpath.SupersedeOlder]("supersede-older"),
+		stored[towpath.StartDownstream]("start-downstream"),
 		stored[towpath.AnnounceRun]("announce-run"),
 		stored[towpath.RecordDeployment]("record-deployment"),
 		stored[towpath.TellStep]("tell-step"),
 		stored[towpath.AnnounceDeployment]("announce-deployment"),
 		stored[towpath.WakeKeeper]("wake-keeper"),
+		stored[towpath.ShowRunStatus]("show-run-status"),
+		stored[towpath.ShowDeploymentStatus]("show-deployment-status"),
 	}
 }
 

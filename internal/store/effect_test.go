@@ -28,11 +28,14 @@ func effects() []towpath.Effect {
 		towpath.RequestDeployment{Run: "r1", Step: "staging"},
 		towpath.WithdrawDeployment{Run: "r1", Step: "staging"},
 		towpath.SupersedeOlder{Run: "r1", Gate: "release"},
+		towpath.StartDownstream{Run: "r1"},
 		towpath.AnnounceRun{Run: "r1", State: towpath.RunFailed, Step: "unit"},
 		towpath.RecordDeployment{Deployment: d},
 		towpath.TellStep{Deployment: d},
 		towpath.AnnounceDeployment{Deployment: d},
 		towpath.WakeKeeper{Environment: "shop/staging", Serial: 3},
+		towpath.ShowRunStatus{Run: "r1", State: towpath.RunPassed},
+		towpath.ShowDeploymentStatus{Deployment: d},
 	}
 }
 

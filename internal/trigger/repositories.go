@@ -116,17 +116,19 @@ func (r *Repositories) holds(ctx context.Context, p towpath.Project, branch, tip
 // Read completes a change with its commit's author, message and files and with whether it is trusted, and answers the pipeline files at its revision.
 // What was read lately is remembered: a revision never changes.
 func (r *Repositories) Read(ctx context.Context, p towpath.Project, c towpath.Change) (towpath.Change, map[string][]byte, error) {
+	c, err := r.sinceBase(ctx, p, c)
+	if err != nil {
+		return c, nil, err
+	}
 	key := strings.Join([]string{p.ID, p.URL, c.Before, c.Revision}, "\n")
 	read, known := r.remembered.get(key)
 	if !known {
-		var err error
 		if read, err = r.read(ctx, p, c); err != nil {
 			return c, nil, explain(err)
 		}
 		r.remembered.keep(key, read)
 	}
-	c.Author, c.AuthorEmail, c.Message, c.Files = read.author, read.email, read.message, read.files
-	var err error
+	c.Author, c.AuthorEmail, c.Message, c.Files = read.author, read.email, read.message, knownFiles(c, read.files)
 	c.Trusted, err = r.isTrusted(ctx, p, c)
 	return c, read.pipelines, explain(err)
 }

@@ -124,7 +124,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.failPage(w, r, e)
 		return
 	}
-	writeJSON(w, statuses[e.Code], client.Error{Code: string(e.Code), Message: e.Message, Hint: e.Hint})
+	writeJSON(w, statuses[e.Code], faultOf(e))
+}
+
+func faultOf(e *towpath.Error) client.Error {
+	return client.Error{Code: string(e.Code), Message: e.Message, Hint: e.Hint}
 }
 
 // refuse answers who was not admitted. A person without a session is shown where to sign in.
@@ -157,7 +161,7 @@ func describe(err error) *towpath.Error {
 }
 
 func wantsPage(r *http.Request) bool {
-	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/healthz")
+	return !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/hooks/") && r.URL.Path != "/healthz"
 }
 
 func stack() string { return string(debug.Stack()) }

@@ -34,6 +34,9 @@ func (s *Server) registerPages() {
 	s.page("GET /{$}", s.runListPage)
 	s.page("GET /approvals", s.approvalListPage)
 	s.page("GET /environments", s.boardPage)
+	s.page("GET /projects", s.projectListPage)
+	s.page("GET /projects/{project}", s.projectPage)
+	s.form("POST /projects/{project}/deliveries/{id}/replay", s.replayByForm)
 
 	const run = " /runs/{pipeline}/{number}"
 	s.page("GET"+run, s.runPage)

@@ -41,16 +41,16 @@ var elsewhere = []string{"administrator"}
 var table = map[string][]string{
 	"anyone": {
 		"GET /healthz", "GET /api/v1/openapi.json", "POST /api/v1/login", "POST /api/v1/worker/register",
-		"GET /static/{file...}", "GET /login", "POST /login",
+		"GET /static/{file...}", "GET /login", "POST /login", "POST /hooks/{project}",
 	},
 	"signed in": {
 		"POST /api/v1/logout", "GET /api/v1/me", "PUT /api/v1/me/password",
 		"GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{name}",
 		"GET /api/v1/projects", "GET /api/v1/runs", "GET /api/v1/approvals", "GET /api/v1/environments",
-		"POST /logout", "GET /password", "POST /password", "GET /{$}", "GET /approvals", "GET /environments",
+		"POST /logout", "GET /password", "POST /password", "GET /{$}", "GET /approvals", "GET /environments", "GET /projects",
 	},
 	"read": {
-		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/changes",
+		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/changes", "GET /api/v1/projects/{project}/deliveries", "GET /projects/{project}",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}", "GET /api/v1/pipelines/{pipeline}/runs/{number}/events",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/lines",
@@ -77,6 +77,10 @@ var table = map[string][]string{
 	},
 	"manage": {
 		"PUT /api/v1/projects/{project}", "DELETE /api/v1/projects/{project}",
+		"POST /api/v1/projects/{project}/changes/{id}/allow",
+		"GET /api/v1/projects/{project}/deliveries/{id}", "POST /api/v1/projects/{project}/deliveries/{id}/replay",
+		"POST /projects/{project}/deliveries/{id}/replay",
+		"POST /api/v1/projects/{project}/webhook", "PUT /api/v1/projects/{project}/token", "DELETE /api/v1/projects/{project}/webhook/previous",
 		"GET /api/v1/projects/{project}/secrets",
 		"PUT /api/v1/projects/{project}/secrets/{name}", "DELETE /api/v1/projects/{project}/secrets/{name}",
 		"POST /api/v1/environments/{pipeline}/{environment}/freeze", "POST /environments/{pipeline}/{environment}/freeze",

@@ -175,7 +175,7 @@ func runOf(r towpath.Run, project string) client.Run {
 	run := client.Run{
 		ID: r.ID, Project: project, Pipeline: r.Pipeline, Number: r.Number, State: string(r.State), Reason: r.Reason,
 		Branch: r.Change.Branch, Revision: r.Change.Revision, Title: r.Change.Title(), Author: r.Change.Author,
-		Trigger: string(r.Change.Trigger), CreatedAt: r.CreatedAt, FinishedAt: r.FinishedAt,
+		Trigger: string(r.Change.Trigger), Upstream: r.Change.Upstream, Inputs: r.Change.Inputs, CreatedAt: r.CreatedAt, FinishedAt: r.FinishedAt,
 	}
 	for _, step := range r.Steps {
 		run.Steps = append(run.Steps, stepOf(step))
@@ -217,6 +217,7 @@ func nounsOf(step string, artifacts []client.Artifact) []towpath.Artifact {
 func (s *Server) startRun(c call[client.StartRun]) (client.Run, error) {
 	runs, err := s.Flow.StartRun(c.Context(), flow.Wish{
 		Project: c.Project.ID, Branch: c.Body.Branch, Revision: c.Body.Revision, Pipeline: c.Body.Pipeline, By: c.Name,
+		Inputs:  c.Body.Inputs,
 		Scripts: c.Body.ScriptsOnly,
 		Record:  s.record(c.Caller, "run.start", c.Project.Name, c.Body.Branch+c.Body.Revision),
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/artifact"
 	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/forge"
 	"github.com/towpath-cd/towpath/internal/steplog"
 	"github.com/towpath-cd/towpath/internal/store"
 	"github.com/towpath-cd/towpath/internal/trigger"
@@ -29,6 +30,9 @@ type Options struct {
 	Guard        *access.Guard
 	Secrets      *access.Secrets
 	Repositories *trigger.Repositories
+	Inbox        *trigger.Inbox
+	Forges       map[towpath.ForgeKind]forge.Kind
+	ForgeClient  *http.Client
 	Polled       func() // there is a new project to poll
 	Logs         *steplog.Store
 	Artifacts    *artifact.Store
@@ -48,14 +52,15 @@ type Server struct {
 	handlers map[string]bool  // by route: registered
 	shapes   map[string]shape // by route: of its JSON
 	pieces   sync.Pool        // of *bytes.Buffer: pieces of logs that workers send
-	stopping context.Context  // ends long-polls and streams, so that the server can stop
+	arrivals arrivals
+	stopping context.Context // ends long-polls and streams, so that the server can stop
 	stop     context.CancelFunc
 }
 
 // New makes the server's handlers. It panics where a handler has no line in the table of routes, or a line no handler:
 // both are mistakes in the code.
 func New(o Options) *Server {
-	s := &Server{Options: o, mux: http.NewServeMux(), handlers: map[string]bool{}, shapes: map[string]shape{}}
+	s := &Server{Options: o, mux: http.NewServeMux(), handlers: map[string]bool{}, shapes: map[string]shape{}, arrivals: newArrivals()}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.registerAPI()
 	s.registerWorkers()

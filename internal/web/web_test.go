@@ -24,6 +24,8 @@ import (
 	"github.com/towpath-cd/towpath/internal/alert"
 	"github.com/towpath-cd/towpath/internal/artifact"
 	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/forge"
+	"github.com/towpath-cd/towpath/internal/forge/generic"
 	"github.com/towpath-cd/towpath/internal/git"
 	"github.com/towpath-cd/towpath/internal/secret"
 	"github.com/towpath-cd/towpath/internal/steplog"
@@ -67,9 +69,13 @@ func newHouseBehind(t *testing.T, address string) *house {
 	repositories := trigger.NewRepositories(program, filepath.Join(folder, "mirrors"))
 	guard := access.NewGuard(access.Options{Store: db, Owner: owner, Now: time.Now})
 	secrets, hub := access.NewSecrets(keys), flow.NewHub()
+	kinds := map[towpath.ForgeKind]forge.Kind{towpath.ForgeNone: generic.Kind()}
+	inbox := trigger.NewInbox(trigger.InboxOptions{
+		Store: db, Kinds: map[towpath.ForgeKind]forge.Hooks{towpath.ForgeNone: generic.Kind().Hooks}, Clock: time.Now, NewID: uuid.NewString,
+	})
 	conductor := flow.New(flow.Options{
 		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets}, Credentials: deployKey{},
-		Announcer: alert.NewDesk(time.Now, log), Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString, Log: log,
+		Announcer: alert.NewDesk(time.Now, log), Inbox: inbox, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString, Log: log,
 	})
 	must(t, conductor.Start(ctx))
 	t.Cleanup(conductor.Stop)
@@ -79,7 +85,7 @@ func newHouseBehind(t *testing.T, address string) *house {
 	h := &house{T: t, URL: "http://" + listener.Addr().String(), store: db, guard: guard}
 	handlers := web.New(web.Options{
 		Store: db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
-		Polled: func() {}, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString,
+		Inbox: inbox, Forges: kinds, Polled: func() {}, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString,
 		URL: cmp.Or(address, h.URL), Backup: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "all of it"); return err }, Version: "test", Log: log,
 	})
 	server := &http.Server{Handler: handlers}
@@ -158,10 +164,16 @@ environments:
 // same name.
 func (h *house) project(name string) {
 	h.Helper()
+	h.projectOf(name, "")
+}
+
+// projectOf is the same with more in its pipeline file.
+func (h *house) projectOf(name, more string) {
+	h.Helper()
 	folder := filepath.Join(h.TempDir(), name)
 	must(h.T, os.MkdirAll(folder, 0o700))
 	h.git(folder, "init", "-q", "-b", "main")
-	h.commit(folder, "towpath.yaml", strings.ReplaceAll(pipelineFile, "NAME", name), "first page\n\nIt says hello.")
+	h.commit(folder, "towpath.yaml", strings.ReplaceAll(pipelineFile, "NAME", name)+more, "first page\n\nIt says hello.")
 	_, err := h.owner.AddProject(h.Context(), client.NewProject{URL: folder, Name: name})
 	must(h.T, err)
 }

@@ -97,7 +97,7 @@ func (s *Server) seeWorker(r *http.Request, caller access.Caller, version string
 
 func leaseOf(w *flow.Work) *client.StepLease {
 	d, change := w.Step.Script, w.Run.Change
-	return &client.StepLease{
+	lease := &client.StepLease{
 		LeaseRef: client.LeaseRef{Run: w.Lease.Run, Step: w.Lease.Step, Attempt: w.Lease.Attempt},
 		Kind:     string(w.Step.Kind), Project: w.Project.Name, Pipeline: w.Run.Pipeline, RunNumber: w.Run.Number,
 		Repository: w.Project.URL, Access: accessOf(w.Access), Revision: change.Revision, Ref: change.FetchRef(), Branch: change.Branch,
@@ -105,7 +105,12 @@ func leaseOf(w *flow.Work) *client.StepLease {
 		Checkout: client.Checkout(d.Checkout), Script: d.Run, Shell: d.Shell, Env: d.Env, Outputs: w.Outputs, Secrets: w.Secrets, Clean: d.Clean,
 		Environment: w.Place, URL: w.URL, Uses: artifactsOf(w.Uses), Keeps: d.Artifacts, Platform: d.Platform,
 		Timeout: d.Timeout.Seconds(), Expires: w.Lease.Expires, RenewEvery: queue.RenewEvery.Seconds(),
+		Fork: change.IsFromFork(), Trigger: string(change.Trigger), Tag: change.Tag(), Inputs: change.Inputs,
 	}
+	if request := change.Request; request != nil {
+		lease.PullRequest, lease.BaseBranch, lease.HeadBranch = request.Number, request.Base, request.Head
+	}
+	return lease
 }
 
 // accessOf is what the worker shows the repository; nil where that is nothing.

@@ -8,7 +8,7 @@ import (
 )
 
 // workspace is what stands in a place between two steps: the checkout of the last one, pristine again. Steps of other
-// pipelines, and of branches trusted otherwise, never get it.
+// pipelines, of branches trusted otherwise, and of another pull request from a fork, never get it.
 type workspace struct {
 	of       string
 	pristine *git.Pristine // nil: there is nothing
@@ -16,7 +16,11 @@ type workspace struct {
 
 // ownerOf names the steps that may have each other's workspaces.
 func ownerOf(l *client.StepLease) string {
-	return nameOf(l.Repository + "\n" + l.Project + "\n" + l.Pipeline + "\n" + branchKind(l.Trusted))
+	owner := l.Repository + "\n" + l.Project + "\n" + l.Pipeline + "\n" + kindOf(l)
+	if l.Fork {
+		owner += "\n" + l.Branch
+	}
+	return nameOf(owner)
 }
 
 // places are where workspaces stand, as many as there are slots.

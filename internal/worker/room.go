@@ -87,10 +87,11 @@ func folderName(pipeline string) string {
 }
 
 // home answers the HOME of a step, which is made when it is missing: one that the pipeline's steps of protected
-// branches share, one for its other branches, or an empty one.
+// branches share, one for its other branches, or an empty one, which goes with the step. What comes from a fork never
+// gets another.
 func (w *worker) home(l *client.StepLease, r room) (string, error) {
-	dir := filepath.Join(w.dirs.homes, folderName(l.Pipeline)+"-"+nameOf(l.Project+"\n"+l.Pipeline), branchKind(l.Trusted))
-	if l.Clean {
+	dir := filepath.Join(w.dirs.homes, folderName(l.Pipeline)+"-"+nameOf(l.Project+"\n"+l.Pipeline), kindOf(l))
+	if l.Clean || l.Fork {
 		dir = filepath.Join(r.scratch, "home")
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -99,8 +100,12 @@ func (w *worker) home(l *client.StepLease, r room) (string, error) {
 	return dir, nil
 }
 
-func branchKind(trusted bool) string {
-	if trusted {
+// kindOf says who may have written what a step runs. Steps of different kinds share nothing.
+func kindOf(l *client.StepLease) string {
+	switch {
+	case l.Fork:
+		return "fork"
+	case l.Trusted:
 		return "protected"
 	}
 	return "others"

@@ -72,6 +72,8 @@ func TestAScriptSeesWhatItIsToldAndNothingElse(t *testing.T) {
 	l.Message, l.Environment, l.URL = "$(touch /tmp/x)", "staging", "http://127.0.0.1:8000"
 	l.Env, l.Secrets = map[string]string{"MODE": "fast"}, map[string]string{"TOKEN": "hunter2-forever"}
 	l.Outputs = map[string]string{"TOWPATH_OUT_BUILD_VERSION": "2"}
+	l.Trigger, l.Tag, l.PullRequest, l.BaseBranch, l.HeadBranch = "pull_request", "v1", 7, "main", "$(touch /tmp/x)"
+	l.Inputs = map[string]string{"size": "`touch /tmp/x`", "Copies": "3"}
 	_, log := s.result(l)
 	work := filepath.Join(s.data, "work", "1")
 	home, err := filepath.Glob(filepath.Join(s.data, "homes", "shop-*", "others"))
@@ -81,10 +83,11 @@ func TestAScriptSeesWhatItIsToldAndNothingElse(t *testing.T) {
 	want := strings.Join([]string{
 		"CI=true", "HOME=" + home[0], "LANG=C.UTF-8", "MODE=fast", "TMPDIR=" + work + "/.towpath/tmp", "TOKEN=***",
 		"TOWPATH=true", "TOWPATH_ATTEMPT=1", "TOWPATH_AUTHOR=Ada", "TOWPATH_AUTHOR_EMAIL=ada@example.com",
-		"TOWPATH_BRANCH=main", "TOWPATH_ENVIRONMENT=staging", "TOWPATH_MESSAGE=$(touch /tmp/x)",
+		"TOWPATH_BASE_BRANCH=main", "TOWPATH_BRANCH=main", "TOWPATH_ENVIRONMENT=staging", "TOWPATH_HEAD_BRANCH=$(touch /tmp/x)",
+		"TOWPATH_INPUT_COPIES=3", "TOWPATH_INPUT_SIZE=`touch /tmp/x`", "TOWPATH_MESSAGE=$(touch /tmp/x)",
 		"TOWPATH_OUTPUT=" + work + "/.towpath/outputs", "TOWPATH_OUT_BUILD_VERSION=2", "TOWPATH_PIPELINE=shop",
-		"TOWPATH_PROJECT=shop", "TOWPATH_REVISION=" + s.revision, "TOWPATH_RUN=7", "TOWPATH_RUN_ID=run-1",
-		"TOWPATH_STEP=step 1", "TOWPATH_URL=http://127.0.0.1:8000", "TOWPATH_WORKSPACE=" + work + "/shop",
+		"TOWPATH_PROJECT=shop", "TOWPATH_PULL_REQUEST=7", "TOWPATH_REVISION=" + s.revision, "TOWPATH_RUN=7", "TOWPATH_RUN_ID=run-1",
+		"TOWPATH_STEP=step 1", "TOWPATH_TAG=v1", "TOWPATH_TRIGGER=pull_request", "TOWPATH_URL=http://127.0.0.1:8000", "TOWPATH_WORKSPACE=" + work + "/shop",
 	}, "\n") + "\n"
 	if log != want {
 		t.Errorf("got\n%swant\n%s", log, want)
@@ -107,6 +110,33 @@ func TestHomeIsKeptForThePipelineButNotAcrossTrust(t *testing.T) {
 		if got != want {
 			t.Errorf("step %d found %q, want %q", i+1, got, want)
 		}
+	}
+}
+
+// TestAForkFindsNothingAndLeavesNothing has two pull requests from forks, and a branch, in turn on one slot.
+func TestAForkFindsNothingAndLeavesNothing(t *testing.T) {
+	s := newSite(t)
+	options := s.options()
+	options.Slots = 1
+	s.start(options)
+	run := func(branch string, fork bool) string {
+		l := s.step(`echo $HOME | sed 's|.*/||'; ls -A ~; git tag; echo kept >~/kept; git tag "mine-$TOWPATH_BRANCH"`)
+		l.Branch, l.Fork, l.Trusted = branch, fork, fork // what it must not be believed
+		_, log := s.result(l)
+		return log
+	}
+	run("idea", false)
+	for _, branch := range []string{"one", "one", "two"} {
+		if got := run(branch, true); got != "home\n" {
+			t.Errorf("%s found %q", branch, got)
+		}
+	}
+	if got := run("idea", false); got != "others\nkept\n" {
+		t.Errorf("the branch found %q", got)
+	}
+	kept, err := filepath.Glob(filepath.Join(s.data, "homes", "*", "*"))
+	if err != nil || len(kept) != 1 || filepath.Base(kept[0]) != "others" {
+		t.Errorf("homes are kept in %v, %v", kept, err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/towpath-cd/towpath/client"
 )
@@ -32,7 +33,7 @@ func (w *worker) variables(l *client.StepLease, r room, home string) []string {
 
 // ownVariables describe the step, its run and its change. They win over everything else of their names.
 func ownVariables(l *client.StepLease, r room) map[string]string {
-	return map[string]string{
+	own := map[string]string{
 		"CI":                   "true",
 		"TOWPATH":              "true",
 		"TOWPATH_RUN":          strconv.Itoa(l.RunNumber),
@@ -50,5 +51,21 @@ func ownVariables(l *client.StepLease, r room) map[string]string {
 		"TOWPATH_URL":          l.URL,
 		"TOWPATH_OUTPUT":       r.outputs,
 		"TOWPATH_WORKSPACE":    r.workspace,
+		"TOWPATH_TRIGGER":      l.Trigger,
+		"TOWPATH_TAG":          l.Tag,
+		"TOWPATH_PULL_REQUEST": numberOrNothing(l.PullRequest),
+		"TOWPATH_BASE_BRANCH":  l.BaseBranch,
+		"TOWPATH_HEAD_BRANCH":  l.HeadBranch,
 	}
+	for name, value := range l.Inputs {
+		own["TOWPATH_INPUT_"+strings.ToUpper(name)] = value
+	}
+	return own
+}
+
+func numberOrNothing(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
 }

@@ -21,7 +21,7 @@ const (
 var marks = map[string]string{good: "✓", bad: "✗", busy: "●", waits: "◌", quiet: "–"}
 
 var kinds = map[string]string{
-	"passed": good, "live": good, "approved": good, "passing": good,
+	"passed": good, "run": good, "change": good, "live": good, "approved": good, "passing": good,
 	"failed": bad, "halted": bad, "rejected": bad, "refused": bad, "failing": bad, "expired": bad, "gone": bad,
 	"running": busy, "deploying": busy, "returning": busy,
 	"pending": waits, "queued": waits, "waiting": waits, "unattended": waits, "placed": waits, "unknown": waits,

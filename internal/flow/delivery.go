@@ -1,0 +1,151 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/trigger"
+)
+
+// Inbox reads what webhooks have brought.
+type Inbox interface {
+	// Read answers what a delivery says. An error is for people, and the same each time.
+	Read(p towpath.Project, d store.StoredDelivery) (trigger.Reading, error)
+}
+
+// deliveriesBatch is how many deliveries one commit settles.
+const deliveriesBatch = 64
+
+// DeliveriesArrived says that there are deliveries to read.
+func (c *Conductor) DeliveriesArrived() { c.deliveries.wake() }
+
+// takeDeliveries makes changes of the deliveries that were stored and that nobody has read.
+func (c *Conductor) takeDeliveries(ctx context.Context) (more bool, err error) {
+	if c.inbox == nil || c.store.Unwritable() != nil {
+		return false, nil
+	}
+	began := time.Now()
+	var pending []store.StoredDelivery
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		pending, err = tx.PendingDeliveries(deliveriesBatch)
+		return err
+	})
+	if err != nil || len(pending) == 0 {
+		return false, err
+	}
+	settled, err := c.readAll(ctx, pending)
+	if err != nil {
+		return false, err
+	}
+	fresh := false
+	err = c.store.Update(ctx, func(tx *store.Tx) error {
+		fresh = false
+		for _, s := range settled {
+			isNew, err := s.settle(tx, c.clock())
+			if err != nil {
+				return err
+			}
+			fresh = fresh || isNew
+		}
+		return nil
+	})
+	if err == nil && fresh {
+		c.ChangesRecorded()
+	}
+	if len(pending) < deliveriesBatch || err != nil {
+		return false, err
+	}
+	return true, leave(ctx, time.Since(began))
+}
+
+// leave waits: where deliveries come in faster than they can be read, half of the time belongs to those that arrive, since
+// somebody waits for an answer to each of them.
+func leave(ctx context.Context, pause time.Duration) error {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pause):
+	}
+	return ctx.Err()
+}
+
+// readDelivery is a delivery with what it says.
+type readDelivery struct {
+	store.StoredDelivery
+	reading trigger.Reading
+	fault   error
+	paused  bool
+}
+
+// readAll reads deliveries, outside of any transaction. Those whose project is gone went with it.
+func (c *Conductor) readAll(ctx context.Context, pending []store.StoredDelivery) ([]readDelivery, error) {
+	projects := map[string]towpath.Project{}
+	var read []readDelivery
+	for _, d := range pending {
+		p, known := projects[d.Project]
+		if !known {
+			var err error
+			if p, err = c.project(ctx, d.Project); errors.Is(err, store.ErrNotFound) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
+			projects[d.Project] = p
+		}
+		r := readDelivery{StoredDelivery: d, paused: p.Paused}
+		r.reading, r.fault = c.inbox.Read(p, d)
+		read = append(read, r)
+	}
+	return read, nil
+}
+
+// settle records the changes that a delivery tells of, and what became of it. What is known already, such as by polling,
+// makes no second change, unless a person had the delivery read again.
+func (r readDelivery) settle(tx *store.Tx, now time.Time) (fresh bool, err error) {
+	d := r.Delivery
+	d.SettledAt = now
+	switch {
+	case r.fault != nil:
+		d.Outcome, d.Reason = towpath.DeliveryFailed, r.fault.Error()
+	case r.paused:
+		d.Outcome, d.Reason = towpath.DeliveryIgnored, "the project is paused"
+	default:
+		if fresh, err = r.record(tx); err != nil {
+			return false, err
+		}
+		d.Outcome, d.Reason = r.outcome(fresh), r.reading.Note
+	}
+	err = tx.SettleDelivery(d)
+	if towpath.CodeOf(err) == towpath.CodeStale {
+		return false, nil // it went with its project
+	}
+	return fresh, err
+}
+
+func (r readDelivery) outcome(fresh bool) towpath.DeliveryOutcome {
+	switch {
+	case fresh:
+		return towpath.DeliveryChange
+	case len(r.reading.Changes) > 0:
+		return towpath.DeliveryKnown
+	}
+	return towpath.DeliveryIgnored
+}
+
+func (r readDelivery) record(tx *store.Tx) (fresh bool, err error) {
+	key := ""
+	if r.Replays > 0 {
+		key = fmt.Sprintf("replay/%d/%d", r.ID, r.Replays)
+	}
+	for _, change := range r.reading.Changes {
+		isNew, err := tx.RecordChange(change, key)
+		if err != nil {
+			return false, err
+		}
+		fresh = fresh || isNew
+	}
+	return fresh, nil
+}
