@@ -54,7 +54,7 @@ func measureCheckout(ctx context.Context, s *stage) ([]Figure, error) {
 
 func (c *checkouts) roundsOf() int {
 	if c.files > smallTree {
-		return c.rounds(7, 3)
+		return c.rounds(5, 3)
 	}
 	return c.rounds(21, 5)
 }

@@ -1,6 +1,8 @@
 package git_test
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -90,6 +92,13 @@ func (u *upstream) serve(user, password string) *httptest.Server {
 			w.Header().Set("WWW-Authenticate", `Basic realm="shop"`)
 			http.Error(w, "who are you?", http.StatusUnauthorized)
 			return
+		}
+		if r.ContentLength < 0 { // which CGI has no way to pass on
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				u.t.Error(err)
+			}
+			r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
 		}
 		backend.ServeHTTP(w, r)
 	}))

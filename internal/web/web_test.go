@@ -74,7 +74,7 @@ func newHouseBehind(t *testing.T, address string) *house {
 		Store: db, Kinds: map[towpath.ForgeKind]forge.Hooks{towpath.ForgeNone: generic.Kind().Hooks}, Clock: time.Now, NewID: uuid.NewString,
 	})
 	conductor := flow.New(flow.Options{
-		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets},
+		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets}, Credentials: deployKey{},
 		Announcer: alert.NewDesk(time.Now, log), Inbox: inbox, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString, Log: log,
 	})
 	must(t, conductor.Start(ctx))
@@ -100,6 +100,13 @@ func newHouseBehind(t *testing.T, address string) *house {
 	})
 	h.owner = h.client(owner)
 	return h
+}
+
+// deployKey is what every repository is shown.
+type deployKey struct{}
+
+func (deployKey) ForRepository(*store.Tx, towpath.Project) (git.Access, error) {
+	return git.Access{User: "git", Key: []byte("PRIVATE KEY"), KnownHosts: "known"}, nil
 }
 
 // granted hands out secrets as the server's wiring does, for steps and instances that name none.
@@ -273,6 +280,9 @@ func (w hand) takes(step string) *job {
 	must(w.h.T, err)
 	if lease == nil || lease.Step != step {
 		w.h.Fatalf("the worker got %+v, wanted %s", lease, step)
+	}
+	if a := lease.Access; a == nil || *a != (client.RepositoryAccess{User: "git", Key: "PRIVATE KEY", KnownHosts: "known"}) || lease.Ref != "refs/heads/"+lease.Branch {
+		w.h.Errorf("to fetch %s the worker got %+v", lease.Ref, a)
 	}
 	ctx, cancel := context.WithCancel(w.h.Context())
 	j := &job{hand: w, StepLease: lease, lets: cancel}
