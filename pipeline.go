@@ -136,8 +136,16 @@ type ScriptDefinition struct {
 	Artifacts []string // paths in the workspace that are kept
 	Platform  string   // "any" where artifacts run everywhere; empty is the worker's own
 	Clean     bool     // an empty HOME instead of the kept one
+	Checkout  Checkout `json:",omitzero"`
 	Timeout   time.Duration
 	Retry     Retry
+}
+
+// Checkout says what of the repository a step finds besides the files of its revision.
+type Checkout struct {
+	Submodules bool // with the files of submodules
+	LFS        bool // with the content of large files, by git-lfs
+	Depth      int  // commits of history that the step's git sees; 0 is all
 }
 
 // Retry says when an attempt that did not pass is followed by another.

@@ -46,6 +46,8 @@ func benchmarks() []benchmark {
 		{"webhook", "deliveries of webhooks, also while the server is killed", measureWebhook},
 		{"survive", "fifty steps through restarts of the server, and steps whose worker is killed", measureSurvive},
 		{"idle", "memory and CPU of processes that have nothing to do", measureIdle},
+		{"poll", "asking many repositories for new commits, over http and as folders", measurePoll},
+		{"checkout", "a workspace from a warm mirror, beside git clone --depth 1 and git worktree add", measureCheckout},
 		{"crash", "kill -9 of everything, and what was lost by it", measureCrash},
 	}
 }

@@ -107,14 +107,14 @@ func (w *webhooks) open(ctx context.Context) (err error) {
 		return err
 	}
 	for n := range pushes {
-		w.bodies = append(w.bodies, delivery(w.Address(), hook.Secret, n, strings.TrimSpace(string(tip))))
+		w.bodies = append(w.bodies, delivery(hook, n, strings.TrimSpace(string(tip))))
 	}
 	return nil
 }
 
 // delivery is a signed request that tells of a push to a branch, as large as forges send them: with what else they say of
 // it. The header that names it is left to the end.
-func delivery(address, secret string, n int, revision string) []byte {
+func delivery(hook client.Webhook, n int, revision string) []byte {
 	say := map[string]any{
 		"ref": fmt.Sprintf("refs/heads/branch-%d", n), "before": strings.Repeat("0", 40), "after": revision, "repository": "bench/hooked",
 	}
@@ -129,11 +129,12 @@ func delivery(address, secret string, n int, revision string) []byte {
 	say["commits"] = commits
 	body, _ := json.Marshal(say) // texts and lists of them
 	body = append(body, bytes.Repeat([]byte(" "), max(0, deliverySize-len(body)))...)
-	mac := hmac.New(sha256.New, []byte(secret))
+	mac := hmac.New(sha256.New, []byte(hook.Secret))
 	mac.Write(body)
-	head := fmt.Sprintf("POST /hooks/hooked HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
+	host, path, _ := strings.Cut(strings.TrimPrefix(hook.URL, "http://"), "/")
+	head := fmt.Sprintf("POST /%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"+
 		"Towpath-Event: push\r\nTowpath-Signature: sha256=%s\r\nTowpath-Delivery: %%s\r\n\r\n",
-		strings.TrimPrefix(address, "http://"), len(body), hex.EncodeToString(mac.Sum(nil)))
+		path, host, len(body), hex.EncodeToString(mac.Sum(nil)))
 	return append([]byte(head), body...)
 }
 

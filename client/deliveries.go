@@ -24,8 +24,9 @@ type Delivery struct {
 // Webhook is what a forge has to be told, so that it delivers.
 type Webhook struct {
 	URL    string `json:"url"`
-	Secret string `json:"secret"` // answered when it is made, and never again
-	Manual string `json:"manual"` // what to paste where, for people
+	Set    bool   `json:"set,omitempty"`    // the forge was told of it by its API
+	Secret string `json:"secret,omitempty"` // answered when it is made and the forge was not told of it, and never again
+	Manual string `json:"manual,omitempty"` // what to paste where, for people
 }
 
 // Deliveries answers a part of a project's deliveries, newest first. The ID of the last of one part is Before of the next.

@@ -14,6 +14,9 @@ type Project struct {
 	Pipelines       []string  `json:"pipelines,omitempty"`
 	Poll            float64   `json:"poll"` // seconds; 0 is never
 	Paused          bool      `json:"paused,omitempty"`
+	Forks           string    `json:"forks,omitempty"`       // what becomes of pull requests from forks: run, ignore; empty is that each waits for a maintainer's go
+	Protected       []string  `json:"protected,omitempty"`   // globs of branches that are trusted besides the default one
+	KnownHosts      string    `json:"known_hosts,omitempty"` // the SSH host keys of its repository, as in known_hosts(5)
 	Forge           string    `json:"forge,omitempty"`       // the kind of its server: github, gitlab, gitea, bitbucket, bitbucket-server
 	WebhookURL      string    `json:"webhook_url"`           // where its forge delivers to
 	WebhookSecrets  int       `json:"webhook_secrets"`       // that deliveries may be signed with: 0 is that none is taken, 2 during a rotation
@@ -26,6 +29,22 @@ type NewProject struct {
 	URL  string  `json:"url"`
 	Name string  `json:"name,omitempty"`
 	Poll float64 `json:"poll,omitempty"` // seconds; 0 is the server's default
+
+	Forge      string   `json:"forge,omitempty"`       // its kind, as in Project, or none; empty: the server finds out
+	Token      string   `json:"token,omitempty"`       // for the forge's API, and for git over HTTPS; written, never answered
+	DeployKey  bool     `json:"deploy_key,omitempty"`  // the server makes an SSH key of the project's own
+	Webhook    bool     `json:"webhook,omitempty"`     // the server sets the webhook up, or says how
+	KnownHosts string   `json:"known_hosts,omitempty"` // the SSH host keys to believe, as in known_hosts(5)
+	Forks      string   `json:"forks,omitempty"`       // what becomes of pull requests from forks: ask (the default), run or ignore
+	Protected  []string `json:"protected,omitempty"`   // globs of branches that are trusted besides the default one
+}
+
+// AddedProject is a project that was added, and what a person has left to do.
+type AddedProject struct {
+	Project
+	DeployKey string   `json:"deploy_key,omitempty"` // the public half of the key that was made, as a line of authorized_keys
+	Webhook   *Webhook `json:"webhook,omitempty"`    // where one was asked for
+	Notes     []string `json:"notes,omitempty"`      // what could not be done, and what that means
 }
 
 // Change is a new revision that was seen, or a wish for a run, and what became of it.
@@ -67,13 +86,18 @@ func (c *Client) Project(ctx context.Context, name string) (Project, error) {
 }
 
 // AddProject watches a repository from now on.
-func (c *Client) AddProject(ctx context.Context, p NewProject) (Project, error) {
-	return post[Project](ctx, c, "/api/v1/projects", p)
+func (c *Client) AddProject(ctx context.Context, p NewProject) (AddedProject, error) {
+	return post[AddedProject](ctx, c, "/api/v1/projects", p)
 }
 
-// ChangeProject sets Paused and Poll.
-func (c *Client) ChangeProject(ctx context.Context, p Project) (Project, error) {
-	return put[Project](ctx, c, "/api/v1/projects/"+escape(p.Name), p)
+// ChangeProject sets the project's Name, Paused, Poll, Forks, Protected and KnownHosts.
+func (c *Client) ChangeProject(ctx context.Context, name string, p Project) (Project, error) {
+	return put[Project](ctx, c, "/api/v1/projects/"+escape(name), p)
+}
+
+// PutForgeToken gives a project another token for its forge's API, and for git over HTTPS; empty forgets it.
+func (c *Client) PutForgeToken(ctx context.Context, project, token string) (Project, error) {
+	return put[Project](ctx, c, "/api/v1/projects/"+escape(project, "token"), Token{Token: token})
 }
 
 // RemoveProject stops watching; runs and logs go with it, and what is deployed stays as it is.

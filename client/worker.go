@@ -51,6 +51,7 @@ type StepLease struct {
 	BaseBranch  string            `json:"base_branch,omitempty"`  // that the pull request goes to
 	HeadBranch  string            `json:"head_branch,omitempty"`  // that it comes from, in its own repository
 	Inputs      map[string]string `json:"inputs,omitempty"`       // of the run, by name
+	Checkout    Checkout          `json:"checkout,omitzero"`
 	Script      string            `json:"script"`
 	Shell       string            `json:"shell,omitempty"`
 	Env         map[string]string `json:"env,omitempty"`     // the file's own
@@ -66,6 +67,13 @@ type StepLease struct {
 	Expires     time.Time         `json:"expires"`
 	RenewEvery  float64           `json:"renew_every"`         // seconds
 	LogLimit    int64             `json:"log_limit,omitempty"` // bytes that are kept of what the script prints; 0 is the worker's default
+}
+
+// Checkout says what of the repository stands in the workspace besides the revision's own files.
+type Checkout struct {
+	Submodules bool `json:"submodules,omitempty"`
+	LFS        bool `json:"lfs,omitempty"`
+	Depth      int  `json:"depth,omitempty"` // commits of history; 0 is all
 }
 
 // RepositoryAccess is what a worker shows a repository when it fetches. It is for git alone: the step's script never sees

@@ -54,6 +54,7 @@ var Routes = []Route{
 	{"GET", "/api/v1/projects/{project}/deliveries/{id}", ManageProject, FromProject},
 	{"POST", "/api/v1/projects/{project}/deliveries/{id}/replay", ManageProject, FromProject},
 	{"POST", "/api/v1/projects/{project}/webhook", ManageProject, FromProject},
+	{"PUT", "/api/v1/projects/{project}/token", ManageProject, FromProject},
 	{"DELETE", "/api/v1/projects/{project}/webhook/previous", ManageProject, FromProject},
 	{"POST", "/api/v1/projects/{project}/runs", StartRun, FromProject},
 	{"GET", "/api/v1/projects/{project}/secrets", WriteSecrets, FromProject},

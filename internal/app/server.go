@@ -72,15 +72,16 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	}
 	guard := access.NewGuard(access.Options{Store: kept.db, Owner: owner, Now: clock})
 	secrets := access.NewSecrets(kept.keys)
-	kinds := forgeKinds()
+	shown, kinds, calls := credentials{kept.db, secrets}, forgeKinds(), &http.Client{Timeout: forgeTime}
+	repositories.Access = shown.repository
 	hub := flow.NewHub()
 	inbox := trigger.NewInbox(trigger.InboxOptions{Store: kept.db, Kinds: hooksOf(kinds), Clock: clock, NewID: uuid.NewString})
 	conductor := flow.New(flow.Options{
-		Store: kept.db, Hub: hub, Repositories: repositories, Secrets: granted{secrets},
+		Store: kept.db, Hub: hub, Repositories: repositories, Secrets: granted{secrets}, Credentials: shown,
 		Announcer: alert.NewDesk(clock, o.Log, notifiers(c.Alerts)...),
 		Inbox:     inbox,
 		Statuses: alert.NewStatuses(alert.StatusOptions{
-			Kinds: kinds, Token: forgeToken(kept.db, secrets), URL: address, Client: &http.Client{Timeout: forgeTime}, Log: o.Log.With("room", "alert"),
+			Kinds: kinds, Token: shown.token, URL: address, Client: calls, Log: o.Log.With("room", "alert"),
 		}),
 		Logs: kept.logs, Artifacts: kept.artifacts, Keep: flow.Keep(c.Keep),
 		Clock: clock, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
@@ -101,7 +102,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	}
 	handlers := web.New(web.Options{
 		Store: kept.db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
-		Inbox: inbox, Forges: kinds, Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: clock, NewID: uuid.NewString,
+		Inbox: inbox, Forges: kinds, ForgeClient: calls, Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: clock, NewID: uuid.NewString,
 		LogLimit: int64(c.LogLimit), URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
 		Backup: takeBackup,
 	})

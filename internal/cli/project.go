@@ -22,38 +22,13 @@ func newProjectCommand(console *Console) *cobra.Command {
 		newProjectShowCommand(console),
 		newProjectPauseCommand(console),
 		newProjectResumeCommand(console),
+		newProjectRenameCommand(console),
+		newProjectChangeCommand(console),
+		newProjectTokenCommand(console),
 		newProjectWebhookCommand(console),
 		newProjectRemoveCommand(console),
 	)
 	return group
-}
-
-func newProjectAddCommand(console *Console) *cobra.Command {
-	var wish client.NewProject
-	var poll time.Duration
-	command := &cobra.Command{
-		Use:   "add URL|PATH",
-		Short: "Watch a repository from now on",
-		Long: "Watches a repository by its address, or by its folder where the server runs on the same machine. The server reads\n" +
-			"it once before it says yes, and then looks for new commits.",
-		Example: "  towpath project add https://git.example.com/shop.git\n  towpath project add . --name shop --poll 10s",
-		Args:    cobra.ExactArgs(1),
-	}
-	command.Flags().StringVar(&wish.Name, "name", "", "the project's name (default the last part of the address)")
-	command.Flags().DurationVar(&poll, "poll", 0, "how often new commits are looked for (default 2m)")
-	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) (err error) {
-		if wish.URL, err = repository(args[0], server.Address()); err != nil {
-			return err
-		}
-		wish.Poll = poll.Seconds()
-		p, err := server.AddProject(ctx, wish)
-		if err != nil {
-			return err
-		}
-		return console.Show(p, fmt.Sprintf("%s is watched: %s, branch %s, polled every %s",
-			p.Name, p.URL, p.DefaultBranch, polled(p)))
-	})
-	return command
 }
 
 // repository turns a folder into the path by which a server on this machine finds it; an address stays as it is.
@@ -128,41 +103,33 @@ func newProjectShowCommand(console *Console) *cobra.Command {
 	}
 }
 
+// webhookText says where deliveries go, where any are taken.
+func webhookText(p client.Project) string {
+	switch p.WebhookSecrets {
+	case 0:
+		return ""
+	case 1:
+		return p.WebhookURL
+	}
+	return p.WebhookURL + ", two secrets are valid"
+}
+
 func projectText(p client.Project, now time.Time) string {
 	pipelines := "none yet"
 	if len(p.Pipelines) > 0 {
 		pipelines = strings.Join(p.Pipelines, ", ")
 	}
-	return fmt.Sprintf("%s\nrepository   %s\nbranch       %s\npipelines    %s\nwatched      %s, since %s",
+	text := fmt.Sprintf("%s\nrepository   %s\nbranch       %s\npipelines    %s\nwatched      %s, since %s",
 		p.Name, p.URL, p.DefaultBranch, pipelines, watching(p), clock(p.CreatedAt, now))
-}
-
-func newProjectPauseCommand(console *Console) *cobra.Command {
-	return console.pauseCommand(true, &cobra.Command{
-		Use: "pause PROJECT", Short: "Look for no new commits until the project is resumed", Example: "  towpath project pause shop",
-	})
-}
-
-func newProjectResumeCommand(console *Console) *cobra.Command {
-	return console.pauseCommand(false, &cobra.Command{
-		Use: "resume PROJECT", Short: "Look for new commits again", Example: "  towpath project resume shop",
-	})
-}
-
-func (c *Console) pauseCommand(paused bool, command *cobra.Command) *cobra.Command {
-	command.Args = cobra.ExactArgs(1)
-	command.RunE = c.remote(func(ctx context.Context, server *client.Client, args []string) error {
-		p, err := server.Project(ctx, args[0])
-		if err != nil {
-			return err
+	for _, line := range []struct{ what, value string }{
+		{"forge", p.Forge}, {"forks", p.Forks}, {"protected", strings.Join(p.Protected, ", ")},
+		{"credentials", strings.Join(p.CredentialNames, ", ")}, {"webhook", webhookText(p)},
+	} {
+		if line.value != "" {
+			text += fmt.Sprintf("\n%-12s %s", line.what, line.value)
 		}
-		p.Paused = paused
-		if p, err = server.ChangeProject(ctx, p); err != nil {
-			return err
-		}
-		return c.Show(p, p.Name+" is "+watching(p))
-	})
-	return command
+	}
+	return text
 }
 
 func newProjectRemoveCommand(console *Console) *cobra.Command {

@@ -165,11 +165,28 @@ func shopProject(paused bool) client.Project {
 	}
 }
 
+// addProject has the shop added at once; what needs a key waits for it.
+func addProject(answer http.ResponseWriter, r *http.Request) {
+	var wish client.NewProject
+	json.NewDecoder(r.Body).Decode(&wish)
+	added := client.AddedProject{Project: shopProject(false)}
+	if wish.DeployKey {
+		added = client.AddedProject{
+			Project:   client.Project{Name: "blog", URL: wish.URL, Poll: 120, Paused: true, Forge: "gitea"},
+			DeployKey: "ssh-ed25519 AAAA towpath blog",
+			Webhook:   &client.Webhook{URL: "https://towpath.example.com/hooks/p2", Secret: "twh_made", Manual: "paste twh_made there\n"},
+			Notes:     []string{"paste the deploy key at the forge, with the right to read, then: towpath project resume blog"},
+		}
+	}
+	json.NewEncoder(answer).Encode(added)
+}
+
 // shopWorld is a server with the shop on it.
 func shopWorld(t *testing.T) *world {
 	w := newWorld(t)
 	w.answers("GET /api/v1/projects", []client.Project{shopProject(false)})
-	w.answers("POST /api/v1/projects", shopProject(false))
+	w.mux.HandleFunc("POST /api/v1/projects", addProject)
+	w.answers("PUT /api/v1/projects/shop/token", shopProject(false))
 	w.answers("GET /api/v1/projects/shop", shopProject(false))
 	takes(w, "PUT /api/v1/projects/shop", func(*client.Project) {})
 	w.answers("DELETE /api/v1/projects/shop", nil)

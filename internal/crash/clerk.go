@@ -85,7 +85,7 @@ func (c *clerk) steps() []step {
 			return err
 		}, "project.add", project, "project " + project, true},
 		{func(ctx context.Context) error {
-			_, err := c.Owner.ChangeProject(ctx, client.Project{Name: project, Paused: true})
+			_, err := c.Owner.ChangeProject(ctx, project, client.Project{Paused: true})
 			return err
 		}, "project.change", project, "project " + project, true},
 		{func(ctx context.Context) error {

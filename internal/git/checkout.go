@@ -7,14 +7,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // Checkout says what stands where.
 type Checkout struct {
-	Revision   string // full hash, held by the mirror
-	Dir        string // made; must be missing or empty
-	Submodules bool   // not supported yet
-	LFS        bool   // not supported yet
+	Revision string // full hash, held by the mirror
+	Dir      string // made; must be missing or empty
+	Depth    int    // commits of history that are seen there, counted from the revision; 0 is all
+	LFS      bool   // with the content of large files, by git-lfs
+	Access   Access // for large files, and for submodules on the repository's own host
+	// Mirrors answers the mirror of a submodule's repository; nil leaves submodules' folders empty.
+	Mirrors func(address string) (*Mirror, error)
 }
 
 // ErrOccupied says that the folder of a checkout is not empty.
@@ -26,25 +31,43 @@ var ErrOccupied = errors.New("folder not empty")
 //
 // The .git is written by hand, since `git clone` costs ten processes and this one.
 func (m *Mirror) Checkout(ctx context.Context, c Checkout) error {
-	if c.Submodules || c.LFS {
-		return fmt.Errorf("check out submodules or LFS files: %w", ErrUnsupported)
-	}
+	return m.checkOut(ctx, c, &nest{})
+}
+
+func (m *Mirror) checkOut(ctx context.Context, c Checkout, n *nest) error {
 	if err := checkHash(c.Revision); err != nil {
 		return err
+	}
+	if c.LFS {
+		if err := m.git.findLFS(ctx); err != nil {
+			return err
+		}
 	}
 	dir, err := emptyDir(c.Dir)
 	if err != nil {
 		return err
 	}
-	if err := m.writeGitDir(filepath.Join(dir, ".git"), c.Revision); err != nil {
-		return fmt.Errorf("check out %s: %w", c.Revision, err)
+	c.Dir = dir
+	doing := "check out " + c.Revision
+	if err := m.writeGitDir(ctx, filepath.Join(dir, ".git"), c.Revision, c.Depth); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
 	}
-	return m.git.run(ctx, command{
-		doing: "check out " + c.Revision,
+	err = m.git.run(ctx, command{
+		doing: doing,
 		dir:   dir,
-		args:  []string{"--git-dir=.git", "--work-tree=.", "read-tree", "-m", "-u", c.Revision},
+		args:  append(slices.Clone(manyHands), "--git-dir=.git", "--work-tree=.", "read-tree", "-m", "-u", c.Revision),
 	})
+	if err == nil && c.LFS {
+		err = m.fillIn(ctx, c)
+	}
+	if err == nil && c.Mirrors != nil {
+		err = m.checkOutSubmodules(ctx, c, n)
+	}
+	return err
 }
+
+// manyHands lets git write files in as many processes as there are processors, where there are enough files for that.
+var manyHands = []string{"-c", "checkout.workers=0"}
 
 func emptyDir(dir string) (string, error) {
 	absolute, err := filepath.Abs(dir)
@@ -65,8 +88,12 @@ func emptyDir(dir string) (string, error) {
 }
 
 // writeGitDir writes what gitrepository-layout(5) asks of a repository at the least.
-func (m *Mirror) writeGitDir(dir, revision string) error {
-	refs, err := m.packedRefs()
+func (m *Mirror) writeGitDir(ctx context.Context, dir, revision string, depth int) error {
+	seen, err := m.history(ctx, revision, depth)
+	if err != nil {
+		return err
+	}
+	refs, err := m.packedRefs(seen)
 	if err != nil {
 		return err
 	}
@@ -80,6 +107,9 @@ func (m *Mirror) writeGitDir(dir, revision string) error {
 		"objects/info/alternates": []byte(filepath.ToSlash(filepath.Join(m.dir, "objects")) + "\n"),
 		"packed-refs":             refs,
 		"config":                  m.config(),
+	}
+	if len(seen.shallow) > 0 {
+		files["shallow"] = []byte(strings.Join(seen.shallow, "\n") + "\n")
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
@@ -96,29 +126,47 @@ func (m *Mirror) config() []byte {
 	return b.Bytes()
 }
 
-// packedRefs is the mirror's file of references as a clone would have it: branches under origin, and the tags. The
-// order of the lines is kept by both, so the file stays sorted, as its header says.
-func (m *Mirror) packedRefs() ([]byte, error) {
+// packedRefs is the mirror's file of references as a clone would have it: branches under origin, and the tags, as far as
+// the history goes. The order of the lines is kept by both, so the file stays sorted, as its header says.
+func (m *Mirror) packedRefs(seen history) ([]byte, error) {
 	content, err := os.ReadFile(filepath.Join(m.dir, "packed-refs"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("read the mirror's references: %w", err)
 	}
 	var out bytes.Buffer
-	out.Grow(len(content) * 3 / 2)
-	kept := true
-	for line := range bytes.Lines(content) {
-		switch hash, name, _ := bytes.Cut(line, []byte(" ")); {
+	if seen.isWhole() {
+		out.Grow(len(content) * 3 / 2)
+	}
+	for len(content) > 0 {
+		line, rest := cutLine(content)
+		var peeled []byte // what an annotated tag names, on the line behind it
+		if len(rest) > 0 && rest[0] == '^' {
+			peeled, rest = cutLine(rest)
+		}
+		content = rest
+		hash, name, _ := bytes.Cut(line, []byte(" "))
+		commit := hash
+		if len(peeled) > 0 {
+			commit = bytes.TrimSpace(peeled[1:])
+		}
+		switch {
+		case line[0] == '#':
+			out.Write(line)
+		case !seen.holds(commit):
 		case bytes.HasPrefix(name, []byte("refs/heads/")):
-			kept = true
 			fmt.Fprintf(&out, "%s refs/remotes/origin/%s", hash, name[len("refs/heads/"):])
-		case line[0] == '#', bytes.HasPrefix(name, []byte("refs/tags/")):
-			kept = true
+		case bytes.HasPrefix(name, []byte("refs/tags/")):
 			out.Write(line)
-		case line[0] == '^' && kept: // what the tag on the line above names
-			out.Write(line)
-		default:
-			kept = false
+			out.Write(peeled)
 		}
 	}
 	return out.Bytes(), nil
+}
+
+// cutLine cuts behind the first line's end.
+func cutLine(content []byte) (line, rest []byte) {
+	if end := bytes.IndexByte(content, '\n'); end >= 0 {
+		return content[:end+1], content[end+1:]
+	}
+	return content, nil
 }

@@ -92,6 +92,7 @@ func Hint(err error) string {
 		{ErrRefused, "give the project credentials that may read the repository: a deploy key over ssh, a token over https"},
 		{ErrUnreachable, "is the address right, and is the host up? It is asked again by itself"},
 		{ErrProtocol, "use https or ssh"},
+		{ErrNoLFS, "install git-lfs there, or send the step to a worker that has it"},
 	} {
 		if errors.Is(err, h.kind) {
 			return h.hint

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 )
 
 // Switch turns a pristine checkout into one of another revision, by writing the files that differ only. When it
@@ -13,12 +14,12 @@ func (m *Mirror) Switch(ctx context.Context, p *Pristine, revision string) error
 		return err
 	}
 	doing := "turn the checkout of " + p.Revision + " into " + revision
-	if err := m.writeGitDir(filepath.Join(p.Dir, ".git"), revision); err != nil {
+	if err := m.writeGitDir(ctx, filepath.Join(p.Dir, ".git"), revision, 0); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return m.git.run(ctx, command{
 		doing: doing,
 		dir:   p.Dir,
-		args:  []string{"--git-dir=.git", "--work-tree=.", "read-tree", "-m", "-u", p.Revision, revision},
+		args:  append(slices.Clone(manyHands), "--git-dir=.git", "--work-tree=.", "read-tree", "-m", "-u", p.Revision, revision),
 	})
 }

@@ -73,10 +73,10 @@ func scriptFields() []field {
 		field{key: "reports", doc: "test reports", later: true, shape: either(several(keptPathFormat()), mapping(
 			field{key: "junit", doc: "files in JUnit's format", shape: several(keptPathFormat())},
 		))},
-		field{key: "checkout", doc: "what of the repository is fetched", later: true, shape: mapping(
-			field{key: "submodules", doc: "submodules as well", shape: yesNo()},
-			field{key: "lfs", doc: "large files as well", shape: yesNo()},
-			field{key: "depth", doc: "how many commits", shape: number(0, 1<<31-1)},
+		field{key: "checkout", doc: "what of the repository stands in the workspace", shape: mapping(
+			field{key: "submodules", doc: "the files of submodules as well", fallback: "false", shape: yesNo()},
+			field{key: "lfs", doc: "the content of large files as well, by git-lfs", fallback: "false", shape: yesNo()},
+			field{key: "depth", aka: []string{"fetch-depth"}, doc: "how many commits of history git sees; 0 is all", fallback: "0", shape: number(0, 100_000)},
 		)},
 	)
 }

@@ -76,6 +76,7 @@ func (b *builder) script(kind towpath.StepKind, v *value) *towpath.ScriptDefinit
 		Platform:  v.get("platform").string(),
 		Clean:     v.get("clean").bool(),
 		Timeout:   v.get("timeout").duration(),
+		Checkout:  checkout(v.get("checkout")),
 		Retry:     towpath.Retry{Lost: v.get("retry", "lost").int()},
 	}
 	if kind != towpath.KindRun && v.get("retry", "lost") == nil {
@@ -83,6 +84,10 @@ func (b *builder) script(kind towpath.StepKind, v *value) *towpath.ScriptDefinit
 	}
 	b.checkSecrets(v)
 	return s
+}
+
+func checkout(v *value) towpath.Checkout {
+	return towpath.Checkout{Submodules: v.get("submodules").bool(), LFS: v.get("lfs").bool(), Depth: v.get("depth").int()}
 }
 
 func approval(v *value) *towpath.ApproveDefinition {

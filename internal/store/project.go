@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/towpath-cd/towpath"
@@ -31,15 +32,19 @@ func (tx *Tx) Projects() ([]towpath.Project, error) {
 	return all(tx, document[towpath.Project], "SELECT doc FROM projects ORDER BY name")
 }
 
-// SaveProject stores a project that was loaded at that version. Its name stays what it was created with.
+// SaveProject stores a project that was loaded at that version. It answers ErrExists where another has its name.
 func (tx *Tx) SaveProject(p towpath.Project, version int) error {
 	doc, err := encode(p)
 	if err != nil {
 		return err
 	}
+	if other, _, err := tx.ProjectByName(p.Name); err == nil && other.ID != p.ID {
+		return taken("project", p.Name)
+	} else if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
 	return tx.must(ErrConflict,
-		"UPDATE projects SET doc = ?, version = version + 1 WHERE id = ? AND name = ? AND version = ?",
-		doc, p.ID, p.Name, version)
+		"UPDATE projects SET name = ?, doc = ?, version = version + 1 WHERE id = ? AND version = ?", p.Name, doc, p.ID, version)
 }
 
 // DeleteProject forgets a project with all that belongs to it: pipelines, changes, runs, releases, environments and

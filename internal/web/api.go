@@ -29,6 +29,7 @@ func (s *Server) registerAPI() {
 	api(s, "GET /api/v1/projects/{project}/deliveries/{id}", s.delivery)
 	api(s, "POST /api/v1/projects/{project}/deliveries/{id}/replay", s.replayDelivery)
 	api(s, "POST /api/v1/projects/{project}/webhook", s.rotateHookSecret)
+	api(s, "PUT /api/v1/projects/{project}/token", s.putForgeToken)
 	api(s, "DELETE /api/v1/projects/{project}/webhook/previous", s.dropHookSecret)
 	s.handle("POST /hooks/{project}", s.hook)
 	api(s, "POST /api/v1/projects/{project}/runs", s.startRun)

@@ -121,5 +121,5 @@ func (s *Server) dropHookSecret(c call[none]) (none, error) {
 	})
 }
 
-// hookURL is where a project's forge delivers to.
-func (s *Server) hookURL(p towpath.Project) string { return s.URL + "/hooks/" + p.Name }
+// hookURL is where a project's forge delivers to. It stays the same where the project is renamed.
+func (s *Server) hookURL(p towpath.Project) string { return s.URL + "/hooks/" + p.ID }

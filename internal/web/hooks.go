@@ -64,7 +64,7 @@ func (s *Server) takeDelivery(w http.ResponseWriter, r *http.Request) (isNew boo
 	var project towpath.Project
 	var secrets []string
 	err = s.Store.View(r.Context(), func(tx *store.Tx) error {
-		if project, _, err = tx.ProjectByName(r.PathValue("project")); err != nil {
+		if project, _, err = tx.Project(r.PathValue("project")); err != nil {
 			return err
 		}
 		secrets, err = s.Secrets.HookSecrets(tx, project.ID)

@@ -1,9 +1,7 @@
 package web
 
 import (
-	"net/url"
-	"path"
-	"regexp"
+	"cmp"
 	"strings"
 	"time"
 
@@ -12,14 +10,6 @@ import (
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/store"
 )
-
-// Polling: how often where nobody says, and the shortest interval that is taken.
-const (
-	defaultPoll  = 2 * time.Minute
-	shortestPoll = 200 * time.Millisecond
-)
-
-var projectName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func (s *Server) projects(c call[none]) ([]client.Project, error) {
 	found := []client.Project{}
@@ -58,7 +48,8 @@ func (s *Server) projectOf(tx *store.Tx, p towpath.Project) (client.Project, err
 	}
 	answer := client.Project{
 		ID: p.ID, Name: p.Name, URL: p.URL, DefaultBranch: p.DefaultBranch, Pipelines: pipelines,
-		Poll: p.Poll.Seconds(), Paused: p.Paused, Forge: string(p.Forge.Kind), WebhookURL: s.hookURL(p), CreatedAt: p.CreatedAt,
+		Poll: p.Poll.Seconds(), Paused: p.Paused, Forge: string(p.Forge.Kind), Forks: string(p.Forks), Protected: p.Protected,
+		KnownHosts: p.KnownHosts, WebhookURL: s.hookURL(p), CreatedAt: p.CreatedAt,
 	}
 	known, err := tx.Credentials(p.ID)
 	for _, c := range known {
@@ -72,74 +63,70 @@ func (s *Server) projectOf(tx *store.Tx, p towpath.Project) (client.Project, err
 	return answer, err
 }
 
-// addProject tries the repository before it keeps anything.
-func (s *Server) addProject(c call[client.NewProject]) (client.Project, error) {
-	project, err := s.newProject(c)
-	if err != nil {
-		return client.Project{}, err
-	}
-	project.DefaultBranch, _, err = s.Repositories.Tips(c.Context(), project)
-	if err != nil {
-		return client.Project{}, err
-	}
-	if project.DefaultBranch == "" {
-		return client.Project{}, towpath.Errorf(towpath.CodeInvalid, "%s has no branch that HEAD names", project.URL).
-			WithHint("push a first commit, or set the repository's default branch")
-	}
-	var answer client.Project
-	err = s.audited(c.Request, c.Caller, "project.add", project.Name, project.URL, func(tx *store.Tx) error {
-		if err := tx.CreateProject(project); err != nil {
-			return err
-		}
-		answer, err = s.projectOf(tx, project)
-		return err
-	})
-	if err == nil {
-		s.Polled()
-	}
-	return answer, err
-}
-
-func (s *Server) newProject(c call[client.NewProject]) (towpath.Project, error) {
-	p := towpath.Project{
-		ID: s.NewID(), Name: c.Body.Name, URL: c.Body.URL, Poll: defaultPoll, CreatedAt: s.Clock(),
-	}
-	if p.Name == "" {
-		p.Name = strings.ToLower(strings.TrimSuffix(path.Base(strings.TrimRight(p.URL, "/")), ".git"))
-	}
-	if !projectName.MatchString(p.Name) {
-		return p, towpath.Errorf(towpath.CodeInvalid, "%q cannot be the name of a project", p.Name).
-			WithHint("use lower-case letters, digits and dashes, at most 63: --name NAME")
-	}
-	if c.Body.Poll != 0 {
-		p.Poll = time.Duration(c.Body.Poll * float64(time.Second))
-	}
-	if p.Poll < shortestPoll {
-		return p, towpath.Errorf(towpath.CodeInvalid, "a repository is polled every %s at most", shortestPoll)
-	}
-	if u, err := url.Parse(p.URL); err == nil && u.User != nil {
-		if _, secret := u.User.Password(); secret {
-			return p, towpath.Errorf(towpath.CodeInvalid, "the address holds a password, which would be readable by everyone who sees the project")
-		}
-	}
-	return p, nil
-}
-
-// changeProject pauses a project or lets it go on, and sets how often it is polled.
+// changeProject renames a project, pauses it or lets it go on, and sets how it is watched. One that was never tried, as it
+// waited for a key to be pasted, is tried now.
 func (s *Server) changeProject(c call[client.Project]) (answer client.Project, err error) {
-	err = s.audited(c.Request, c.Caller, "project.change", c.PathValue("project"), "", func(tx *store.Tx) error {
+	untried := c.Project.DefaultBranch == "" && !c.Body.Paused
+	branch := c.Project.DefaultBranch
+	if untried {
+		if branch, _, err = s.Repositories.Tips(c.Context(), c.Project); err != nil {
+			return answer, err
+		}
+	}
+	err = s.audited(c.Request, c.Caller, "project.change", c.PathValue("project"), changed(c.Project, c.Body), func(tx *store.Tx) error {
 		p, version, err := tx.Project(c.Project.ID)
 		if err != nil {
 			return err
+		}
+		if p.DefaultBranch = branch; untried {
+			if err := needsBranch(p); err != nil {
+				return err
+			}
 		}
 		p.Paused, p.Poll = c.Body.Paused, time.Duration(c.Body.Poll*float64(time.Second))
 		if p.Poll != 0 && p.Poll < shortestPoll {
 			return towpath.Errorf(towpath.CodeInvalid, "a repository is polled every %s at most", shortestPoll)
 		}
+		if p.Name = cmp.Or(c.Body.Name, p.Name); !projectName.MatchString(p.Name) {
+			return misnamed(p.Name)
+		}
+		if err := settings(&p, c.Body.Forks, c.Body.Protected, c.Body.KnownHosts); err != nil {
+			return err
+		}
 		if err := tx.SaveProject(p, version); err != nil {
 			return err
 		}
 		answer, err = s.projectOf(tx, p)
+		return err
+	})
+	s.Polled()
+	return answer, err
+}
+
+// changed says for the audit what a change is about.
+func changed(p towpath.Project, wish client.Project) string {
+	var about []string
+	if wish.Name != "" && wish.Name != p.Name {
+		about = append(about, "renamed to "+wish.Name)
+	}
+	if wish.Paused != p.Paused {
+		about = append(about, map[bool]string{true: "paused", false: "resumed"}[wish.Paused])
+	}
+	return strings.Join(about, ", ")
+}
+
+// putForgeToken gives a project another token, or takes it away.
+func (s *Server) putForgeToken(c call[client.Token]) (answer client.Project, err error) {
+	err = s.audited(c.Request, c.Caller, "project.token", c.Project.Name, "", func(tx *store.Tx) error {
+		if c.Body.Token == "" {
+			err = s.Secrets.RemoveCredential(tx, c.Project.ID, access.ForgeToken)
+		} else {
+			err = s.Secrets.PutCredential(tx, c.Project.ID, access.ForgeToken, c.Body.Token, s.Clock())
+		}
+		if err != nil {
+			return err
+		}
+		answer, err = s.projectOf(tx, c.Project)
 		return err
 	})
 	s.Polled()

@@ -32,6 +32,7 @@ type Options struct {
 	Repositories *trigger.Repositories
 	Inbox        *trigger.Inbox
 	Forges       map[towpath.ForgeKind]forge.Kind
+	ForgeClient  *http.Client
 	Polled       func() // there is a new project to poll
 	Logs         *steplog.Store
 	Artifacts    *artifact.Store

@@ -102,7 +102,7 @@ func leaseOf(w *flow.Work) *client.StepLease {
 		Kind:     string(w.Step.Kind), Project: w.Project.Name, Pipeline: w.Run.Pipeline, RunNumber: w.Run.Number,
 		Repository: w.Project.URL, Access: accessOf(w.Access), Revision: change.Revision, Ref: change.FetchRef(), Branch: change.Branch,
 		Author: change.Author, AuthorEmail: change.AuthorEmail, Message: change.Message, Trusted: change.Trusted,
-		Script: d.Run, Shell: d.Shell, Env: d.Env, Outputs: w.Outputs, Secrets: w.Secrets, Clean: d.Clean,
+		Checkout: client.Checkout(d.Checkout), Script: d.Run, Shell: d.Shell, Env: d.Env, Outputs: w.Outputs, Secrets: w.Secrets, Clean: d.Clean,
 		Environment: w.Place, URL: w.URL, Uses: artifactsOf(w.Uses), Keeps: d.Artifacts, Platform: d.Platform,
 		Timeout: d.Timeout.Seconds(), Expires: w.Lease.Expires, RenewEvery: queue.RenewEvery.Seconds(),
 		Fork: change.IsFromFork(), Trigger: string(change.Trigger), Tag: change.Tag(), Inputs: change.Inputs,

@@ -77,7 +77,7 @@ func hidden(l *client.StepLease) map[string]string {
 
 // advised adds what a person can do about an error of git.
 func advised(err error) error {
-	if hint := git.Hint(err); hint != "" {
+	if hint := git.Hint(err); err != nil && hint != "" {
 		return fmt.Errorf("%w (%s)", err, hint)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/git"
 )
 
@@ -19,25 +20,33 @@ func (a *attempt) prepare(ctx context.Context) error {
 	return a.furnish(ctx)
 }
 
-// checkout takes the place's workspace if it is of the same kind, with the files written that differ; else a new one.
+// checkout takes the place's workspace if it is of the same kind, with the files written that differ; else a new one. A
+// workspace of more or less than the revision's own files and history is made for one step.
 func (a *attempt) checkout(ctx context.Context) error {
 	mirror, err := a.mirrors.of(a.lease.Repository)
 	if err != nil {
-		return err
+		return advised(err)
 	}
-	want := git.Want{Revision: a.lease.Revision, Ref: a.lease.Ref, Access: accessOf(a.lease)}
+	access, isPlain := accessOf(a.lease), a.lease.Checkout == client.Checkout{}
+	want := git.Want{Revision: a.lease.Revision, Ref: a.lease.Ref, Access: access}
 	if err := tryAgain(ctx, func() error { return mirror.Ensure(ctx, want) }); err != nil {
 		return advised(err)
 	}
-	if a.reuse(ctx, mirror) {
+	if isPlain && a.reuse(ctx, mirror) {
 		return nil
+	}
+	c := git.Checkout{
+		Revision: a.lease.Revision, Dir: a.room.workspace, Depth: a.lease.Checkout.Depth, LFS: a.lease.Checkout.LFS, Access: access,
+	}
+	if a.lease.Checkout.Submodules {
+		c.Mirrors = a.mirrors.of
 	}
 	err = tryAgain(ctx, func() error {
 		a.discard(a.dirs.place(a.place)) // with what a git that was killed has left there
-		return mirror.Checkout(ctx, git.Checkout{Revision: a.lease.Revision, Dir: a.room.workspace})
+		return mirror.Checkout(ctx, c)
 	})
-	if err != nil {
-		return err
+	if err != nil || !isPlain {
+		return advised(err)
 	}
 	return a.remember()
 }

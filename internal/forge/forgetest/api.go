@@ -45,7 +45,7 @@ func Suite(t *testing.T, a API) {
 	for name, test := range map[string]func(*testing.T, API){
 		"repository": testRepository, "keys": testKeys, "webhooks": testWebhooks, "webhooks at once": testWebhooksAtOnce,
 		"statuses": testStatuses, "refusals": testRefusals, "busy": testBusy, "gone": testGone, "elsewhere": testElsewhere,
-		"slow": testSlow, "cancelled": testCancelled,
+		"moved": testMoved, "slow": testSlow, "cancelled": testCancelled,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, a) })
 	}
@@ -333,6 +333,32 @@ func testElsewhere(t *testing.T, a API) {
 	defer mutex.Unlock()
 	if len(heard) > 0 {
 		t.Errorf("another host was called: %q", heard)
+	}
+}
+
+// testMoved holds that a redirect on the same host is followed where the call stays what it was, and is a refusal where it
+// would become one that reads.
+func testMoved(t *testing.T, a API) {
+	for status, want := range map[int]int{http.StatusFound: 0, http.StatusTemporaryRedirect: 1} {
+		model := a.New()
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet && r.URL.Query().Get("moved") == "" {
+				http.Redirect(w, r, r.URL.EscapedPath()+"?moved=1", status)
+				return
+			}
+			model.ServeHTTP(w, r)
+		}))
+		t.Cleanup(server.Close)
+		api := a.open(t, server)
+		hookErr, keyErr := api.SetWebhook(t.Context(), hookURL, Secret), api.AddDeployKey(t.Context(), "Towpath", keyLine)
+		if (hookErr == nil) != (want == 1) || (keyErr == nil) != (want == 1) {
+			t.Errorf("%d: %v, %v", status, hookErr, keyErr)
+		}
+		model.Seen(func(m *Model) {
+			if len(m.Hooks) != want || len(m.Keys) != want {
+				t.Errorf("%d: the forge has %d webhooks and %d keys", status, len(m.Hooks), len(m.Keys))
+			}
+		})
 	}
 }
 
