@@ -31,6 +31,7 @@ type NewProject struct {
 	Poll float64 `json:"poll,omitempty"` // seconds; 0 is the server's default
 
 	Forge      string   `json:"forge,omitempty"`       // its kind, as in Project, or none; empty: the server finds out
+	ForgeURL   string   `json:"forge_url,omitempty"`   // of the repository at its forge, where git fetches it from elsewhere
 	Token      string   `json:"token,omitempty"`       // for the forge's API, and for git over HTTPS; written, never answered
 	DeployKey  bool     `json:"deploy_key,omitempty"`  // the server makes an SSH key of the project's own
 	Webhook    bool     `json:"webhook,omitempty"`     // the server sets the webhook up, or says how

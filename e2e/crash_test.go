@@ -50,6 +50,7 @@ func unregistered() map[string]string {
 	return map[string]string{
 		"(failpoint.Place).die": "it is what kills", "(*simulate.server).restore": "a server that is simulated", "durable.SyncFolder": ours, "process.rename": ours,
 		"backup.writeFile": person, "app.settle": person, "(*cli.Console).backUp": person, "demo.bring": person,
+		"(*git.Mirror).keepLarge":     "a large file is fetched again where it is not there",
 		"steplog.trimFile":            "it cuts what a crash left, and is done again by the next start",
 		"(*keeper.journal).write":     "(*keeper.journal).append has the place; what is synced has happened all the same",
 		"(*keeper.journal).open":      "the journal is put aside at 4 MB: a crash before or after leaves a journal under either name",

@@ -36,6 +36,7 @@ func newProjectAddCommand(console *Console) *cobra.Command {
 	flags.StringVar(&hostsFile, "known-hosts", "", "file with the SSH host keys to believe; - is standard input")
 	flags.BoolVar(&wish.Webhook, "webhook", false, "set the webhook up, or say how")
 	flags.StringVar(&wish.Forge, "forge", "", "github, gitlab, gitea, bitbucket, bitbucket-server or none (default what the server finds out)")
+	flags.StringVar(&wish.ForgeURL, "forge-url", "", "the repository's address at its forge, where git fetches it from elsewhere")
 	flags.StringVar(&wish.Forks, "forks", "", "what becomes of pull requests from forks: ask, run or ignore (default ask)")
 	flags.StringSliceVar(&wish.Protected, "protect", nil, "branches that are trusted besides the default one, * and ** stand for any name")
 	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) (err error) {

@@ -81,7 +81,9 @@ func (c *clerk) steps() []step {
 			return err
 		}, "", "", "token " + key, true},
 		{func(ctx context.Context) error {
-			_, err := c.Owner.AddProject(ctx, client.NewProject{URL: c.side.bare, Name: project})
+			_, err := c.Owner.AddProject(ctx, client.NewProject{
+				URL: c.side.bare, Name: project, Forge: "gitea", ForgeURL: c.hub.address() + "/ana/side", Token: "a token of the hub's", Webhook: true,
+			})
 			return err
 		}, "project.add", project, "project " + project, true},
 		{func(ctx context.Context) error {

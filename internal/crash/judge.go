@@ -39,7 +39,9 @@ func (s *Story) Rest(ctx context.Context) error {
 	return nil
 }
 
-func pipelines() []string { return []string{shopPipeline, trialPipeline, toolsPipeline, millPipeline, bakeryPipeline} }
+func pipelines() []string {
+	return []string{shopPipeline, trialPipeline, toolsPipeline, millPipeline, bakeryPipeline, teamPipeline}
+}
 
 // unrest answers what is still going on; empty where nothing is.
 func (s *Story) unrest(ctx context.Context) (why string, err error) {

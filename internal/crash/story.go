@@ -81,7 +81,7 @@ func (w *World) Begin(ctx context.Context) (*Story, error) {
 		Pause: 5 * time.Millisecond, Timeout: 20 * time.Second, Label: "X-Release",
 	})
 	s.actors = append(s.actors, shop)
-	for _, open := range []func(context.Context, *Story) (actor, error){newTrial, newTools, newMill, newClerk, newJanitor} {
+	for _, open := range []func(context.Context, *Story) (actor, error){newTrial, newTools, newMill, newTeam, newClerk, newJanitor} {
 		a, err := open(ctx, s)
 		if err != nil {
 			return s, err

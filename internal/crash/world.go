@@ -48,6 +48,7 @@ type World struct {
 	guards   map[Program]*guard
 	token    string // the owner's
 	receiver *receiver
+	hub      *hub
 }
 
 // Open starts everything.
@@ -59,6 +60,9 @@ func Open(ctx context.Context, o Options) (*World, error) {
 	)
 	if err == nil {
 		w.receiver, err = newReceiver()
+	}
+	if err == nil {
+		w.hub, err = newHub()
 	}
 	if err == nil {
 		err = w.Arm(o.Armed...)
@@ -82,6 +86,9 @@ func (w *World) Close(ctx context.Context) error {
 	}
 	if w.receiver != nil {
 		errs = append(errs, w.receiver.close())
+	}
+	if w.hub != nil {
+		errs = append(errs, w.hub.close())
 	}
 	return errors.Join(append(errs, w.endRest(ctx))...)
 }

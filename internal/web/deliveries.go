@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/http"
 	"strconv"
 
 	"github.com/towpath-cd/towpath"
@@ -98,16 +99,21 @@ func (s *Server) replayDelivery(c call[none]) (answer client.Delivery, err error
 }
 
 // rotateHookSecret makes a new secret for the project's webhook, which is answered this once.
-func (s *Server) rotateHookSecret(c call[none]) (answer client.Webhook, err error) {
-	answer.URL = s.hookURL(c.Project)
-	err = s.audited(c.Request, c.Caller, "webhook.rotate", c.Project.Name, "", func(tx *store.Tx) error {
-		answer.Secret, err = s.Secrets.RotateHookSecret(tx, c.Project.ID, s.Clock())
+func (s *Server) rotateHookSecret(c call[none]) (client.Webhook, error) {
+	made, err := s.newHookSecret(c.Request, c.Caller, c.Project)
+	if err == nil {
+		made.Manual = s.pasted(c.Project, made)
+	}
+	return made, err
+}
+
+func (s *Server) newHookSecret(r *http.Request, by access.Caller, p towpath.Project) (made client.Webhook, err error) {
+	made.URL = s.hookURL(p)
+	err = s.audited(r, by, "webhook.rotate", p.Name, "", func(tx *store.Tx) error {
+		made.Secret, err = s.Secrets.RotateHookSecret(tx, p.ID, s.Clock())
 		return err
 	})
-	if err == nil {
-		answer.Manual = s.pasted(c.Project, answer)
-	}
-	return answer, err
+	return made, err
 }
 
 // pasted says for people what to paste where.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -122,7 +123,7 @@ func (a *addition) note(text string) { a.notes = append(a.notes, text) }
 
 // findForge finds out which forge the repository is at, and by a token what it says of it.
 func (a *addition) findForge() error {
-	server, where, err := forge.Locate(a.project.URL)
+	server, where, err := forge.Locate(cmp.Or(a.Body.ForgeURL, a.project.URL))
 	if err != nil {
 		return a.withoutForge()
 	}
@@ -270,11 +271,7 @@ func (a *addition) webhook() (*client.Webhook, error) {
 	if !a.Body.Webhook {
 		return nil, nil //nolint:nilnil // nobody asked for one
 	}
-	made := client.Webhook{URL: a.hookURL(a.project)}
-	err := a.audited(a.Request, a.Caller, "webhook.rotate", a.project.Name, "", func(tx *store.Tx) (err error) {
-		made.Secret, err = a.Secrets.RotateHookSecret(tx, a.project.ID, a.Clock())
-		return err
-	})
+	made, err := a.newHookSecret(a.Request, a.Caller, a.project)
 	if err != nil {
 		return nil, err
 	}
