@@ -13,7 +13,7 @@ const (
 	AlertApproval   AlertKind = "approval"    // a decision is wanted
 	AlertDeployed   AlertKind = "deployed"    // a release is live
 	AlertReturned   AlertKind = "returned"    // an environment went back to the release before
-	AlertHalted     AlertKind = "halted"      // going back failed as well: a person has to look
+	AlertHalted     AlertKind = "halted"      // a person has to look: going back failed as well, or nobody knows what a hook has done
 	AlertStorage    AlertKind = "storage"     // the server cannot write: its disk is full, or worse; new work waits
 )
 

@@ -345,6 +345,7 @@ func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) Envi
 		DeploymentTested{Epoch: epoch, Deployment: id, At: at},
 		HookBegan{Epoch: epoch, Deployment: id, Hook: rapid.SampledFrom(Hooks).Draw(t, "hook"), At: at},
 		HookEnded{Epoch: epoch, Deployment: id, Hook: rapid.SampledFrom(Hooks).Draw(t, "ended"), Problem: rapid.SampledFrom([]string{"", "why"}).Draw(t, "problem"), At: at},
+		HookLost{Epoch: epoch, Deployment: id, Hook: rapid.SampledFrom(Hooks).Draw(t, "lost"), At: at},
 		WatchBegan{Epoch: epoch, Deployment: id, Baseline: []Served{{Release: 1, Requests: 9}}, At: at},
 		TrafficObserved{Epoch: epoch, Idle: []string{"i1"}, Taking: []int{rapid.IntRange(1, 4).Draw(t, "taking")}, At: at},
 		KeeperLeft{Worker: worker, At: at},

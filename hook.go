@@ -37,13 +37,14 @@ type HookState string
 // The states of a hook. One that has begun and not ended by the time its keeper plans again was cut off by a crash: its
 // outcome is unknown, and it is not run again.
 const (
-	HookBegun  HookState = "begun"
-	HookPassed HookState = "passed"
-	HookBroke  HookState = "failed"
+	HookBegun   HookState = "begun"
+	HookPassed  HookState = "passed"
+	HookBroke   HookState = "failed"
+	HookUnknown HookState = "unknown"
 )
 
 // HookStates lists every state.
-var HookStates = []HookState{HookBegun, HookPassed, HookBroke}
+var HookStates = []HookState{HookBegun, HookPassed, HookBroke, HookUnknown}
 
 // HookReceipt is recorded before a hook is run, so that it is run at most once a deployment.
 type HookReceipt struct {
@@ -51,7 +52,7 @@ type HookReceipt struct {
 	State   HookState
 	Problem string // why it failed
 	BeganAt time.Time
-	EndedAt time.Time
+	EndedAt time.Time // where its outcome is unknown: when that was seen
 }
 
 // Receipt answers what is recorded of a hook.

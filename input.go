@@ -86,12 +86,14 @@ func (t Triggers) CompleteInputs(said map[string]string) (map[string]string, err
 	return values, nil
 }
 
-// DefaultInputs answers the defaults of those inputs that have one.
+// DefaultInputs answers the default of each input where nobody is asked; one that has none is empty, or no. So scripts find
+// each of them, whatever started the run.
 func (t Triggers) DefaultInputs() map[string]string {
 	values := map[string]string{}
 	for _, i := range t.Inputs {
-		if !i.Required {
-			values[i.Name] = i.Default
+		values[i.Name] = i.Default
+		if i.Required && i.Kind == InputYesNo {
+			values[i.Name] = "no"
 		}
 	}
 	return values

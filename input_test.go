@@ -44,6 +44,11 @@ func TestWhatIsSaidForInputsIsTakenOrRefusedAllAtOnce(t *testing.T) {
 			t.Errorf("a text of %d bytes is taken", len(value))
 		}
 	}
+	unasked := towpath.Triggers{Inputs: append(triggers.Inputs, towpath.Input{Name: "force", Kind: towpath.InputYesNo, Required: true})}
+	want = map[string]string{"version": "", "copies": "3", "size": "small", "publish": "no", "force": "no"}
+	if got := unasked.DefaultInputs(); !maps.Equal(got, want) {
+		t.Errorf("where nobody is asked: %v", got)
+	}
 	if _, err := (towpath.Triggers{}).CompleteInputs(map[string]string{"a": "b"}); err == nil || !strings.Contains(err.Error(), "has no inputs") {
 		t.Errorf("got %v", err)
 	}

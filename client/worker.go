@@ -252,7 +252,7 @@ type KeeperReport struct {
 	Deployment   string               `json:"deployment,omitempty"`    // ID
 	Returning    bool                 `json:"returning,omitempty"`     // with reached and failed: the goal was to go back
 	Reason       string               `json:"reason,omitempty"`        // with failed and hook-ended: why; with reached: what was seen of it
-	Hook         string               `json:"hook,omitempty"`          // with hook-begun and hook-ended: which
+	Hook         string               `json:"hook,omitempty"`          // with hook-begun, hook-ended and hook-lost: which
 	Baseline     []towpath.Served     `json:"baseline,omitempty"`      // with watching: what had been answered by then
 	Idle         []string             `json:"idle,omitempty"`          // instances' IDs
 	Taking       []int                `json:"taking,omitempty"`        // releases' numbers

@@ -102,7 +102,7 @@ func (s *Secrets) Open(tx *store.Tx, use Use, wanted []string) (map[string]strin
 	return values, nil
 }
 
-// Unreadable names the secrets that the keys do not open, as project/name: those of another server's.
+// Unreadable names the secrets and credentials that the keys do not open, as project/name: those of another server's.
 func (s *Secrets) Unreadable(tx *store.Tx) ([]string, error) {
 	projects, err := tx.Projects()
 	if err != nil {
@@ -116,6 +116,15 @@ func (s *Secrets) Unreadable(tx *store.Tx) ([]string, error) {
 		}
 		for _, k := range secrets {
 			if _, err := s.sealer.Open(secretRow(p.ID, k.Name), k.Sealed); err != nil {
+				names = append(names, p.Name+"/"+k.Name)
+			}
+		}
+		credentials, err := tx.Credentials(p.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range credentials {
+			if _, err := s.sealer.Open(credentialRow(p.ID, k.Name), k.Sealed); err != nil {
 				names = append(names, p.Name+"/"+k.Name)
 			}
 		}

@@ -39,7 +39,7 @@ func (s *Story) Rest(ctx context.Context) error {
 	return nil
 }
 
-func pipelines() []string { return []string{shopPipeline, trialPipeline, toolsPipeline, millPipeline} }
+func pipelines() []string { return []string{shopPipeline, trialPipeline, toolsPipeline, millPipeline, bakeryPipeline} }
 
 // unrest answers what is still going on; empty where nothing is.
 func (s *Story) unrest(ctx context.Context) (why string, err error) {
@@ -69,13 +69,14 @@ func (s *Story) unrest(ctx context.Context) (why string, err error) {
 	return "", err
 }
 
-// owed are the alerts that are still to come.
+// owed are the alerts and runs that are still to come.
 func (s *Story) owed(ctx context.Context) ([]Loss, error) {
 	runs, err := s.runsOf(ctx, trialPipeline)
 	if err != nil {
 		return nil, err
 	}
-	return s.judgeAlerts(runs), nil
+	losses, err := s.judgeFollowed(ctx)
+	return append(s.judgeAlerts(runs), losses...), err
 }
 
 // Verdict is what was found once everything was at rest.

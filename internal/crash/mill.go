@@ -8,7 +8,11 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
-const millPipeline = "mill"
+// The bakery runs after the mill.
+const (
+	millPipeline   = "mill"
+	bakeryPipeline = "bakery"
+)
 
 // millPause is how long the mill waits between two runs.
 const millPause = 500 * time.Millisecond
@@ -44,13 +48,32 @@ steps:
 `, w.noting())
 }
 
+func (w *World) bakeryFile() string {
+	return fmt.Sprintf(`
+pipeline: bakery
+on: {pipeline: mill, manual: false}
+concurrency: parallel
+steps:
+  - build: bread
+    retry: {lost: 10}
+    run: %s
+`, w.noting())
+}
+
 func newMill(ctx context.Context, s *Story) (actor, error) {
 	m := &mill{Story: s}
 	var err error
-	if m.repository, err = s.newRepository(ctx, millPipeline, map[string]string{"towpath.yaml": s.millFile()}); err != nil {
+	files := map[string]string{"towpath.yaml": s.millFile(), ".towpath/bakery.yaml": s.bakeryFile()}
+	if m.repository, err = s.newRepository(ctx, millPipeline, files); err != nil {
 		return nil, err
 	}
-	return m, s.watch(ctx, m.repository)
+	if err := s.watch(ctx, m.repository); err != nil {
+		return nil, err
+	}
+	return m, m.awaits(ctx, "the mill's first commit is looked at, so that its runs are followed", func(ctx context.Context) (bool, error) {
+		changes, err := s.Owner.Changes(ctx, millPipeline)
+		return len(changes) > 0 && changes[0].Outcome != "pending", err
+	})
 }
 
 func (m *mill) act(ctx context.Context) error {
@@ -83,5 +106,28 @@ func (m *mill) judge(ctx context.Context) (losses []Loss, err error) {
 			losses = append(losses, Loss{LostEvent, fmt.Sprintf("there is no mill #%d", number)})
 		}
 	}
-	return losses, nil
+	more, err := m.judgeFollowed(ctx)
+	return append(losses, more...), err
+}
+
+// judgeFollowed sees that each run of the mill that passed was followed by one of the bakery.
+func (s *Story) judgeFollowed(ctx context.Context) (losses []Loss, err error) {
+	baked, err := s.runsOf(ctx, bakeryPipeline)
+	if err != nil {
+		return nil, err
+	}
+	after := map[string]int{}
+	for _, r := range baked {
+		after[r.Upstream]++
+	}
+	ground, err := s.runsOf(ctx, millPipeline)
+	for _, r := range ground {
+		switch times := after[r.ID]; {
+		case r.State == "passed" && times == 0:
+			losses = append(losses, Loss{LostEvent, "nothing was baked after " + describe(r)})
+		case times > 1 || r.State != "passed" && times > 0:
+			losses = append(losses, Loss{Doubled, fmt.Sprintf("baked %d times after %s", times, describe(r))})
+		}
+	}
+	return losses, err
 }

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -37,7 +38,8 @@ func (w *World) newRepository(ctx context.Context, name string, files map[string
 // push commits files over what is there, and answers the revision, which git has taken then.
 func (r *repository) push(ctx context.Context, title string, files map[string]string) (revision string, err error) {
 	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(r.work, name), []byte(content), 0o600); err != nil {
+		path := filepath.Join(r.work, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
 			return "", err
 		}
 	}

@@ -28,6 +28,8 @@ func (s situation) hook(h towpath.Hook, isDue bool) []Step {
 	case receipt.State == towpath.HookBroke:
 		return one(Condemn{Reason: "the hook " + string(h) + " failed: " + receipt.Problem}, "it is run once a deployment")
 	}
-	return one(Await{Why: "the keeper was cut off while the hook " + string(h) + " ran, and nobody knows what it has done; " +
-		"look, then roll back or deploy again"}, "a hook is run once a deployment")
+	if receipt.State == towpath.HookBegun {
+		return one(LoseHook{Hook: h}, "whoever ran it was cut off")
+	}
+	return one(Await{Why: s.Environment.Deployment.Outcome}, "a hook is run once a deployment")
 }

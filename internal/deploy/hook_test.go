@@ -46,8 +46,11 @@ func TestHooksStandAroundTheDeployment(t *testing.T) {
 func TestAHookThatWasCutOffStopsThePlanUntilAPersonLooks(t *testing.T) {
 	cut := towpath.HookReceipt{Hook: towpath.HookBefore, State: towpath.HookBegun}
 	steps := deploy.NewPlan(shop().serves(release41).wants(release42).hooked(cut).facts()).Steps
-	wait, is := steps[0].Operation.(deploy.Await)
-	if len(steps) != 1 || !is || !wait.Until.IsZero() || !strings.Contains(wait.Why, "nobody knows what it has done") {
+	if len(steps) != 2 || steps[0].Operation != (deploy.LoseHook{Hook: towpath.HookBefore}) {
+		t.Fatalf("the plan is %q", words(steps))
+	}
+	wait, is := steps[1].Operation.(deploy.Await)
+	if !is || !wait.Until.IsZero() || !strings.Contains(wait.Why, "nobody knows what it has done") {
 		t.Errorf("the plan is %q", words(steps))
 	}
 	steps = deploy.NewPlan(shop().serves(release41).wants(release42).hooked(cut).giveUp().facts()).Steps

@@ -90,6 +90,8 @@ type (
 	// RunHook runs a script of the environment's definition. That it begins is recorded before it does, and how it ended
 	// afterwards (towpath.HookBegan, HookEnded): it is run at most once a deployment.
 	RunHook struct{ Hook towpath.Hook }
+	// LoseHook records that a hook was cut off, so that nobody knows what it has done (towpath.HookLost), and calls a person.
+	LoseHook struct{ Hook towpath.Hook }
 	// BeginWatch records what had been answered before the goal takes traffic (towpath.WatchBegan).
 	BeginWatch struct{ Deployment string }
 	// Condemn gives the goal up: it does not stand its watch. It is never done, it fails, with Reason and with what the
@@ -127,7 +129,7 @@ func PerformerOf(o Operation) Performer {
 		return ByTarget
 	case Shift, Drain, EndStreams, Forget:
 		return ByBalancer
-	case Test, RunHook, BeginWatch, Condemn, Conclude:
+	case Test, RunHook, LoseHook, BeginWatch, Condemn, Conclude:
 		return ByKeeper
 	default:
 		return ByNobody
@@ -196,10 +198,13 @@ func (o Forget) String() string     { return "forget " + list(o.Instances) }
 func (o Test) String() string       { return "test " + list(o.Instances) }
 func (o Inspect) String() string    { return "inspect " + list(o.Instances) }
 func (o RunHook) String() string    { return "hook " + string(o.Hook) }
-func (BeginWatch) String() string   { return "begin to watch" }
-func (Condemn) String() string      { return "watch" }
-func (Watch) String() string        { return "watch" }
-func (Conclude) String() string     { return "record that the goal is reached" }
+func (o LoseHook) String() string {
+	return "call a person: the hook " + string(o.Hook) + " was cut off"
+}
+func (BeginWatch) String() string { return "begin to watch" }
+func (Condemn) String() string    { return "watch" }
+func (Watch) String() string      { return "watch" }
+func (Conclude) String() string   { return "record that the goal is reached" }
 func (AwaitPromotion) String() string {
 	return "wait for a promotion"
 }
@@ -229,6 +234,7 @@ func (Forget) operation()         {}
 func (Test) operation()           {}
 func (Inspect) operation()        {}
 func (RunHook) operation()        {}
+func (LoseHook) operation()       {}
 func (BeginWatch) operation()     {}
 func (Condemn) operation()        {}
 func (Watch) operation()          {}

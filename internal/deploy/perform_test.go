@@ -89,6 +89,8 @@ func (w *world) note(o deploy.Operation, some func(string) bool) error {
 		w.happens(towpath.DeploymentTested{Epoch: w.environment.Epoch, Deployment: w.environment.Deployment.ID, At: w.now})
 	case deploy.RunHook:
 		return w.runHook(o.Hook, some)
+	case deploy.LoseHook:
+		w.happens(towpath.HookLost{Epoch: w.environment.Epoch, Deployment: w.environment.Deployment.ID, Hook: o.Hook, At: w.now})
 	case deploy.BeginWatch:
 		w.happens(towpath.WatchBegan{Epoch: w.environment.Epoch, Deployment: o.Deployment, Baseline: w.served(), At: w.now})
 	case deploy.Watch:

@@ -50,6 +50,10 @@ func (f *Facts) record(o Operation) {
 		f.deployment(func(d *towpath.Deployment) {
 			d.Hooks = append(slices.Clone(d.Hooks), towpath.HookReceipt{Hook: o.Hook, State: towpath.HookPassed})
 		})
+	case LoseHook:
+		f.Environment, _ = f.Environment.Next(towpath.HookLost{
+			Epoch: f.Environment.Epoch, Deployment: f.Environment.Deployment.ID, Hook: o.Hook, At: f.Now,
+		})
 	case BeginWatch:
 		f.deployment(func(d *towpath.Deployment) { d.WatchedAt, d.Baseline = f.Now, f.Observed.Served })
 	case Watch:

@@ -111,7 +111,7 @@ func (c *chaos) lookAtHooks() {
 		return
 	}
 	for _, receipt := range d.Hooks {
-		if receipt.State == towpath.HookBegun {
+		if receipt.State == towpath.HookBegun || receipt.State == towpath.HookUnknown {
 			c.rollBack()
 			return
 		}

@@ -66,7 +66,7 @@ func (s *story) downtime() string {
 // tell adds the line of the first step, or of several that people see as one, and answers how many it told.
 func (s *story) tell(steps []Step) int {
 	switch o := steps[0].Operation.(type) {
-	case Conclude, BeginWatch:
+	case Conclude, BeginWatch, LoseHook:
 		return 1
 	case Start:
 		return s.tellStart(o, steps)

@@ -212,8 +212,22 @@ func deploymentAlert(e towpath.Environment, effect towpath.AnnounceDeployment) (
 	case towpath.DeploymentHalted:
 		alert.Kind = towpath.AlertHalted
 		alert.Subject = fmt.Sprintf("%s: halted, a person has to look", e.Key)
+	case towpath.DeploymentRunning: // it is told only where it cannot go on
+		alert.Kind = towpath.AlertHalted
+		alert.Subject = e.Key + ": stopped, a person has to look"
+		alert.At = lostAt(d)
 	default:
 		return alert, false
 	}
 	return alert, true
+}
+
+// lostAt is when it was seen that nobody knows what a hook has done.
+func lostAt(d towpath.Deployment) (at time.Time) {
+	for _, r := range d.Hooks {
+		if r.State == towpath.HookUnknown {
+			at = r.EndedAt
+		}
+	}
+	return at
 }

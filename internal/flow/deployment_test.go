@@ -3,6 +3,7 @@ package flow_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/flow"
@@ -207,6 +208,32 @@ func TestADeploymentWhoseSecretIsNotGrantedIsRefusedBeforeAnythingIsTouched(t *t
 	}
 	if deployments := h.deployments("shop/staging"); len(deployments) > 0 {
 		t.Errorf("deployments: %+v", deployments)
+	}
+}
+
+func TestAHookOfWhichNobodyKnowsWhatItHasDoneCallsAPersonOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, straight("staging", "    hooks: {before: ./warm.sh}\n"))
+	h.poll()
+	m := h.newMachine("worker")
+	m.passes("shop", tree("shop", "aa"))
+	begins := func(e towpath.Environment, at time.Time) towpath.EnvironmentEvent {
+		return towpath.HookBegan{Epoch: e.Epoch, Deployment: e.Deployment.ID, Hook: towpath.HookBefore, At: at}
+	}
+	loses := func(e towpath.Environment, at time.Time) towpath.EnvironmentEvent {
+		return towpath.HookLost{Epoch: e.Epoch, Deployment: e.Deployment.ID, Hook: towpath.HookBefore, At: at}
+	}
+	h.do(m.says("shop/staging", loses)) // it never began, so this says nothing
+	if told := h.receiver.of(towpath.AlertHalted); len(told) > 0 {
+		t.Errorf("before it began people were told by %+v", told)
+	}
+	for _, event := range []func(towpath.Environment, time.Time) towpath.EnvironmentEvent{begins, loses, loses} {
+		h.do(m.says("shop/staging", event))
+	}
+	told := h.receiver.of(towpath.AlertHalted)
+	if len(told) != 1 || !strings.Contains(told[0].body, "shop/staging: stopped, a person has to look") ||
+		!strings.Contains(told[0].body, "nobody knows what it has done") || !strings.Contains(told[0].body, `"to":["ada@example.com"]`) {
+		t.Errorf("people were told by %+v", told)
 	}
 }
 

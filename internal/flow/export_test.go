@@ -21,6 +21,9 @@ func (c *Conductor) CarryOutDue(ctx context.Context) (bool, error) { return c.ca
 // AnnounceDue is a round of the loop that tells people.
 func (c *Conductor) AnnounceDue(ctx context.Context) (bool, error) { return c.announceDue(ctx) }
 
+// ShowDue is a round of the loop that tells forges.
+func (c *Conductor) ShowDue(ctx context.Context) (bool, error) { return c.showDue(ctx) }
+
 // CarryOut carries out one effect.
 func (c *Conductor) CarryOut(ctx context.Context, e towpath.Effect) error { return c.carryOut(ctx, e) }
 

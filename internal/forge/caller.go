@@ -18,8 +18,6 @@ const (
 	callTime = 30 * time.Second
 	// maxAnswer is the most bytes of an answer that are read.
 	maxAnswer = 16 << 20
-	// MaxPages is the most pages of a list that are read.
-	MaxPages = 100
 )
 
 // Caller makes calls to a forge's API. It sends the token to that API's own host and to no other, says why a call was

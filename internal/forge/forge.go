@@ -59,7 +59,7 @@ type Event struct {
 	Branch     string // without refs/heads/, for EventPush
 	Tag        string // without refs/tags/, for EventTag
 	Before     string // full hash; empty where it was made just now
-	After      string // full hash of the commit (of a tag, where the forge says it, of the commit that it names); empty where it was deleted
+	After      string // full hash (of a tag, where the forge says it, of the commit that it names); empty where it was deleted
 	Request    *Request
 	Note       string // for people, for EventOther
 }

@@ -99,7 +99,7 @@ func TestServersAreKnownByWhatTheySay(t *testing.T) {
 		"Gitea":                         {answering(200, "/api/v1/version", `{"version":"1.26.0"}`, nil), []string{"gitea"}},
 		"Forgejo":                       {answering(200, "/api/v1/version", `{"version":"15.0.0+gitea-1.22.0"}`, nil), []string{"gitea"}},
 		"Gitea for those who signed in": {answering(403, "/api/v1/version", `{"message":"Only signed in user is allowed to call APIs."}`, nil), []string{"gitea"}},
-		"Bitbucket Data Center":         {answering(200, "/rest/api/1.0/application-properties", `{"version":"9.4.0","buildNumber":"9004000","displayName":"Bitbucket"}`, nil), []string{"bitbucketserver"}},
+		"Bitbucket Data Center":         {answering(200, "/rest/api/1.0/application-properties", `{"version":"9.4.0","buildNumber":"9004000","displayName":"Bitbucket"}`, nil), []string{"bitbucket-server"}},
 		"a page for everything":         {answering(200, "", `<html>hello</html>`, nil), nil},
 		"an object for everything":      {answering(200, "", `{"hello":"world"}`, nil), nil},
 		"another's 401":                 {answering(401, "", `{"message":"no"}`, nil), nil},

@@ -99,9 +99,19 @@ func checkPath(path string) error {
 		return errNoForge
 	}
 	for part := range strings.SplitSeq(path, "/") {
-		if part == "" || part == "." || part == ".." || part == ".git" || strings.HasPrefix(part, "-") || strings.ContainsAny(part, "\\%?#") {
+		isNone := part == "" || part == "." || part == ".." || part == ".git"
+		if isNone || strings.HasPrefix(part, "-") || strings.ContainsAny(part, "\\%?#") {
 			return fmt.Errorf("%w: the path of the repository is %q", errNoForge, cut(path, 80))
 		}
 	}
 	return nil
+}
+
+// SplitPath takes a path of two parts apart, such as ana/shop.
+func SplitPath(path string) (owner, name string, err error) {
+	owner, name, found := strings.Cut(path, "/")
+	if !found || owner == "" || name == "" || strings.Contains(name, "/") {
+		return "", "", fmt.Errorf("%w: its path %q is not of the form OWNER/NAME", ErrNotFound, cut(path, 80))
+	}
+	return owner, name, checkPath(path)
 }

@@ -2,7 +2,6 @@ package forge
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -62,72 +61,4 @@ func (w Webhooks[ID]) delete(webhooks []Webhook[ID]) error {
 		}
 	}
 	return nil
-}
-
-// Pages reads a list page by page, from page 1. Read answers the page that follows, 0 where there is none.
-func Pages(read func(page int) (next int, err error)) error {
-	for page, count := 1, 0; page != 0; count++ {
-		if count == MaxPages {
-			return fmt.Errorf("the list has more than %d pages", MaxPages)
-		}
-		next, err := read(page)
-		if err != nil {
-			return err
-		}
-		page = next
-	}
-	return nil
-}
-
-// SameKey says that two lines of authorized_keys are the same key, whatever stands behind it.
-func SameKey(one, other string) bool {
-	a, b := strings.Fields(one), strings.Fields(other)
-	return len(a) >= 2 && len(b) >= 2 && a[0] == b[0] && a[1] == b[1]
-}
-
-// Short makes of what people read one line of at most so many characters.
-func Short(text string, limit int) string {
-	runes := []rune(cleaned(text))
-	return string(runes[:min(len(runes), limit)])
-}
-
-// SplitPath takes a path of two parts apart, such as ana/shop.
-func SplitPath(path string) (owner, name string, err error) {
-	owner, name, found := strings.Cut(path, "/")
-	if !found || owner == "" || name == "" || strings.Contains(name, "/") {
-		return "", "", fmt.Errorf("%w: its path %q is not of the form OWNER/NAME", ErrNotFound, cut(path, 80))
-	}
-	return owner, name, checkPath(path)
-}
-
-// CheckRevision holds what a status is set on to a full hash.
-func CheckRevision(revision string) error {
-	if !isHash(revision) {
-		return fmt.Errorf("%q is no full hash of a commit", cut(revision, 80))
-	}
-	return nil
-}
-
-// Unless answers what a call has told, or nothing where the token is not allowed to ask.
-func Unless[T any](told []T, err error) ([]T, error) {
-	if errors.Is(err, ErrDenied) || errors.Is(err, ErrNotFound) {
-		return nil, nil
-	}
-	return told, err
-}
-
-// Words is how a forge calls the states of a status.
-type Words struct{ Pending, Success, Failure string }
-
-// Of answers the forge's word. What was skipped counts as a success.
-func (w Words) Of(s State) (string, error) {
-	switch s {
-	case StatePending:
-		return w.Pending, nil
-	case StateSuccess, StateSkipped:
-		return w.Success, nil
-	case StateFailure:
-		return w.Failure, nil
-	}
-	return "", fmt.Errorf("a status is never %q", s)
 }

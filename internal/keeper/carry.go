@@ -185,6 +185,8 @@ func (p *performer) do(ctx context.Context, f deploy.Facts, o deploy.Operation) 
 		return deploy.Receipt{}, p.conclude(ctx, f, o)
 	case deploy.RunHook:
 		return deploy.Receipt{}, p.runHook(ctx, f, o.Hook)
+	case deploy.LoseHook:
+		return deploy.Receipt{}, p.loseHook(ctx, f, o)
 	case deploy.BeginWatch:
 		return deploy.Receipt{}, p.beginWatch(ctx, f, o)
 	case deploy.Condemn:

@@ -76,6 +76,14 @@ func (p *performer) beginHook(ctx context.Context, f deploy.Facts, h towpath.Hoo
 	return errNews
 }
 
+// loseHook records that a hook was cut off. There is no driver to be asked what it has done.
+func (p *performer) loseHook(ctx context.Context, f deploy.Facts, o deploy.LoseHook) error {
+	_, err := p.report(ctx, f, client.KeeperReport{
+		Event: "hook-lost", Deployment: f.Environment.Deployment.ID, Hook: string(o.Hook),
+	})
+	return err
+}
+
 func (p *performer) hookEnv(f deploy.Facts, r towpath.Release, h towpath.Hook) map[string]string {
 	e, env := f.Environment, p.releaseEnv(r)
 	env["TOWPATH_HOOK"] = string(h)

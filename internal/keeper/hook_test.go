@@ -84,8 +84,9 @@ func TestAHookWhoseKeeperIsKilledIsNotRunAgainAndWaitsForAPerson(t *testing.T) {
 	kill(keeper)
 	s.process()
 	s.hears("nobody knows what it has done")
-	if d := s.deployment(id); d.State != towpath.DeploymentRunning {
-		t.Errorf("the deployment is %s: %s", d.State, d.Outcome)
+	waits := s.deployment(id)
+	if receipt, _ := waits.Receipt(towpath.HookAfter); waits.State != towpath.DeploymentRunning || receipt.State != towpath.HookUnknown {
+		t.Errorf("the deployment is %s: %s; its hook is %s", waits.State, waits.Outcome, receipt.State)
 	}
 	s.rollback()
 	s.ends(id, towpath.DeploymentReturned)

@@ -44,6 +44,7 @@ func newHouse() house {
 		{name: "walls"},
 		{name: "config", may: ground},
 		{name: "store", may: ground},
+		{name: "forge", may: tools, detached: true}, // a kind a folder, as with drivers
 
 		// The conductors put legs together: on the server flow and web, beside the steps the worker, beside the
 		// instances the keeper. The last two reach the server by HTTP only.

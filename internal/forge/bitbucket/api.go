@@ -31,7 +31,8 @@ type api struct {
 // open takes the access token of a repository, a project or a workspace, or ACCOUNT:TOKEN with the API token of an account.
 func open(where forge.Where) (forge.API, error) {
 	if !forge.IsHost(where.Server, "bitbucket.org") {
-		return nil, fmt.Errorf("%w: Bitbucket Cloud is at https://bitbucket.org only; another server is bitbucketserver", forge.ErrUnsupported)
+		return nil, fmt.Errorf("%w: Bitbucket Cloud is at https://bitbucket.org only; elsewhere it is bitbucket-server",
+			forge.ErrUnsupported)
 	}
 	if _, _, err := forge.SplitPath(where.Path); err != nil {
 		return nil, err
@@ -101,7 +102,7 @@ func (a *api) Repository(ctx context.Context) (forge.Repository, error) {
 		}
 	}
 	var err error
-	told.Protected, err = forge.Unless(a.protected(ctx))
+	told.Protected, err = forge.WhereShown(a.protected(ctx))
 	return told, err
 }
 
@@ -161,8 +162,10 @@ func (a *api) RemoveWebhook(ctx context.Context, url string) error {
 func (a *api) webhooks(ctx context.Context, hookURL, secret string) forge.Webhooks[string] {
 	wanted := map[string]any{
 		"description": "Towpath", "url": hookURL, "active": true, "secret": secret,
+		"skip_cert_verification": false,
 		"events": []string{
-			"repo:push", "pullrequest:created", "pullrequest:updated", "pullrequest:fulfilled", "pullrequest:rejected",
+			"repo:push", "pullrequest:created", "pullrequest:updated", "pullrequest:push", "pullrequest:fulfilled",
+			"pullrequest:rejected",
 		},
 	}
 	one := func(id string) string { return a.at("/hooks/" + url.PathEscape(id)) }

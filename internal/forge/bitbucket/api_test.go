@@ -15,7 +15,9 @@ func suite(token, authorization string) forgetest.API {
 	return forgetest.API{
 		Kind: Kind(), New: func() *forgetest.Model { return model(authorization) }, Server: "https://bitbucket.org", Path: "ana/shop",
 		Token: token, Want: want,
-		Events: []string{"repo:push", "pullrequest:created", "pullrequest:updated", "pullrequest:fulfilled", "pullrequest:rejected"},
+		Events: []string{
+			"repo:push", "pullrequest:created", "pullrequest:updated", "pullrequest:push", "pullrequest:fulfilled", "pullrequest:rejected",
+		},
 	}
 }
 
@@ -67,6 +69,7 @@ type (
 		Secret      string   `json:"secret"`
 		Active      bool     `json:"active"`
 		Events      []string `json:"events"`
+		Unverified  *bool    `json:"skip_cert_verification"`
 	}
 	keyBody    struct{ Key, Label string }
 	statusBody struct{ Key, Name, State, URL, Description string }
@@ -128,7 +131,7 @@ func idOf(r *http.Request) int {
 }
 
 func (b hookBody) hook(id int) forgetest.Hook {
-	return forgetest.Hook{ID: id, URL: b.URL, Secret: b.Secret, JSON: true, Active: b.Active, Events: b.Events}
+	return forgetest.Hook{ID: id, URL: b.URL, Secret: b.Secret, JSON: b.Unverified != nil && !*b.Unverified, Active: b.Active, Events: b.Events}
 }
 
 func handleHooks(m *forgetest.Model) {

@@ -25,7 +25,7 @@ func (h hooks) Parse(header http.Header, body []byte) ([]forge.Event, error) {
 	switch name {
 	case "repo:push":
 		return parsePush(body)
-	case "pullrequest:created", "pullrequest:updated":
+	case "pullrequest:created", "pullrequest:updated", "pullrequest:push":
 		return parseRequest(body, forge.EventRequestOpen)
 	case "pullrequest:fulfilled", "pullrequest:rejected":
 		return parseRequest(body, forge.EventRequestClosed)

@@ -98,7 +98,7 @@ func (a *api) Repository(ctx context.Context) (forge.Repository, error) {
 	if told.DefaultBranch, err = a.defaultBranch(ctx); err != nil {
 		return forge.Repository{}, err
 	}
-	told.Protected, err = forge.Unless(a.protected(ctx))
+	told.Protected, err = forge.WhereShown(a.protected(ctx))
 	return told, err
 }
 
@@ -176,6 +176,7 @@ func (a *api) webhooks(ctx context.Context, url, secret string) forge.Webhooks[i
 	all := a.at("api/latest", "/webhooks")
 	wanted := map[string]any{
 		"name": "Towpath", "url": url, "active": true, "configuration": map[string]string{"secret": secret},
+		"sslVerificationRequired": true,
 		"events": []string{
 			"repo:refs_changed", "pr:opened", "pr:from_ref_updated", "pr:modified", "pr:merged", "pr:declined", "pr:deleted",
 		},

@@ -36,6 +36,7 @@ type (
 		Active        bool              `json:"active"`
 		Events        []string          `json:"events"`
 		Configuration map[string]string `json:"configuration"`
+		Verified      bool              `json:"sslVerificationRequired"`
 	}
 	statusBody struct{ Key, Name, State, URL, Description string }
 )
@@ -90,7 +91,7 @@ func page[T any](w http.ResponseWriter, r *http.Request, all []T) {
 }
 
 func (b hookBody) hook(id int) forgetest.Hook {
-	return forgetest.Hook{ID: id, URL: b.URL, Secret: b.Configuration["secret"], JSON: true, Active: b.Active, Events: b.Events}
+	return forgetest.Hook{ID: id, URL: b.URL, Secret: b.Configuration["secret"], JSON: b.Verified, Active: b.Active, Events: b.Events}
 }
 
 func handleHooks(m *forgetest.Model, root string) {

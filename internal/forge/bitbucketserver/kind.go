@@ -12,7 +12,7 @@ import (
 // Kind answers the kind.
 func Kind() forge.Kind {
 	return forge.Kind{
-		Name: "bitbucketserver", Hooks: hooks{}, Open: open, Recognizes: recognizes, Manual: manual,
+		Name: "bitbucket-server", Hooks: hooks{}, Open: open, Recognizes: recognizes, Manual: manual,
 		RequestRefspec: "+refs/pull-requests/*/from:refs/pull-requests/*/from",
 	}
 }

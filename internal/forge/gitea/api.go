@@ -64,7 +64,7 @@ func (a *api) Repository(ctx context.Context) (forge.Repository, error) {
 	if err != nil {
 		return forge.Repository{}, a.refused(ctx, "read the repository", response, err)
 	}
-	protected, err := forge.Unless(a.protected(ctx, client))
+	protected, err := forge.WhereShown(a.protected(ctx, client))
 	return forge.Repository{
 		Path: r.FullName, DefaultBranch: r.DefaultBranch, CloneHTTPS: r.CloneURL, CloneSSH: r.SSHURL,
 		Private: r.Private || r.Internal, Protected: protected,

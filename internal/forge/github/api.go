@@ -3,6 +3,7 @@ package github
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 
 	"github.com/google/go-github/v89/github"
@@ -50,7 +51,8 @@ func address(server string) string {
 	case forge.IsHost(server, "github.com"):
 		return "https://api.github.com"
 	case isPublic(server):
-		return "https://api." + server[len("https://"):]
+		_, host, _ := strings.Cut(server, "://")
+		return "https://api." + host
 	}
 	return server + "/api/v3"
 }
@@ -71,7 +73,7 @@ func (a *api) Repository(ctx context.Context) (forge.Repository, error) {
 	if err != nil {
 		return forge.Repository{}, a.refused(ctx, "read the repository", response, err)
 	}
-	protected, err := forge.Unless(a.protected(ctx))
+	protected, err := forge.WhereShown(a.protected(ctx))
 	return forge.Repository{
 		Path: r.GetFullName(), DefaultBranch: r.GetDefaultBranch(), CloneHTTPS: r.GetCloneURL(), CloneSSH: r.GetSSHURL(),
 		Private: r.GetPrivate(), Protected: protected,

@@ -27,6 +27,7 @@ func TestAPIOfAnEnterpriseServer(t *testing.T) {
 func TestWhereTheAPIIs(t *testing.T) {
 	for server, want := range map[string]string{
 		"https://github.com": "https://api.github.com", "https://team.ghe.com": "https://api.team.ghe.com",
+		"http://team.ghe.com": "https://api.team.ghe.com", "http://github.com": "https://api.github.com",
 		"https://git.example.com": "https://git.example.com/api/v3",
 	} {
 		if got := address(server); got != want {

@@ -63,7 +63,7 @@ func (a *api) Repository(ctx context.Context) (forge.Repository, error) {
 	if err != nil {
 		return forge.Repository{}, a.refused(ctx, "read the project", response, err)
 	}
-	protected, err := forge.Unless(a.protected(ctx))
+	protected, err := forge.WhereShown(a.protected(ctx))
 	return forge.Repository{
 		Path: p.PathWithNamespace, DefaultBranch: p.DefaultBranch, CloneHTTPS: p.HTTPURLToRepo, CloneSSH: p.SSHURLToRepo,
 		Private: p.Visibility != gitlab.PublicVisibility, Protected: protected,
@@ -174,7 +174,9 @@ func (a *api) listWebhooks(ctx context.Context) (all []forge.Webhook[int64], err
 }
 
 func (a *api) SetStatus(ctx context.Context, revision string, s forge.Status) error {
-	word, err := forge.Words{Pending: string(gitlab.Pending), Success: string(gitlab.Success), Failure: string(gitlab.Failed)}.Of(s.State)
+	word, err := forge.Words{
+		Pending: string(gitlab.Pending), Success: string(gitlab.Success), Failure: string(gitlab.Failed),
+	}.Of(s.State)
 	if err != nil {
 		return err
 	}
