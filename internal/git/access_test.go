@@ -4,7 +4,8 @@ package git_test
 
 import (
 	"errors"
-	"io/fs"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -78,22 +79,6 @@ func TestAPasswordOpensARepositoryAndIsShownNowhere(t *testing.T) {
 	wantNowhere(t, "s3cr3t", dir, m.Dir())
 }
 
-// wantNowhere fails where a file below one of the folders holds a text.
-func wantNowhere(t *testing.T, text string, folders ...string) {
-	t.Helper()
-	for _, folder := range folders {
-		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() && strings.Contains(readFile(t, path), text) {
-				t.Errorf("%s holds the secret", path)
-			}
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 func TestWhoeverIsSentOnToIsShownNothing(t *testing.T) {
 	up := newUpstream(t)
 	up.commit("a", "1", "one")
@@ -128,6 +113,16 @@ func TestWhoeverIsSentOnToIsShownNothing(t *testing.T) {
 	wantEach(t, "moved on the same host", askings(t, newGit(t), moved.URL+"/old/shop", a), nil)
 }
 
+func TestAServerWithACertificateOfItsOwnIsNotKnown(t *testing.T) {
+	up := newUpstream(t)
+	up.commit("a", "1", "one")
+	secret := httptest.NewTLSServer(up.serve("bot", "s3cr3t").Config.Handler)
+	t.Cleanup(secret.Close)
+	secret.Config.ErrorLog = log.New(io.Discard, "", 0)
+	a := git.Access{User: "bot", Password: "s3cr3t"}
+	wantEach(t, "a certificate that nobody signed", askings(t, newGit(t), secret.URL+"/shop", a), git.ErrHostUnknown, "s3cr3t")
+}
+
 func TestAServerOfAnOlderProtocolIsAskedAllTheSame(t *testing.T) {
 	up := newUpstream(t)
 	head := up.commit("a", "1", "one")
@@ -156,6 +151,10 @@ func TestAKeyOpensARepositoryOnAHostThatIsKnown(t *testing.T) {
 	address, good := host.url(up.dir), git.Access{Key: host.key("ours"), KnownHosts: host.knownHosts()}
 
 	wantEach(t, "the key", askings(t, g, address, good), nil)
+	only := must(g.LsRemote(t.Context(), address, good, "refs/heads/*"))(t)
+	if len(only.Tips) != 1 || only.Tips["refs/heads/main"] != head {
+		t.Errorf("of its branches it says %v", only.Tips)
+	}
 	crlf := git.Access{Key: []byte(strings.ReplaceAll(strings.TrimSpace(string(good.Key)), "\n", "\r\n")), KnownHosts: good.KnownHosts}
 	wantEach(t, "the key as a form sends it", askings(t, g, address, crlf), nil)
 	strangers := git.Access{Key: host.key("strangers"), KnownHosts: host.knownHosts()}

@@ -199,13 +199,13 @@ func isHost(host string) bool {
 	return hostName.MatchString(host) || net.ParseIP(host) != nil
 }
 
-// readFileURL takes the folder's own path, percent signs and all: so does git.
+// readFileURL takes the whole path of a folder.
 func readFileURL(address string, u *url.URL) (remote, error) {
 	if u.Host != "" || u.User != nil {
 		return remote{}, unsafeAddress(address, "names a host, and yet a file")
 	}
 	path := strings.TrimPrefix(address, "file://")
-	if !strings.HasPrefix(path, "/") {
+	if !strings.HasPrefix(path, "/") || strings.ContainsFunc(u.Path, isControl) {
 		return remote{}, unsafeAddress(address, "is not the whole path of a folder")
 	}
 	return remote{transport: byPath, url: address, shown: address}, nil

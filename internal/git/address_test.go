@@ -3,6 +3,8 @@ package git
 import (
 	"errors"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -114,6 +116,29 @@ func understood(t testing.TB, address string) string {
 	return name
 }
 
+func TestARedirectKeepsWhatWasSecretSecret(t *testing.T) {
+	for _, c := range []struct {
+		method, from, to string
+		isFollowed, told bool
+	}{
+		{http.MethodGet, "https://h/x", "https://h/y", true, true},
+		{http.MethodGet, "https://h/x", "https://other/x", true, false},
+		{http.MethodGet, "https://h/x", "https://sub.h/x", true, false},
+		{http.MethodGet, "https://h/x", "https://h:444/x", true, false},
+		{http.MethodGet, "https://h/x", "http://h/x", false, false},
+		{http.MethodGet, "http://127.0.0.1/x", "https://127.0.0.1/x", true, false},
+		{http.MethodPost, "https://h/x", "https://h/y", false, false},
+	} {
+		first := httptest.NewRequest(c.method, c.from, nil)
+		next := httptest.NewRequest(c.method, c.to, nil)
+		next.Header.Set("Authorization", "Basic x")
+		err := followOnly(next, []*http.Request{first})
+		if (err == nil) != c.isFollowed || c.isFollowed && (next.Header.Get("Authorization") != "") != c.told {
+			t.Errorf("%s from %s to %s: %v, with %q", c.method, c.from, c.to, err, next.Header.Get("Authorization"))
+		}
+	}
+}
+
 func FuzzAddress(f *testing.F) {
 	for address := range good {
 		f.Add(address)
@@ -151,6 +176,41 @@ func FuzzAddress(f *testing.F) {
 		}
 		if by := understood(t, r.url); by != string(r.transport) {
 			t.Fatalf("%q is reached by %s, and git says %s", address, r.transport, by)
+		}
+	})
+}
+
+// FuzzRelated has a repository name another one, as .gitmodules does.
+func FuzzRelated(f *testing.F) {
+	for _, relative := range append([]string{"../library", "./../library/", "../../x", "./x//y", "../..", "..", "./", "../../../../x", "../a:b", "../%2e%2e/x", "./-x"}, bad...) {
+		for base := range good {
+			f.Add(base, relative)
+		}
+	}
+	g := everything(f)
+	f.Fuzz(func(t *testing.T, base, address string) {
+		from, err := g.parse(base)
+		if err != nil {
+			return
+		}
+		m := &Mirror{git: g, remote: from}
+		to, err := m.related(address)
+		if err != nil {
+			if !errors.Is(err, ErrUnsafe) && !errors.Is(err, ErrProtocol) {
+				t.Fatal(err)
+			}
+			return
+		}
+		isRelative := strings.HasPrefix(address, "./") || strings.HasPrefix(address, "../")
+		if isRelative && (to.host != from.host || to.transport != from.transport) {
+			t.Fatalf("%q from %q leads to %q", address, base, to.url)
+		}
+		if to.transport == byPath && from.transport != byPath || to.transport == overHTTP && from.transport != overHTTP {
+			t.Fatalf("%q from %q leads to %q", address, base, to.url)
+		}
+		a := m.accessFor(to, Access{User: "bot", Password: "s3cr3t", Key: []byte("key")})
+		if isElsewhere := to.host != from.host; isElsewhere && (a.Password == "s3cr3t" && to.password != "s3cr3t" || len(a.Key) > 0) {
+			t.Fatalf("%q from %q is shown credentials", address, base)
 		}
 	})
 }

@@ -90,16 +90,13 @@ func Hint(err error) string {
 		{ErrHostUnknown, "set the host's keys (ssh-keyscan HOST, compared with what its owner publishes) as the project's " +
 			"known hosts; of https, let the machine trust its certificate"},
 		{ErrRefused, "give the project credentials that may read the repository: a deploy key over ssh, a token over https"},
-		{ErrUnreachable, "is the address right, and is the host up? It is asked again by itself"},
+		{ErrUnreachable, "is the address right, and is the host up?"},
 		{ErrProtocol, "use https or ssh"},
 		{ErrNoLFS, "install git-lfs there, or send the step to a worker that has it"},
 	} {
 		if errors.Is(err, h.kind) {
 			return h.hint
 		}
-	}
-	if fault, ok := errors.AsType[*Error](err); ok && fault.Temporary() {
-		return "it is asked again by itself"
 	}
 	if errors.Is(err, ErrNotFound) {
 		return "is the address right, and does the branch or revision exist? Some forges say so too where they want credentials"

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -63,6 +64,9 @@ type Git struct {
 func New(options Options) (*Git, error) {
 	name := orDefault(options.Program, "git")
 	program, err := exec.LookPath(name)
+	if err == nil {
+		program, err = filepath.Abs(program)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find the git program: %w", err)
 	}
@@ -114,13 +118,13 @@ func environment() []string {
 // always is what git is told first in every call: nothing that a folder or a user's settings hold may name a program.
 var always = []string{
 	"-c", "core.hooksPath=" + os.DevNull, "-c", "core.fsmonitor=false", "-c", "core.attributesFile=" + os.DevNull,
-	"-c", "core.excludesFile=" + os.DevNull, "-c", "gc.auto=0", "-c", "maintenance.auto=false",
+	"-c", "gc.auto=0", "-c", "maintenance.auto=false",
 }
 
 // command is one run of git.
 type command struct {
 	doing string   // what it is for, the beginning of its error
-	dir   string   // working directory
+	dir   string   // working directory; by default one that is in nobody's repository
 	args  []string // after `git`
 	env   []string // beyond the usual
 	as    *session // for the remote that is asked; nil where none is
@@ -138,7 +142,7 @@ func (g *Git) output(ctx context.Context, c command) ([]byte, error) {
 	bounded, cancel := context.WithTimeoutCause(ctx, g.timeout, ErrTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(bounded, g.program, slices.Concat(always, c.args)...)
-	cmd.Dir, cmd.Stdin = c.dir, c.stdin
+	cmd.Dir, cmd.Stdin = orDefault(c.dir, filepath.Dir(g.program)), c.stdin
 	cmd.Env = slices.Concat(g.env, c.env)
 	if c.as != nil {
 		cmd.Env = append(cmd.Env, c.as.env...)

@@ -3,6 +3,7 @@ package git_test
 import (
 	"bytes"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -138,4 +139,20 @@ func must[T any](value T, err error) func(testing.TB) T {
 func readFile(t testing.TB, parts ...string) string {
 	t.Helper()
 	return string(must(os.ReadFile(filepath.Join(parts...)))(t))
+}
+
+// wantNowhere fails where a file below one of the folders holds a text.
+func wantNowhere(t *testing.T, text string, folders ...string) {
+	t.Helper()
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() && strings.Contains(readFile(t, path), text) {
+				t.Errorf("%s holds the secret", path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }

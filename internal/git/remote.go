@@ -35,7 +35,7 @@ func (g *Git) LsRemote(ctx context.Context, address string, a Access, patterns .
 	switch {
 	case r.isHere() && isPlain:
 		return g.advertised(ctx, r, patterns)
-	case r.isHTTP() && isPlain && len(patterns) > 0:
+	case r.isHTTP() && isPlain && len(patterns) > 0 && !strings.Contains(r.url, "?"):
 		refs, err := g.askHTTP(ctx, r, a, patterns)
 		if !errors.Is(err, errAskGit) {
 			return refs, err

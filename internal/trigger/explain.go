@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/git"
@@ -13,7 +14,9 @@ func explain(err error) error {
 		return nil
 	}
 	if fault, ok := errors.AsType[*git.Error](err); ok && fault.Temporary() {
-		return wrap(towpath.CodeUnavailable, err)
+		e := wrap(towpath.CodeUnavailable, err)
+		e.Hint = strings.TrimSpace(e.Hint + " It is asked again by itself")
+		return e
 	}
 	for _, c := range []struct {
 		kind error
@@ -34,7 +37,7 @@ func explain(err error) error {
 	return err
 }
 
-func wrap(code towpath.Code, err error) error {
+func wrap(code towpath.Code, err error) *towpath.Error {
 	e := towpath.Errorf(code, "%s", err)
 	e.Hint, e.Err = git.Hint(err), err
 	return e
