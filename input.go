@@ -11,6 +11,9 @@ import (
 // MaxInput is the longest value of an input, in bytes.
 const MaxInput = 8 << 10
 
+// mostMistakes is how many of them are told at once: what is said is kept with the change, and anybody may say a lot.
+const mostMistakes = 100
+
 // Accept answers a value as scripts and expressions see it, "yes" or "no" for an InputYesNo. What cannot be written into
 // the input is CodeInvalid, with what can as its hint.
 func (i Input) Accept(value string) (string, error) {
@@ -79,6 +82,9 @@ func (t Triggers) CompleteInputs(said map[string]string) (map[string]string, err
 		if !slices.ContainsFunc(t.Inputs, func(i Input) bool { return i.Name == name }) {
 			wrong = append(wrong, "there is no input "+strconv.Quote(shortened(name)))
 		}
+	}
+	if more := len(wrong) - mostMistakes; more > 0 {
+		wrong = append(wrong[:mostMistakes], strconv.Itoa(more)+" more are wrong")
 	}
 	if len(wrong) > 0 {
 		return nil, Errorf(CodeInvalid, "%s", strings.Join(wrong, "\n")).WithHint("%s", t.inputsInWords())

@@ -1,6 +1,7 @@
 package towpath_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -33,6 +34,13 @@ func TestWhatIsSaidForInputsIsTakenOrRefusedAllAtOnce(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("it does not tell %q:\n%s", want, err)
 		}
+	}
+	many := map[string]string{}
+	for n := range 1000 {
+		many[fmt.Sprint("x", n)] = ""
+	}
+	if _, err := triggers.CompleteInputs(many); err == nil || strings.Count(err.Error(), "\n") != 100 || !strings.Contains(err.Error(), "901 more are wrong") {
+		t.Errorf("a thousand mistakes are told as %v", err)
 	}
 	for _, value := range []string{"NaN", "inf", "1e999", "", " 1", "0x", "1,5"} {
 		if _, err := (towpath.Input{Kind: towpath.InputNumber}).Accept(value); err == nil {

@@ -87,7 +87,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		Clock: clock, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
 	})
 	poller := trigger.NewPoller(trigger.PollerOptions{
-		Store: kept.db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Clock: clock,
+		Store: kept.db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Tags: tagged(kept.db), Clock: clock,
 		Log: o.Log.With("room", "trigger"),
 	})
 	if err := conductor.Start(ctx); err != nil {

@@ -94,7 +94,7 @@ func moment(t testing.TB, text string) time.Time {
 // minutes one by one, and keeps the latest time that the clock has shown.
 func TestEveryMinuteOfYears(t *testing.T) {
 	zones := []string{
-		"", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "America/Santiago", "Asia/Kathmandu",
+		"Europe/Berlin", "Australia/Lord_Howe", "", "America/New_York", "Africa/Cairo", "America/Santiago", "Asia/Kathmandu",
 		"Africa/Casablanca", "America/Havana", "Pacific/Chatham", "Europe/Dublin", "America/Scoresbysund",
 	}
 	crons := []string{
@@ -106,7 +106,7 @@ func TestEveryMinuteOfYears(t *testing.T) {
 	for i, text := range crons {
 		slow[i] = newTable(text)
 	}
-	for _, zone := range zones {
+	for _, zone := range zones[:zonesWalked] {
 		t.Run("in "+zone, func(t *testing.T) {
 			t.Parallel()
 			schedules := make([]Schedule, len(crons))

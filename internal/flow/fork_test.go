@@ -283,7 +283,20 @@ steps:
   - {run: test, script: x}
   - {run: publish, script: x, when: tag == "v1"}
 `)
+	wants := func() (wants bool) {
+		h.view(func(tx *store.Tx) (err error) {
+			wants, err = tx.WantsTags(h.project.ID)
+			return err
+		})
+		return wants
+	}
+	if wants() {
+		t.Error("the repository is asked for tags before anything starts by one")
+	}
 	revision := h.push("Sell more tea")
+	if !wants() {
+		t.Error("the repository is not asked for tags")
+	}
 	tagged := h.run(revision).Change
 	tagged.Trigger, tagged.Files, tagged.Trusted = towpath.TriggerTag, nil, false
 	for tag, want := range map[string]towpath.StepState{"v1": towpath.StepPending, "v2": towpath.StepPending, "x1": ""} {
@@ -304,5 +317,10 @@ steps:
 		if run.Change.Tag() != tag || (publish.Excluded == "") != (tag == "v1") {
 			t.Errorf("%s: %+v", tag, run)
 		}
+	}
+	h.write("towpath.yaml", scripts)
+	h.push("No more tags")
+	if wants() {
+		t.Error("the repository is asked for tags that start nothing any more")
 	}
 }

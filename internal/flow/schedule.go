@@ -26,7 +26,11 @@ func (a *act) adopt(p towpath.Project, found reading) error {
 	if err := a.adoptSchedules(p.ID, found.files); err != nil {
 		return err
 	}
-	return a.adoptFollowers(p.ID, found.files)
+	if err := a.adoptFollowers(p.ID, found.files); err != nil {
+		return err
+	}
+	wantsTags := slices.ContainsFunc(found.files, func(f *pipeline.File) bool { return len(f.Triggers().Tags) > 0 })
+	return a.tx.SaveWantsTags(p.ID, wantsTags)
 }
 
 // adoptSchedules leaves one that was there already as it stands.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/towpath-cd/towpath"
 )
@@ -178,5 +179,26 @@ func TestAFileWithEndlessMistakesIsToldInBounds(t *testing.T) {
 	}
 	if last := problems[maxProblems-1]; last.Hint != "and 4900 problems more, not shown" {
 		t.Errorf("the last does not say that there are more: %+v", last)
+	}
+}
+
+func TestWhatIsNamedUnderOnDecidesAboutPushes(t *testing.T) {
+	for on, want := range map[string]towpath.Triggers{
+		"":                                   {Push: true, Poll: 2 * time.Minute, Manual: true},
+		"on: {}":                             {Push: true, Poll: 2 * time.Minute, Manual: true},
+		"on: {poll: 30s}":                    {Push: true, Poll: 30 * time.Second, Manual: true},
+		"on: {manual: true}":                 {Manual: true},
+		"on: {push: true, manual: false}":    {Push: true, Poll: 2 * time.Minute},
+		"on: {tag: true}":                    {Poll: 2 * time.Minute, Manual: true, Tags: []string{"**"}},
+		"on: {tag: false, schedule: []}":     {Push: true, Poll: 2 * time.Minute, Manual: true},
+		"on: {tag: v1, push: {}, poll: off}": {Push: true, Manual: true, Tags: []string{"v1"}},
+		"on: {pull_request: true}":           {Manual: true, PullRequests: &towpath.PullRequestTriggers{}},
+		"on: {pipeline: b, manual: false}":   {After: []string{"b"}},
+		"on: {schedule: '0 3 * * *'}":        {Manual: true, Schedules: []towpath.Schedule{{Cron: "0 3 * * *"}}},
+	} {
+		got := parse(t, "pipeline: a\n"+on+"\nsteps: [{run: a, script: a}]").Triggers()
+		if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", on, diff)
+		}
 	}
 }

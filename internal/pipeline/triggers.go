@@ -24,10 +24,9 @@ const every = "**"
 // utc is the zone of a schedule that names none.
 const utc = "UTC"
 
-// triggers reads `on`. Where it names a trigger and not push, pushes start nothing.
+// triggers reads `on`. Where it names something else that starts the pipeline, and not push, pushes start nothing.
 func (b *builder) triggers(on *value) towpath.Triggers {
 	t := towpath.Triggers{
-		Push:         !on.given || on.has("push") || !namesTrigger(on),
 		Branch:       on.get("push", "branches").texts(),
 		Paths:        on.get("push", "paths").texts(),
 		Manual:       on.get("manual").bool() || on.get("manual").isMapping(),
@@ -37,8 +36,9 @@ func (b *builder) triggers(on *value) towpath.Triggers {
 		After:        b.after(on),
 		Inputs:       b.inputs(on.get("manual", "inputs")),
 	}
-	if push := on.get("push"); on.has("push") && !push.isMapping() {
-		t.Push = push.bool()
+	t.Push = !on.has("manual") && !startsByItself(t)
+	if push := on.get("push"); on.has("push") {
+		t.Push = push.isMapping() || push.bool()
 	}
 	t.Poll = poll(on, t)
 	if !starts(t) && !misreadsTrigger(on) {
@@ -50,15 +50,16 @@ func (b *builder) triggers(on *value) towpath.Triggers {
 // triggerKeys are those that say what starts a pipeline, besides push.
 var triggerKeys = []string{"manual", "tag", "pull_request", "schedule", "pipeline"}
 
-func namesTrigger(on *value) bool { return slices.ContainsFunc(triggerKeys, on.has) }
-
 // misreadsTrigger says that a trigger is there but wrong, which is told already.
 func misreadsTrigger(on *value) bool {
 	return slices.ContainsFunc(append([]string{"push"}, triggerKeys...), on.misread)
 }
 
-func starts(t towpath.Triggers) bool {
-	return t.Push || t.Manual || len(t.Tags)+len(t.Schedules)+len(t.After) > 0 || t.PullRequests != nil
+func starts(t towpath.Triggers) bool { return t.Push || t.Manual || startsByItself(t) }
+
+// startsByItself says that something besides pushes and people starts the pipeline.
+func startsByItself(t towpath.Triggers) bool {
+	return len(t.Tags)+len(t.Schedules)+len(t.After) > 0 || t.PullRequests != nil
 }
 
 // poll is only for what a repository can be asked for.

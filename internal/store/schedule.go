@@ -94,3 +94,19 @@ func (tx *Tx) DeleteFollower(f Follower) error {
 	_, err := tx.exec("DELETE FROM followers WHERE project = ? AND pipeline = ? AND after = ?", f.Project, f.Pipeline, f.After)
 	return err
 }
+
+// WantsTags says whether tags start pipelines of a project.
+func (tx *Tx) WantsTags(project string) (bool, error) {
+	found, err := all(tx, text, "SELECT project FROM tagged WHERE project = ?", project)
+	return len(found) > 0, err
+}
+
+// SaveWantsTags keeps whether tags start pipelines of a project.
+func (tx *Tx) SaveWantsTags(project string, wants bool) error {
+	query := "DELETE FROM tagged WHERE project = ?"
+	if wants {
+		query = "INSERT INTO tagged (project) VALUES (?) ON CONFLICT DO NOTHING"
+	}
+	_, err := tx.exec(query, project)
+	return err
+}

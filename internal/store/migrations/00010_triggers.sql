@@ -25,3 +25,8 @@ CREATE TABLE followers (
     PRIMARY KEY (project, pipeline, after)
 ) STRICT;
 CREATE INDEX followers_after ON followers (after);
+
+-- The projects whose pipelines on the default branch start by tags: the others' need not be asked for.
+CREATE TABLE tagged (
+    project    TEXT PRIMARY KEY REFERENCES projects (id) ON DELETE CASCADE
+) STRICT;
