@@ -248,7 +248,7 @@ func (w *webhooks) steadily(ctx context.Context, rate int, lasts time.Duration, 
 // fastest answers how many deliveries are taken in a second where each connection makes one after the other, and the
 // server's CPU time for each, in µs.
 func (w *webhooks) fastest(ctx context.Context, lasts time.Duration) (rate, each float64, err error) {
-	before, err := cpu(w.process.pid())
+	before, err := cpu(w.pid())
 	if err != nil {
 		return 0, 0, err
 	}
@@ -263,7 +263,7 @@ func (w *webhooks) fastest(ctx context.Context, lasts time.Duration) (rate, each
 	}
 	all.Wait()
 	took, made := time.Since(began), float64(w.calls.Load()-first)
-	after, err := cpu(w.process.pid())
+	after, err := cpu(w.pid())
 	return made / took.Seconds(), float64((after - before).Microseconds()) / made, errors.Join(err, ctx.Err())
 }
 

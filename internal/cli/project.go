@@ -119,17 +119,20 @@ func projectText(p client.Project, now time.Time) string {
 	if len(p.Pipelines) > 0 {
 		pipelines = strings.Join(p.Pipelines, ", ")
 	}
-	text := fmt.Sprintf("%s\nrepository   %s\nbranch       %s\npipelines    %s\nwatched      %s, since %s",
-		p.Name, p.URL, p.DefaultBranch, pipelines, watching(p), clock(p.CreatedAt, now))
+	lines := []string{fmt.Sprintf("%s\nrepository   %s\nbranch       %s\npipelines    %s\nwatched      %s, since %s",
+		p.Name, p.URL, p.DefaultBranch, pipelines, watching(p), clock(p.CreatedAt, now))}
 	for _, line := range []struct{ what, value string }{
-		{"forge", p.Forge}, {"forks", p.Forks}, {"protected", strings.Join(p.Protected, ", ")},
-		{"credentials", strings.Join(p.CredentialNames, ", ")}, {"webhook", webhookText(p)},
+		{"forge", p.Forge},
+		{"forks", p.Forks},
+		{"protected", strings.Join(p.Protected, ", ")},
+		{"credentials", strings.Join(p.CredentialNames, ", ")},
+		{"webhook", webhookText(p)},
 	} {
 		if line.value != "" {
-			text += fmt.Sprintf("\n%-12s %s", line.what, line.value)
+			lines = append(lines, fmt.Sprintf("%-12s %s", line.what, line.value))
 		}
 	}
-	return text
+	return strings.Join(lines, "\n")
 }
 
 func newProjectRemoveCommand(console *Console) *cobra.Command {
