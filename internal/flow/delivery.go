@@ -113,7 +113,7 @@ func (r readDelivery) settle(tx *store.Tx, now time.Time) (fresh bool, err error
 	case r.paused:
 		d.Outcome, d.Reason = towpath.DeliveryIgnored, "the project is paused"
 	default:
-		if fresh, err = r.record(tx); err != nil {
+		if fresh, err = r.record(tx, now); err != nil {
 			return false, err
 		}
 		d.Outcome, d.Reason = r.outcome(fresh), r.reading.Note
@@ -135,17 +135,27 @@ func (r readDelivery) outcome(fresh bool) towpath.DeliveryOutcome {
 	return towpath.DeliveryIgnored
 }
 
-func (r readDelivery) record(tx *store.Tx) (fresh bool, err error) {
+// record adds what is new. What waits for a maintainer's go is not worth it any more where its pull request is closed, or
+// has newer commits.
+func (r readDelivery) record(tx *store.Tx, now time.Time) (fresh bool, err error) {
 	key := ""
 	if r.Replays > 0 {
 		key = fmt.Sprintf("replay/%d/%d", r.ID, r.Replays)
 	}
 	for _, change := range r.reading.Changes {
 		isNew, err := tx.RecordChange(change, key)
+		if err == nil && isNew && change.Request != nil {
+			err = tx.DropHeld(change.Project, change.Branch, "the pull request has newer commits: "+change.Short(), now)
+		}
 		if err != nil {
 			return false, err
 		}
 		fresh = fresh || isNew
+	}
+	for _, line := range r.reading.Closed {
+		if err := tx.DropHeld(r.Project, line, "the pull request is closed", now); err != nil {
+			return false, err
+		}
 	}
 	return fresh, nil
 }

@@ -74,6 +74,14 @@ func (tx *Tx) AllowChange(project string, id int, by string) error {
 		WHERE project = ? AND id = ? AND outcome = 'held'`, by, project, id)
 }
 
+// DropHeld ignores the changes of a line that wait for a maintainer's go, with the reason.
+func (tx *Tx) DropHeld(project, line, reason string, at time.Time) error {
+	_, err := tx.exec(`
+		UPDATE changes SET outcome = 'ignored', reason = ?, settled_at = ? WHERE project = ? AND branch = ? AND outcome = 'held'`,
+		reason, micros(at), project, line)
+	return err
+}
+
 // SettleChange notes what became of a pending change. CodeStale says that it was settled before, or went with its project:
 // another project's change may have its number then.
 func (tx *Tx) SettleChange(c RecordedChange, at time.Time) error {

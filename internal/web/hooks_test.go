@@ -297,6 +297,66 @@ func TestWhatADeliveryTellsOfIsNamedWhereItMakesNoRun(t *testing.T) {
 	}
 }
 
+// request is what GitHub delivers of a pull request from a fork.
+func (w webhook) request(id, action, revision string) call {
+	w.Helper()
+	side := func(path string) map[string]any {
+		return map[string]any{"ref": "main", "sha": revision, "repo": map[string]any{"full_name": path, "id": len(path)}}
+	}
+	body, err := json.Marshal(map[string]any{
+		"action": action, "number": 7, "repository": map[string]any{"full_name": "ana/shop", "id": 8},
+		"pull_request": map[string]any{
+			"title": "Tax", "html_url": "https://github.com/ana/shop/pull/7", "user": map[string]any{"login": "eve"},
+			"base": side("ana/shop"), "head": side("eve/their-shop"),
+		},
+	})
+	must(w.T, err)
+	mac := hmac.New(sha256.New, []byte(w.secret))
+	mac.Write(body)
+	return call{body: body, header: map[string]string{
+		"Content-Type": "application/json", "X-GitHub-Event": "pull_request", "X-GitHub-Delivery": id,
+		"X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+	}}
+}
+
+func TestAPullRequestFromAForkWaitsUntilItIsAllowedReplacedOrClosed(t *testing.T) {
+	h := newHouse(t)
+	h.project("source")
+	source, err := h.owner.Project(t.Context(), "source")
+	must(t, err)
+	h.commit(source.URL, "towpath.yaml", "pipeline: shop\non: {pull_request: true}\nsteps:\n  - {test: unit, run: make}\n", "ask")
+	h.add(client.NewProject{URL: source.URL, Name: "shop", Forge: "github", ForgeURL: "https://github.com/ana/shop"})
+	made, err := h.owner.RotateWebhook(t.Context(), "shop")
+	must(t, err)
+	w := webhook{house: h, project: "shop", url: made.URL, secret: made.Secret}
+	held := func(outcomes ...string) {
+		t.Helper()
+		if runs := w.runs(); runs != 0 {
+			t.Errorf("there are %d runs", runs)
+		}
+		changes, err := h.owner.Changes(t.Context(), "shop")
+		must(t, err)
+		for n, c := range changes {
+			if c.Outcome != outcomes[n] || c.Branch != "pull/7" {
+				t.Errorf("change %d of %s is %s: %s", c.ID, c.Branch, c.Outcome, c.Reason)
+			}
+		}
+		if len(changes) != len(outcomes) {
+			t.Errorf("there are %d changes", len(changes))
+		}
+	}
+	w.makes(w.request("d-1", "opened", w.tip()))
+	held("held")
+	h.commit(source.URL, "more", "more", "second thoughts")
+	w.makes(w.request("d-2", "synchronize", w.tip()))
+	held("held", "ignored")
+	w.makes(w.request("d-3", "closed", w.tip()))
+	held("ignored", "ignored")
+	if d := w.settled()[0]; d.Outcome != "ignored" || d.Reason != "pull request 7 is closed" {
+		t.Errorf("the last delivery is %+v", d)
+	}
+}
+
 func TestThePageOfAProjectListsWhatArrivedAndReadsItAgain(t *testing.T) {
 	w := newHouse(t).webhook("shop")
 	w.makes(call{id: "d-1", event: "ping", secret: w.secret, body: []byte("{}")})

@@ -26,6 +26,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/flow"
 	"github.com/towpath-cd/towpath/internal/forge"
 	"github.com/towpath-cd/towpath/internal/forge/generic"
+	"github.com/towpath-cd/towpath/internal/forge/github"
 	"github.com/towpath-cd/towpath/internal/git"
 	"github.com/towpath-cd/towpath/internal/secret"
 	"github.com/towpath-cd/towpath/internal/steplog"
@@ -69,9 +70,9 @@ func newHouseBehind(t *testing.T, address string) *house {
 	repositories := trigger.NewRepositories(program, filepath.Join(folder, "mirrors"))
 	guard := access.NewGuard(access.Options{Store: db, Owner: owner, Now: time.Now})
 	secrets, hub := access.NewSecrets(keys), flow.NewHub()
-	kinds := map[towpath.ForgeKind]forge.Kind{towpath.ForgeNone: generic.Kind()}
+	kinds := map[towpath.ForgeKind]forge.Kind{towpath.ForgeNone: generic.Kind(), towpath.ForgeGitHub: github.Kind()}
 	inbox := trigger.NewInbox(trigger.InboxOptions{
-		Store: db, Kinds: map[towpath.ForgeKind]forge.Hooks{towpath.ForgeNone: generic.Kind().Hooks}, Clock: time.Now, NewID: uuid.NewString,
+		Store: db, Kinds: map[towpath.ForgeKind]forge.Hooks{towpath.ForgeNone: generic.Kind().Hooks, towpath.ForgeGitHub: github.Kind().Hooks}, Clock: time.Now, NewID: uuid.NewString,
 	})
 	conductor := flow.New(flow.Options{
 		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets}, Credentials: deployKey{},
@@ -174,7 +175,12 @@ func (h *house) projectOf(name, more string) {
 	must(h.T, os.MkdirAll(folder, 0o700))
 	h.git(folder, "init", "-q", "-b", "main")
 	h.commit(folder, "towpath.yaml", strings.ReplaceAll(pipelineFile, "NAME", name)+more, "first page\n\nIt says hello.")
-	_, err := h.owner.AddProject(h.Context(), client.NewProject{URL: folder, Name: name})
+	h.add(client.NewProject{URL: folder, Name: name})
+}
+
+func (h *house) add(wish client.NewProject) {
+	h.Helper()
+	_, err := h.owner.AddProject(h.Context(), wish)
 	must(h.T, err)
 }
 
