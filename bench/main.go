@@ -5,6 +5,7 @@
 //	go run ./bench                   names the benchmarks
 //	go run ./bench run --quick       runs one, in under a minute
 //	go run ./bench --page FILE       runs all, and writes the page
+//	go run ./bench --page FILE run   runs one, and writes its part of the page anew
 //
 // Standard output holds one tab-separated line a figure, and nothing else. The exit code is 0 when every goal is met,
 // 1 when one is short or could not be measured, 2 when the arguments are wrong.
@@ -105,7 +106,7 @@ func read(args []string, progress io.Writer) (orders, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
 	flags.BoolVar(&o.quick, "quick", false, "fewer rounds: under a minute a name")
-	flags.StringVar(&o.page, "page", "", "run all, and write this page")
+	flags.StringVar(&o.page, "page", "", "write this page: of all, or of those that are named")
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
 			return o, err
@@ -119,7 +120,7 @@ func read(args []string, progress io.Writer) (orders, error) {
 			return o, fmt.Errorf("there is no benchmark %q; there are %s", name, strings.Join(names(), ", "))
 		}
 	}
-	if o.page != "" {
+	if o.page != "" && len(o.names) == 0 {
 		o.names = names()
 	}
 	return o, nil
@@ -129,11 +130,11 @@ func read(args []string, progress io.Writer) (orders, error) {
 func perform(ctx context.Context, o orders, out, progress io.Writer) int {
 	code := exitMet
 	var found []chapter
-	on := facts(ctx)
+	on, when := facts(ctx), moment(ctx)
 	for _, name := range o.names {
 		b, _ := find(name)
 		figures, err := measure(ctx, b, o.quick, progress)
-		found = append(found, chapter{b, figures, err})
+		found = append(found, chapter{b, figures, err, when})
 		code = max(code, tell(found[len(found)-1:], out, progress))
 	}
 	if o.page != "" {

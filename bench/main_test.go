@@ -46,7 +46,7 @@ func chapters(all []benchmark) []chapter {
 	var found []chapter
 	for _, b := range all {
 		figures, err := b.measure(context.Background(), nil)
-		found = append(found, chapter{b, figures, err})
+		found = append(found, chapter{b, figures, err, "Measured on 2026-11-23."})
 	}
 	return found
 }
@@ -68,18 +68,44 @@ func TestAWrongNameIsUsageAndMeasuresNothing(t *testing.T) {
 	}
 }
 
-func TestThePageHasEveryFigureAndWhatFailed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "benchmarks.md")
-	if err := writePage(path, facts(t.Context()), chapters([]benchmark{measured(nil, met), measured(errors.New("no git"), short)})); err != nil {
+// pageOf writes the figures of benchmarks of those names to a page.
+func pageOf(t *testing.T, path string, parts map[string]benchmark) string {
+	t.Helper()
+	var found []chapter
+	for name, b := range parts {
+		b.name = name
+		found = append(found, chapters([]benchmark{b})...)
+	}
+	if err := writePage(path, facts(t.Context()), found); err != nil {
 		t.Fatal(err)
 	}
 	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"- Date: 20", "- Machine: ", "- Versions: go", "| step | 5 | ms | shell | 4 | 1.25 | 10 | met |", "| short |", "no git"} {
-		if !bytes.Contains(page, []byte(part)) {
+	return string(page)
+}
+
+func TestThePageHasEveryFigureAndWhatFailed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "benchmarks.md")
+	page := pageOf(t, path, map[string]benchmark{"run": measured(nil, met), "crash": measured(errors.New("no git"), short)})
+	for _, part := range []string{
+		"Measured on 20", "- Machine: ", "- Versions: go", "| step | 5 | ms | shell | 4 | 1.25 | 10 | met |", "| short |", "no git",
+	} {
+		if !strings.Contains(page, part) {
 			t.Errorf("the page lacks %q:\n%s", part, page)
 		}
+	}
+}
+
+func TestAPartThatIsMeasuredAloneLeavesTheOthersAsTheyAre(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "benchmarks.md")
+	both := map[string]benchmark{"run": measured(nil, met), "crash": measured(nil, short)}
+	before := pageOf(t, path, both)
+	if again := pageOf(t, path, map[string]benchmark{"crash": measured(nil, short)}); again != before {
+		t.Errorf("it was\n%s\nand is\n%s", before, again)
+	}
+	if page := pageOf(t, path, map[string]benchmark{"run": measured(nil, short)}); strings.Contains(page, "| met |") {
+		t.Errorf("the part that was measured anew says what it said:\n%s", page)
 	}
 }

@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,6 +19,7 @@ type chapter struct {
 	benchmark
 	figures []Figure
 	failure error
+	when    string // and at which revision it was measured
 }
 
 const pageHead = `# Benchmarks
@@ -23,19 +27,27 @@ const pageHead = `# Benchmarks
 ` + "`make bench`" + ` wrote this page; it is not edited by hand. Every figure was measured on the shipped binary, in turn with
 its reference in the same run. The machine is shared, so that ratios say more than milliseconds do. Times are medians
 unless a figure says otherwise. A goal that is a time is told as what it comes to on this machine: as the reference takes
-longer here than where the goal was set, so may ours.
+longer here than where the goal was set, so may ours. Each part says when it was measured: one may be measured again alone.
 
 `
 
-// writePage writes what was found, with what it was found on.
+// writePage writes what was found, with what it was found on. Parts that were not measured stay as the page has them.
 func writePage(path string, facts []string, chapters []chapter) error {
+	before, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read the page: %w", err)
+	}
 	var page bytes.Buffer
 	page.WriteString(pageHead)
 	for _, fact := range facts {
 		fmt.Fprintf(&page, "- %s\n", fact)
 	}
-	for _, c := range chapters {
-		c.write(&page)
+	for _, b := range benchmarks() {
+		if at := slices.IndexFunc(chapters, func(c chapter) bool { return c.name == b.name }); at >= 0 {
+			chapters[at].write(&page)
+		} else {
+			page.WriteString(partOf(string(before), b.name))
+		}
 	}
 	if err := os.WriteFile(path, page.Bytes(), 0o644); err != nil { //nolint:gosec // a page is for everybody
 		return fmt.Errorf("write the page: %w", err)
@@ -43,8 +55,18 @@ func writePage(path string, facts []string, chapters []chapter) error {
 	return nil
 }
 
+// partOf answers what a page says of a benchmark; empty where it says nothing.
+func partOf(page, name string) string {
+	_, part, found := strings.Cut(page, "\n## "+name+": ")
+	if !found {
+		return ""
+	}
+	part, _, _ = strings.Cut(part, "\n## ")
+	return "\n## " + name + ": " + strings.TrimRight(part, "\n") + "\n"
+}
+
 func (c chapter) write(page *bytes.Buffer) {
-	fmt.Fprintf(page, "\n## %s: %s\n\n", c.name, c.about)
+	fmt.Fprintf(page, "\n## %s: %s\n\n%s\n\n", c.name, c.about, c.when)
 	page.WriteString("| figure | ours | unit | reference | its value | ratio | goal | |\n|---|--:|---|---|--:|--:|--:|---|\n")
 	for _, f := range c.figures {
 		fmt.Fprintf(page, "| %s |\n", strings.Join(f.Fields(), " | "))
@@ -54,12 +76,15 @@ func (c chapter) write(page *bytes.Buffer) {
 	}
 }
 
-// facts are the machine, the date and the versions, before anything is measured: what is worked on may change meanwhile.
+// moment says when something is measured, and what: before it is, since what is worked on may change meanwhile.
+func moment(ctx context.Context) string {
+	return fmt.Sprintf("Measured on %s, revision %s.", time.Now().UTC().Format(time.DateOnly), said(ctx, "git", "describe", "--always", "--dirty"))
+}
+
+// facts are the machine and the versions.
 func facts(ctx context.Context) []string {
 	return []string{
-		"Date: " + time.Now().UTC().Format(time.DateOnly),
 		fmt.Sprintf("Machine: %s/%s, %d × %s, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor(), memory()),
-		"Revision: " + said(ctx, "git", "describe", "--always", "--dirty"),
 		"Versions: " + strings.Join([]string{
 			runtime.Version(), said(ctx, "git", "--version"), said(ctx, "bash", "--version"), said(ctx, "haproxy", "-v"), said(ctx, "uname", "-sr"),
 		}, "; "),
