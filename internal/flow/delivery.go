@@ -125,6 +125,16 @@ func (r readDelivery) settle(tx *store.Tx, now time.Time) (fresh bool, err error
 	return fresh, err
 }
 
+// moveHead notes where a branch stands now, if the push began where it was seen last: what arrives late, or after one that
+// was lost, says nothing of that, and polling finds it out.
+func moveHead(tx *store.Tx, change towpath.Change, now time.Time) error {
+	head, err := tx.Head(change.Project, change.Branch)
+	if err != nil || head != "" && head != change.Before {
+		return err
+	}
+	return tx.SaveHead(change.Project, change.Branch, change.Revision, now)
+}
+
 func (r readDelivery) outcome(fresh bool) towpath.DeliveryOutcome {
 	switch {
 	case fresh:
@@ -144,6 +154,9 @@ func (r readDelivery) record(tx *store.Tx, now time.Time) (fresh bool, err error
 	}
 	for _, change := range r.reading.Changes {
 		isNew, err := tx.RecordChange(change, key)
+		if err == nil && isNew && change.Trigger == towpath.TriggerPush {
+			err = moveHead(tx, change, now)
+		}
 		if err == nil && isNew && change.Request != nil {
 			err = tx.DropHeld(change.Project, change.Branch, "the pull request has newer commits: "+change.Short(), now)
 		}

@@ -140,6 +140,11 @@ func (tx *Tx) Heads(project string) (map[string]string, error) {
 	return heads, err
 }
 
+// Head answers the revision at which a branch was seen last; empty where it was not.
+func (tx *Tx) Head(project, branch string) (string, error) {
+	return one(tx, nil, text, "SELECT revision FROM heads WHERE project = ? AND branch = ?", project, branch)
+}
+
 // SaveHead notes the revision at which a branch was seen.
 func (tx *Tx) SaveHead(project, branch, revision string, at time.Time) error {
 	_, err := tx.exec(`

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/store"
 	"github.com/towpath-cd/towpath/internal/trigger"
 )
 
@@ -133,6 +134,34 @@ func TestAPushThatAWebhookTellsOfRunsOnce(t *testing.T) {
 	}
 	if d := w.settled(); len(d) != 2 || d[0].Outcome != "known" || d[1].Outcome != "change" {
 		t.Errorf("the deliveries are %+v", d)
+	}
+}
+
+func TestAPushMovesTheBranchOnUnlessItIsLate(t *testing.T) {
+	w := newHouse(t).webhook("shop")
+	p, err := w.owner.Project(t.Context(), "shop")
+	must(t, err)
+	stands := func() (head string) {
+		w.settled()
+		must(t, w.store.View(t.Context(), func(tx *store.Tx) error {
+			head, err = tx.Head(p.ID, "main")
+			return err
+		}))
+		return head
+	}
+	moves := func(id, before, after string) {
+		push := w.push(id, "main", after)
+		push.body = bytes.Replace(push.body, []byte(strings.Repeat("0", 40)), []byte(before), 1)
+		w.makes(push)
+	}
+	first, second, third := strings.Repeat("1", 40), strings.Repeat("2", 40), strings.Repeat("3", 40)
+	for _, move := range []struct{ before, after, head string }{
+		{strings.Repeat("0", 40), first, first}, {first, second, second}, {first, third, second}, {second, third, second},
+	} {
+		moves(move.before+move.after, move.before, move.after)
+		if head := stands(); head != move.head {
+			t.Errorf("after a push from %.7s to %.7s it stands at %.7s, want %.7s", move.before, move.after, head, move.head)
+		}
 	}
 }
 
