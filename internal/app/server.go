@@ -59,21 +59,17 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	program, err := openGit(c.Data)
+	clock, secrets := newClock(), access.NewSecrets(kept.keys)
+	shown, kinds, calls := credentials{kept.db, secrets}, forgeKinds(), &http.Client{Timeout: forgeTime}
+	repositories, err := openRepositories(c.Data, shown)
 	if err != nil {
 		return err
 	}
-	repositories := trigger.NewRepositories(program, filepath.Join(c.Data, "mirrors"))
-
-	clock := newClock()
 	owner, err := access.OwnerToken(c.Data)
 	if err != nil {
 		return err
 	}
 	guard := access.NewGuard(access.Options{Store: kept.db, Owner: owner, Now: clock})
-	secrets := access.NewSecrets(kept.keys)
-	shown, kinds, calls := credentials{kept.db, secrets}, forgeKinds(), &http.Client{Timeout: forgeTime}
-	repositories.Access = shown.repository
 	hub := flow.NewHub()
 	inbox := trigger.NewInbox(trigger.InboxOptions{Store: kept.db, Kinds: hooksOf(kinds), Clock: clock, NewID: uuid.NewString})
 	conductor := flow.New(flow.Options{
@@ -108,13 +104,8 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	})
 	failed := make(chan error, 2)
 	closers.add(serve(handlers, listener, failed))
-
-	if !c.Worker.Off {
-		stop, err := embeddedWorker(ctx, o, guard, listener.Addr().String(), failed)
-		if err != nil {
-			return err
-		}
-		closers.add(stop)
+	if err := ownWorker(ctx, o, guard, listener.Addr().String(), failed, &closers); err != nil {
+		return err
 	}
 	link, err := firstLink(ctx, guard, address)
 	if err != nil {
@@ -122,6 +113,29 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	}
 	o.Ready(address, link)
 	return untilDone(ctx, failed)
+}
+
+// openRepositories keeps the mirrors of repositories, which are shown what the server has for them.
+func openRepositories(data string, shown credentials) (*trigger.Repositories, error) {
+	program, err := openGit(data)
+	if err != nil {
+		return nil, err
+	}
+	repositories := trigger.NewRepositories(program, filepath.Join(data, "mirrors"))
+	repositories.Access = shown.repository
+	return repositories, nil
+}
+
+// ownWorker starts the worker inside the server, unless it was told to have none.
+func ownWorker(ctx context.Context, o ServerOptions, guard *access.Guard, address string, failed chan<- error, closers *closing) error {
+	if o.Config.Worker.Off {
+		return nil
+	}
+	stop, err := embeddedWorker(ctx, o, guard, address, failed)
+	if err == nil {
+		closers.add(stop)
+	}
+	return err
 }
 
 // openGit finds git, and removes what a killed server left of its credentials.
