@@ -82,8 +82,7 @@ func (a *act) revisionAfter(run towpath.Run, project towpath.Project) (string, e
 	if project.ID == run.Project {
 		return run.Change.Revision, nil
 	}
-	heads, err := a.tx.Heads(project.ID)
-	return heads[project.DefaultBranch], err
+	return a.tx.Head(project.ID, project.DefaultBranch)
 }
 
 // chainTo answers the pipelines of the runs that led to this one, each of which started the next, and its own at the end.

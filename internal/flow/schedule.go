@@ -19,8 +19,8 @@ func (a *act) adopt(p towpath.Project, found reading) error {
 	if found.files == nil || found.change.Branch != p.DefaultBranch {
 		return nil
 	}
-	heads, err := a.tx.Heads(p.ID)
-	if err != nil || heads[p.DefaultBranch] != found.change.Revision {
+	head, err := a.tx.Head(p.ID, p.DefaultBranch)
+	if err != nil || head != found.change.Revision {
 		return err
 	}
 	if err := a.adoptSchedules(p.ID, found.files); err != nil {
@@ -165,12 +165,12 @@ func (a *act) recordTime(s store.Schedule) error {
 	if err != nil || project.Paused {
 		return err
 	}
-	heads, err := a.tx.Heads(s.Project)
-	if err != nil || heads[project.DefaultBranch] == "" {
+	head, err := a.tx.Head(s.Project, project.DefaultBranch)
+	if err != nil || head == "" {
 		return err
 	}
 	_, err = a.tx.RecordChange(towpath.Change{
-		Project: s.Project, Branch: project.DefaultBranch, Revision: heads[project.DefaultBranch], Trigger: towpath.TriggerSchedule,
+		Project: s.Project, Branch: project.DefaultBranch, Revision: head, Trigger: towpath.TriggerSchedule,
 		Pipelines: []string{s.Pipeline}, Trusted: true, SeenAt: a.at,
 	}, timeKey(s))
 	return err

@@ -105,14 +105,15 @@ func (p *Poller) record(tx *store.Tx, l look) (fresh bool, err error) {
 // recordMove notes where a line is now, and answers whether that made a change. What somebody else has recorded since the
 // repository was asked is newer than what it said.
 func (p *Poller) recordMove(tx *store.Tx, l look, line string, heads map[string]string) (isNew bool, err error) {
-	isQuiet := isOld(l.project, line, heads)
+	isQuiet, now := isOld(l.project, line, heads), p.clock()
 	var last store.RecordedChange
 	if !isQuiet {
-		if last, err = lastMove(tx, l.project.ID, line); err != nil || last.Change.SeenAt.After(l.asked) {
+		last, err = lastMove(tx, l.project.ID, line)
+		// One that is further ahead than asking may take was seen before the clock was set back.
+		if seen := last.Change.SeenAt; err != nil || seen.After(l.asked) && !seen.After(now.Add(pollTime)) {
 			return false, err
 		}
 	}
-	now := p.clock()
 	if err := tx.SaveHead(l.project.ID, line, l.tips[line], now); err != nil || isQuiet {
 		return false, err
 	}

@@ -293,6 +293,16 @@ func TestAClockThatWasSetBackHoldsUpNoPoll(t *testing.T) {
 	}
 }
 
+func TestAPushAfterTheClockWasSetBackIsSeen(t *testing.T) {
+	w := watch(t)
+	w.poll()
+	first := w.git("rev-parse", "HEAD")
+	w.now = w.now.Add(-24 * time.Hour)
+	second := w.commit("second")
+	w.poll()
+	w.wantLast(2, "main", second, first, true)
+}
+
 func TestPausedAndUnpolledProjectsAreLeftAlone(t *testing.T) {
 	w := watch(t)
 	for _, p := range []towpath.Project{
