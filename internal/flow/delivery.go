@@ -59,12 +59,12 @@ func (c *Conductor) takeDeliveries(ctx context.Context) (more bool, err error) {
 	if len(pending) < deliveriesBatch || err != nil {
 		return false, err
 	}
-	return true, leave(ctx, time.Since(began))
+	return true, rest(ctx, time.Since(began))
 }
 
-// leave waits: where deliveries come in faster than they can be read, half of the time belongs to those that arrive, since
+// rest waits: where deliveries come in faster than they can be read, half of the time belongs to those that arrive, since
 // somebody waits for an answer to each of them.
-func leave(ctx context.Context, pause time.Duration) error {
+func rest(ctx context.Context, pause time.Duration) error {
 	select {
 	case <-ctx.Done():
 	case <-time.After(pause):

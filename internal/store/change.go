@@ -140,6 +140,11 @@ func (tx *Tx) Heads(project string) (map[string]string, error) {
 	return heads, err
 }
 
+// LastChange answers the highest ID of a change that was recorded; 0 where there is none.
+func (tx *Tx) LastChange() (int, error) {
+	return one(tx, nil, number, "SELECT COALESCE(MAX(id), 0) FROM changes")
+}
+
 // Head answers the revision at which a branch was seen last; empty where it was not.
 func (tx *Tx) Head(project, branch string) (string, error) {
 	return one(tx, nil, text, "SELECT revision FROM heads WHERE project = ? AND branch = ?", project, branch)

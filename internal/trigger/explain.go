@@ -8,15 +8,28 @@ import (
 	"github.com/towpath-cd/towpath/internal/git"
 )
 
-// explain tells people what is wrong with a repository. CodeUnavailable says that the same call may succeed later.
+// explain tells people what is wrong with a repository that is watched.
 func explain(err error) error {
-	if err == nil {
-		return nil
-	}
-	if fault, ok := errors.AsType[*git.Error](err); ok && fault.Temporary() {
+	if isTemporary(err) {
 		e := wrap(towpath.CodeUnavailable, err)
 		e.Hint = strings.TrimSpace(e.Hint + " It is asked again by itself")
 		return e
+	}
+	return explainOnce(err)
+}
+
+func isTemporary(err error) bool {
+	fault, ok := errors.AsType[*git.Error](err)
+	return ok && fault.Temporary()
+}
+
+// explainOnce tells people what is wrong with a repository. CodeUnavailable says that the same call may succeed later.
+func explainOnce(err error) error {
+	if err == nil {
+		return nil
+	}
+	if isTemporary(err) {
+		return wrap(towpath.CodeUnavailable, err)
 	}
 	for _, c := range []struct {
 		kind error

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/store"
 )
 
 // RunOnce asks all that may be asked now, hears them out, and answers how long there is nothing to do.
@@ -23,3 +24,16 @@ func (p *Poller) NextPoll(project towpath.Project) time.Time { return p.watched[
 
 // Begin reads the projects as a poller that starts does.
 func (p *Poller) Begin(ctx context.Context) error { return p.read(ctx, p.clock()) }
+
+// PollMeanwhile asks a repository, and records what it said after something else has happened.
+func (p *Poller) PollMeanwhile(ctx context.Context, project towpath.Project, happens func()) error {
+	l, err := p.look(ctx, project)
+	if err != nil {
+		return err
+	}
+	happens()
+	return p.store.Update(ctx, func(tx *store.Tx) error {
+		_, err := p.record(tx, l)
+		return err
+	})
+}

@@ -100,14 +100,15 @@ func TestWhatAWebhookToldMeanwhileIsNoMoveBack(t *testing.T) {
 	w.poll()
 	// The repository is asked while main stands at a; before that is recorded, a webhook tells of b.
 	b := strings.Repeat("b", 40)
-	w.do(w.store.Update(t.Context(), func(tx *store.Tx) error {
-		c := towpath.Change{Project: "shop", Branch: "main", Revision: b, Before: a, Trigger: towpath.TriggerPush, SeenAt: w.now.Add(2 * 1e9)}
-		if _, err := tx.RecordChange(c, ""); err != nil {
-			return err
-		}
-		return tx.SaveHead("shop", "main", b, c.SeenAt)
+	w.do(w.poller.PollMeanwhile(t.Context(), w.project, func() {
+		w.do(w.store.Update(t.Context(), func(tx *store.Tx) error {
+			c := towpath.Change{Project: "shop", Branch: "main", Revision: b, Before: a, Trigger: towpath.TriggerPush, SeenAt: w.now}
+			if _, err := tx.RecordChange(c, ""); err != nil {
+				return err
+			}
+			return tx.SaveHead("shop", "main", b, c.SeenAt)
+		}))
 	}))
-	w.poll()
 	w.wantLast(2, "main", b, a, false)
 	if w.heads()["main"] != b {
 		t.Errorf("the heads are %v", w.heads())

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/git"
@@ -19,7 +18,7 @@ var tagsSeen = towpath.TagLine("")
 // look is what a repository said when it was asked.
 type look struct {
 	project towpath.Project
-	asked   time.Time // just before
+	last    int // ID of the last change that was recorded before it was asked
 	tips    map[string]string
 }
 
@@ -54,7 +53,14 @@ func (p *Poller) look(ctx context.Context, project towpath.Project) (look, error
 	ctx, cancel := context.WithTimeoutCause(ctx, pollTime, git.ErrTimeout)
 	defer cancel()
 	withTags := p.tags != nil && p.tags(project.ID)
-	l := look{project: project, asked: p.clock()}
+	l := look{project: project}
+	err := p.store.View(ctx, func(tx *store.Tx) (err error) {
+		l.last, err = tx.LastChange()
+		return err
+	})
+	if err != nil {
+		return l, err
+	}
 	seen, err := p.repositories.lines(ctx, project, withTags)
 	if err != nil {
 		return l, err
@@ -109,8 +115,7 @@ func (p *Poller) recordMove(tx *store.Tx, l look, line string, heads map[string]
 	var last store.RecordedChange
 	if !isQuiet {
 		last, err = lastMove(tx, l.project.ID, line)
-		// One that is further ahead than asking may take was seen before the clock was set back.
-		if seen := last.Change.SeenAt; err != nil || seen.After(l.asked) && !seen.After(now.Add(pollTime)) {
+		if err != nil || last.ID > l.last {
 			return false, err
 		}
 	}

@@ -36,5 +36,5 @@ func tokenUser(kind towpath.ForgeKind) string {
 // Try asks a repository that nobody watches yet for its default branch; empty where HEAD names none.
 func (r *Repositories) Try(ctx context.Context, p towpath.Project, a git.Access) (defaultBranch string, err error) {
 	refs, err := r.git.LsRemote(ctx, p.URL, a, "HEAD")
-	return strings.TrimPrefix(refs.Default, branches), explain(err)
+	return strings.TrimPrefix(refs.Default, branches), explainOnce(err)
 }
