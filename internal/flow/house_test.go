@@ -64,7 +64,7 @@ func (c *clock) pass(d time.Duration) {
 }
 
 // keep is how long the house of a story keeps things.
-var keep = flow.Keep{Runs: 96 * time.Hour, Logs: 48 * time.Hour, Artifacts: 24 * time.Hour}
+var keep = flow.Keep{Runs: 96 * time.Hour, Logs: 48 * time.Hour, Artifacts: 24 * time.Hour, Deliveries: 24 * time.Hour}
 
 // newHouse makes a server with one project, whose repository holds a pipeline file.
 func newHouse(t testing.TB, pipeline string) *house {

@@ -107,3 +107,33 @@ func TestAReleaseWhoseArtifactsAreGoneIsNotDeployed(t *testing.T) {
 		t.Errorf("it says %v", err)
 	}
 }
+
+func TestDeliveriesGoAfterTheirTimeAndThoseThatNobodyHasReadStay(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, oneStep(""))
+	arrives := func(key string, outcome towpath.DeliveryOutcome) {
+		h.update(func(tx *store.Tx) error {
+			_, err := tx.StoreDelivery(store.StoredDelivery{Delivery: towpath.Delivery{
+				Project: "shop", Key: key, ArrivedAt: h.clock.Now(), Outcome: outcome,
+			}})
+			return err
+		})
+	}
+	arrives("old", towpath.DeliveryIgnored)
+	arrives("unread", towpath.DeliveryPending)
+	h.clock.pass(23 * time.Hour)
+	arrives("young", towpath.DeliveryChange)
+	h.clock.pass(2 * time.Hour)
+	h.retain()
+	var left []string
+	h.view(func(tx *store.Tx) error {
+		found, err := tx.Deliveries(store.DeliveryFilter{Project: "shop"})
+		for _, d := range found {
+			left = append(left, d.Key)
+		}
+		return err
+	})
+	if strings.Join(left, " ") != "young unread" {
+		t.Errorf("left are %q", left)
+	}
+}
