@@ -25,5 +25,6 @@ type Lease struct {
 	Step    string // step's name
 	Attempt int    // counts from 1
 	Worker  string // worker's ID
+	Call    string // the worker's name of its call that the lease answers; empty: it gave none
 	Expires time.Time
 }

@@ -133,9 +133,11 @@ func (c *Client) Register(ctx context.Context, r Registration) (Registered, erro
 	return post[Registered](ctx, c, "/api/v1/worker/register", r)
 }
 
-// Lease waits up to the server's long-poll time (20 s) for a step. It answers nil when there was none.
-func (c *Client) Lease(ctx context.Context, version string) (*StepLease, error) {
-	return post[*StepLease](ctx, c, "/api/v1/worker/lease", map[string]string{"version": version})
+// Lease waits up to the server's long-poll time (20 s) for a step. It answers nil when there was none. call names this
+// wish: where Lease fails, it is asked again under the same name, and answers what the server had leased meanwhile. Each
+// other call has another name, also of another process of this worker.
+func (c *Client) Lease(ctx context.Context, version, call string) (*StepLease, error) {
+	return post[*StepLease](ctx, c, "/api/v1/worker/lease", map[string]string{"version": version, "call": call})
 }
 
 // Renew keeps a lease. Code stale: the attempt is no longer this worker's, and has to end.

@@ -60,8 +60,8 @@ func unregistered() map[string]string {
 	}
 }
 
-// sides are those of every place that the story has to come to.
-func sides(t *testing.T) []string {
+// places are those of the whole binary at which somebody may die.
+func places(t *testing.T) []crash.Point {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -78,6 +78,13 @@ func sides(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return points
+}
+
+// sides are those of every place that the story has to come to.
+func sides(t *testing.T) []string {
+	t.Helper()
+	points := places(t)
 	excused, all := unreachable(), []string{}
 	used := map[string]bool{}
 	for _, p := range points {

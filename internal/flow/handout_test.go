@@ -28,9 +28,9 @@ func (m *machine) calls() *call {
 	ctx, end := context.WithCancel(m.t.Context())
 	m.t.Cleanup(end)
 	c := &call{end: end, work: make(chan *flow.Work, 1), err: make(chan error, 1)}
-	before := m.Waiting()
+	before, call := m.Waiting(), m.stepCall()
 	go func() {
-		work, err := m.LeaseStep(ctx, m.worker, time.Minute)
+		work, err := m.LeaseStep(ctx, call, time.Minute)
 		c.work <- work
 		c.err <- err
 	}()
@@ -174,13 +174,15 @@ func TestAStepThatItsWorkerCouldNotBeGivenIsThereAtItsNextCall(t *testing.T) {
 	m := h.newMachine("worker")
 	interrupted = m.calls()
 	run := h.push("Sell more tea")
-	work := interrupted.wantStep(t, "shop")
+	interrupted.wantStep(t, "shop")
 	interrupted = nil
-	h.GiveBack(work)
+	h.NotGiven()
 	if other := h.newMachine("other").lease(); other != nil {
 		t.Errorf("another worker was given %+v", other.Lease)
 	}
 	h.pass(queue.LeaseTime - time.Second)
+	h.Conductor = flow.New(h.options) // the server was killed, and is there again
+	h.do(h.Resume(t.Context()))
 	again := m.take("shop")
 	if again.Lease.Attempt != 1 || !again.Lease.Expires.Equal(h.clock.Now().Add(queue.LeaseTime)) {
 		t.Errorf("the lease is %+v", again.Lease)
@@ -188,8 +190,11 @@ func TestAStepThatItsWorkerCouldNotBeGivenIsThereAtItsNextCall(t *testing.T) {
 	h.pass(queue.LeaseTime - time.Second) // it was renewed
 	h.do(m.report(again, towpath.AttemptPassed))
 
-	lost := m.take("publish")
-	h.GiveBack(lost)
+	m.take("publish")
+	m.restart() // and asks as another
+	if work := m.lease(); work != nil {
+		t.Errorf("the worker's next process was given %+v", work.Lease)
+	}
 	h.pass(queue.LeaseTime + time.Second)
 	h.wantStep(run, "publish", towpath.StepFailed)
 	if work := m.lease(); work != nil {
@@ -212,7 +217,7 @@ func TestALeaseThatFailsDoesNotUndoWhatMadeItsStepReady(t *testing.T) {
 	run := h.push("Sell more tea")
 	h.do(m.report(waiting.wantStep(t, "shop"), towpath.AttemptPassed)) // it looked again by itself
 	fails = 1
-	if _, err := m.LeaseStep(t.Context(), m.worker, 0); !errors.Is(err, store.ErrUnwritable) {
+	if _, err := m.LeaseStep(t.Context(), m.stepCall(), 0); !errors.Is(err, store.ErrUnwritable) {
 		t.Errorf("who asks is told %v", err)
 	}
 	h.pass(4 * time.Second) // and the server notices that there is room after all
@@ -242,7 +247,7 @@ steps:
 		all.Go(func() {
 			for ended.Err() == nil {
 				ctx, cancel := context.WithTimeout(ended, time.Duration(rand.IntN(3000))*time.Microsecond)
-				work, err := m.LeaseStep(ctx, m.worker, time.Minute)
+				work, err := m.LeaseStep(ctx, m.stepCall(), time.Minute)
 				hungUp := ctx.Err() != nil
 				cancel()
 				if work == nil {
@@ -252,9 +257,10 @@ steps:
 					continue
 				}
 				if hungUp && ended.Err() == nil {
-					h.GiveBack(work)
+					h.NotGiven()
 					continue
 				}
+				m.answered++
 				lease := work.Lease
 				lease.Worker, lease.Expires = "", time.Time{}
 				mu.Lock()

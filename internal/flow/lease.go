@@ -12,22 +12,27 @@ import (
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
+// StepCall is a worker's wish for a step. A call that was not answered, because its connection broke or the server was
+// killed, is made again under the same ID: what was leased for it then is what it is answered with, so that no attempt is
+// lost of which its worker never heard. Another process of the same worker makes calls with other IDs.
+type StepCall struct {
+	Worker towpath.Worker
+	ID     string // unique for ever; empty: what it was leased is lost where it does not hear of it
+}
+
 // LeaseStep gives the worker the next attempt that fits it. It waits for one up to the given time, and then answers nil.
 // Where ctx ends at the moment at which the worker is given one, it is answered all the same: if it cannot be handed
-// over, it belongs to GiveBack.
-func (c *Conductor) LeaseStep(ctx context.Context, worker towpath.Worker, wait time.Duration) (*Work, error) {
-	if work, err := c.leftFor(ctx, worker.ID); err != nil || work != nil {
-		return work, err
-	}
+// over, NotGiven is to be told.
+func (c *Conductor) LeaseStep(ctx context.Context, call StepCall, wait time.Duration) (*Work, error) {
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
 		rung := c.hub.Wait(TopicQueue)
-		work, err := c.leaseNow(ctx, worker)
+		work, err := c.leaseNow(ctx, call)
 		if err != nil || work != nil {
 			return work, err
 		}
-		work, again := c.waitForWork(ctx, worker, rung, timeout.C)
+		work, again := c.waitForWork(ctx, call, rung, timeout.C)
 		if work != nil || !again {
 			return work, unlessLeased(work, ctx.Err())
 		}
@@ -43,12 +48,12 @@ func unlessLeased(work *Work, err error) error {
 
 // waitForWork parks the worker until it is given an attempt, or should look again, or has waited long enough.
 func (c *Conductor) waitForWork(
-	ctx context.Context, worker towpath.Worker, rung <-chan struct{}, timeout <-chan time.Time,
+	ctx context.Context, call StepCall, rung <-chan struct{}, timeout <-chan time.Time,
 ) (work *Work, again bool) {
-	w := c.waiters.park(worker)
+	w := c.waiters.park(call)
 	select {
-	case work = <-w.answer:
-		return work, true
+	case work, again = <-w.answer:
+		return work, again
 	case <-rung:
 		again = true
 	case <-ctx.Done():
@@ -57,41 +62,31 @@ func (c *Conductor) waitForWork(
 	if c.waiters.leave(w) {
 		return nil, again
 	}
-	return <-w.answer, again // it was chosen at the same moment
+	work, open := <-w.answer // it was chosen at the same moment
+	return work, again && open
 }
 
-// GiveBack takes work that its worker could not be given, because its call had ended. It is what the worker's next call
-// is answered with; where none comes in the lease's time, the attempt is lost like any other.
-func (c *Conductor) GiveBack(work *Work) { c.waiters.keep(work, c.clock()) }
-
-// leftFor answers what was given back for the worker, if it is still the worker's.
-func (c *Conductor) leftFor(ctx context.Context, worker string) (*Work, error) {
-	for work := c.waiters.left(worker); work != nil; work = c.waiters.left(worker) {
-		expires, _, err := c.RenewStep(ctx, work.Lease)
-		if err == nil {
-			work.Lease.Expires = expires
-			return work, nil
-		}
-		if towpath.CodeOf(err) != towpath.CodeStale {
-			c.GiveBack(work)
-			return nil, err
-		}
-	}
-	return nil, nil
-}
+// NotGiven says that work was leased for a call that had ended by then. The same call may wait again already.
+func (c *Conductor) NotGiven() { c.hub.Ring(TopicQueue) }
 
 // leaseNow looks without a lock first: most of the time there is nothing, and a view costs no commit. An attempt that
 // cannot be started has ended by that, and the next one is looked at. While the disk is full nothing new is started.
-func (c *Conductor) leaseNow(ctx context.Context, worker towpath.Worker) (*Work, error) {
+func (c *Conductor) leaseNow(ctx context.Context, call StepCall) (*Work, error) {
 	for {
-		empty, err := c.nothingFor(ctx, worker)
-		if err != nil || empty || c.store.Unwritable() != nil {
+		held, empty, err := c.lookFor(ctx, call)
+		if err != nil || c.store.Unwritable() != nil {
 			return nil, err
+		}
+		if !held && empty {
+			return nil, nil
 		}
 		var work *Work
 		tried := false
 		err = c.update(ctx, func(a *act) error {
-			work, tried, err = a.leaseTo(worker)
+			if work, tried, err = a.leasedBefore(call); err != nil || tried {
+				return err
+			}
+			work, tried, err = a.leaseTo(call)
 			return err
 		})
 		if err != nil || work != nil || !tried {
@@ -100,25 +95,52 @@ func (c *Conductor) leaseNow(ctx context.Context, worker towpath.Worker) (*Work,
 	}
 }
 
-func (c *Conductor) nothingFor(ctx context.Context, worker towpath.Worker) (empty bool, err error) {
+// lookFor says whether the call was leased an attempt before, and whether nothing waits that fits its worker.
+func (c *Conductor) lookFor(ctx context.Context, call StepCall) (held, empty bool, err error) {
 	err = c.store.View(ctx, func(tx *store.Tx) error {
-		empty, err = queue.NothingFor(tx, worker)
+		if call.ID != "" {
+			if _, held, err = tx.LeaseOfCall(call.Worker.ID, call.ID); err != nil {
+				return err
+			}
+		}
+		empty, err = queue.NothingFor(tx, call.Worker)
 		return err
 	})
-	return empty, err
+	return held, empty, err
+}
+
+// leasedBefore answers what the call was leased and did not hear of. Its time begins anew.
+func (a *act) leasedBefore(call StepCall) (work *Work, found bool, err error) {
+	if call.ID == "" {
+		return nil, false, nil
+	}
+	lease, found, err := a.tx.LeaseOfCall(call.Worker.ID, call.ID)
+	if err != nil || !found {
+		return nil, false, err
+	}
+	lease.Expires = a.at.Add(queue.LeaseTime)
+	if _, err := a.tx.Renew(lease); err != nil {
+		return nil, true, err
+	}
+	run, _, err := a.tx.Run(lease.Run)
+	if err != nil {
+		return nil, true, err
+	}
+	work, err = a.work(lease, run)
+	return work, true, err
 }
 
 // leaseTo leases the most urgent attempt that fits the worker, and tells whether there was one; where it could not be
 // started there is no work. A worker that was removed or drains since it called gets none.
-func (a *act) leaseTo(worker towpath.Worker) (work *Work, tried bool, err error) {
-	known, err := a.tx.Worker(worker.ID)
+func (a *act) leaseTo(call StepCall) (work *Work, tried bool, err error) {
+	known, err := a.tx.Worker(call.Worker.ID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && known.Draining {
 		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, err
 	}
-	lease, found, err := queue.Take(a.tx, worker, a.at)
+	lease, found, err := queue.Take(a.tx, call.Worker, call.ID, a.at)
 	if err != nil || !found {
 		return nil, false, err
 	}
@@ -152,7 +174,7 @@ func (a *act) handOut() error {
 		return nil
 	}
 	for _, w := range a.waiters.all() {
-		if a.store.Unwritable() != nil || !slices.ContainsFunc(a.ready, func(q store.QueuedStep) bool { return q.Selector.Admits(w.worker) }) {
+		if a.store.Unwritable() != nil || !slices.ContainsFunc(a.ready, func(q store.QueuedStep) bool { return q.Selector.Admits(w.call.Worker) }) {
 			continue
 		}
 		if !a.waiters.choose(w) {
@@ -173,11 +195,11 @@ func (a *act) handOut() error {
 func (a *act) give(w *waiter) error {
 	ready := slices.Clone(a.ready)
 	undone, err := a.tx.Try(func() (err error) {
-		w.work, _, err = a.leaseTo(w.worker)
+		w.work, _, err = a.leaseTo(w.call)
 		return err
 	})
 	if undone != nil {
-		a.log.Error("a step could not be leased", "worker", w.worker.Name, "error", undone)
+		a.log.Error("a step could not be leased", "worker", w.call.Worker.Name, "error", undone)
 		w.work, a.ready, a.last = nil, ready, savedRun{}
 	}
 	return err

@@ -151,7 +151,7 @@ func TestAWaitingWorkerIsWokenByAPush(t *testing.T) {
 	m := h.newMachine("worker")
 	leased := make(chan *flow.Work)
 	go func() {
-		work, err := h.LeaseStep(t.Context(), m.worker, time.Minute)
+		work, err := h.LeaseStep(t.Context(), flow.StepCall{Worker: m.worker}, time.Minute)
 		if err != nil {
 			t.Error(err)
 		}
@@ -211,7 +211,7 @@ func TestAStartedConductorDoesAllOfItByItself(t *testing.T) {
 	t.Cleanup(h.Stop)
 	h.do(h.poller.Poll(t.Context(), h.project)) // which rings
 	for _, step := range []string{"shop", "publish"} {
-		work := good(h.LeaseStep(t.Context(), m.worker, 20*time.Second))(t)
+		work := good(h.LeaseStep(t.Context(), flow.StepCall{Worker: m.worker}, 20*time.Second))(t)
 		if work == nil || work.Step.Name != step {
 			t.Fatalf("leased %+v, want %s", work, step)
 		}

@@ -1,6 +1,7 @@
 package flow_test
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -11,9 +12,10 @@ import (
 // machine is a worker and keeper that the story plays.
 type machine struct {
 	*house
-	worker towpath.Worker
-	holder string
-	orders map[string]flow.Order // by environment's key: the last that it heard
+	worker   towpath.Worker
+	holder   string
+	answered int                   // calls for a step
+	orders   map[string]flow.Order // by environment's key: the last that it heard
 }
 
 // newMachine is a worker that has registered.
@@ -33,7 +35,14 @@ func (m *machine) restart() {
 // lease takes the next attempt, nil where there is none.
 func (m *machine) lease() *flow.Work {
 	m.t.Helper()
-	return good(m.LeaseStep(m.t.Context(), m.worker, 0))(m.t)
+	work := good(m.LeaseStep(m.t.Context(), m.stepCall(), 0))(m.t)
+	m.answered++
+	return work
+}
+
+// stepCall is its call for a step: the same until it was answered.
+func (m *machine) stepCall() flow.StepCall {
+	return flow.StepCall{Worker: m.worker, ID: fmt.Sprintf("%s/%d", m.holder, m.answered)}
 }
 
 // take leases the next attempt and fails where it is not of that step.

@@ -43,16 +43,13 @@ func (r Rounds) Sweep(ctx context.Context) error {
 }
 
 // LeaseNow is LeaseStep without its waiting: nil where nothing fits the worker now.
-func (r Rounds) LeaseNow(ctx context.Context, w towpath.Worker) (*Work, error) {
-	if work, err := r.conductor.leftFor(ctx, w.ID); err != nil || work != nil {
-		return work, err
-	}
-	return r.conductor.leaseNow(ctx, w)
+func (r Rounds) LeaseNow(ctx context.Context, call StepCall) (*Work, error) {
+	return r.conductor.leaseNow(ctx, call)
 }
 
 // Park has a worker wait for a step that becomes ready, as LeaseStep does after it has looked.
-func (r Rounds) Park(w towpath.Worker) Parked {
-	return Parked{waiters: &r.conductor.waiters, waiter: r.conductor.waiters.park(w)}
+func (r Rounds) Park(call StepCall) Parked {
+	return Parked{waiters: &r.conductor.waiters, waiter: r.conductor.waiters.park(call)}
 }
 
 // Parked is a worker that waits.
@@ -61,13 +58,14 @@ type Parked struct {
 	waiter  *waiter
 }
 
-// Answer answers what the worker was given, where it was given anything yet; nil is a wish to look again.
-func (p Parked) Answer() (work *Work, given bool) {
+// Answer answers what the worker was given, where it was given anything yet; nil is a wish to look again. over says that
+// the same call waits once more, and that this one is answered with nothing.
+func (p Parked) Answer() (work *Work, given, over bool) {
 	select {
-	case work = <-p.waiter.answer:
-		return work, true
+	case work, open := <-p.waiter.answer:
+		return work, true, !open
 	default:
-		return nil, false
+		return nil, false, false
 	}
 }
 

@@ -3,9 +3,6 @@ package flow
 import (
 	"slices"
 	"sync"
-	"time"
-
-	"github.com/towpath-cd/towpath"
 )
 
 // waiters are the workers whose calls wait for a step, in the order in which they came. Whoever makes a step ready leases
@@ -13,21 +10,28 @@ import (
 type waiters struct {
 	mu     sync.Mutex
 	parked []*waiter
-	kept   []*Work // leased to workers whose calls had ended by then
 }
 
-// waiter is one call that waits. Once it is chosen it gets exactly one answer, soon.
+// waiter is one call that waits. Once it is chosen it gets exactly one answer, soon; one that its worker has given up gets
+// none, and its channel is closed.
 type waiter struct {
-	worker towpath.Worker
+	call   StepCall
 	work   *Work      // for who chose it, until the commit
 	answer chan *Work // holds one; nil is a wish to look again
 }
 
-func (w *waiters) park(worker towpath.Worker) *waiter {
+// park has a call wait. Where the same call waits already, its worker has given that one up.
+func (w *waiters) park(call StepCall) *waiter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	one := &waiter{worker: worker, answer: make(chan *Work, 1)}
-	w.parked = append(w.parked, one)
+	one := &waiter{call: call, answer: make(chan *Work, 1)}
+	w.parked = append(slices.DeleteFunc(w.parked, func(before *waiter) bool {
+		again := call.ID != "" && before.call.ID == call.ID && before.call.Worker.ID == call.Worker.ID
+		if again {
+			close(before.answer)
+		}
+		return again
+	}), one)
 	return one
 }
 
@@ -61,25 +65,4 @@ func answerAll(chosen []*waiter, failed error) {
 		}
 		w.answer <- w.work
 	}
-}
-
-// keep keeps work for its worker's next call. Work whose lease has run out is forgotten.
-func (w *waiters) keep(work *Work, now time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.kept = slices.DeleteFunc(w.kept, func(k *Work) bool { return k.Lease.Expires.Before(now) })
-	w.kept = append(w.kept, work)
-}
-
-// left answers what was kept for a worker, once; nil where there is nothing.
-func (w *waiters) left(worker string) *Work {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	i := slices.IndexFunc(w.kept, func(k *Work) bool { return k.Lease.Worker == worker })
-	if i < 0 {
-		return nil
-	}
-	work := w.kept[i]
-	w.kept = slices.Delete(w.kept, i, i+1)
-	return work
 }

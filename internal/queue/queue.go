@@ -23,8 +23,9 @@ const (
 // so many that fit no worker would never be seen.
 const looked = 10_000
 
-// Take leases the most urgent attempt that fits the worker. It answers false where there is none.
-func Take(tx *store.Tx, w towpath.Worker, at time.Time) (towpath.Lease, bool, error) {
+// Take leases the most urgent attempt that fits the worker, as the answer to that call of it. It answers false where there
+// is none.
+func Take(tx *store.Tx, w towpath.Worker, call string, at time.Time) (towpath.Lease, bool, error) {
 	ready, err := tx.Ready(looked)
 	if err != nil {
 		return towpath.Lease{}, false, err
@@ -34,7 +35,7 @@ func Take(tx *store.Tx, w towpath.Worker, at time.Time) (towpath.Lease, bool, er
 		return towpath.Lease{}, false, nil
 	}
 	l := towpath.Lease{
-		Run: ready[i].Run, Step: ready[i].Step, Attempt: ready[i].Attempt, Worker: w.ID, Expires: at.Add(LeaseTime),
+		Run: ready[i].Run, Step: ready[i].Step, Attempt: ready[i].Attempt, Worker: w.ID, Call: call, Expires: at.Add(LeaseTime),
 	}
 	return l, true, tx.Lease(l, at)
 }

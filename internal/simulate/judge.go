@@ -41,7 +41,8 @@ type judge struct {
 	changes map[int]int // by release's number: its change
 
 	// What the world knows.
-	given   map[string]bool            // attempts that a worker got
+	given   map[string]string          // by attempt: the call of a worker that got it
+	begun   map[string]bool            // attempts that run or ran
 	built   map[string]map[string]bool // by run: digests that its builds made
 	seen    map[string]map[string]bool // by run: digests that somebody said yes to
 	sick    map[int]bool
@@ -72,7 +73,7 @@ type plannedAt struct {
 func newJudge(w *world) *judge {
 	return &judge{
 		world: w, watched: map[string]<-chan struct{}{}, runs: map[string]towpath.Run{}, places: map[string]towpath.Environment{},
-		ended: map[string]towpath.DeploymentState{}, given: map[string]bool{}, built: map[string]map[string]bool{},
+		ended: map[string]towpath.DeploymentState{}, given: map[string]string{}, begun: map[string]bool{}, built: map[string]map[string]bool{},
 		seen: map[string]map[string]bool{}, sick: map[int]bool{}, rotten: map[int]bool{}, grants: map[towpath.Epoch]*grant{}, latest: map[string]int{},
 		memory: map[string]*memory{}, changes: map[int]int{}, alerts: map[string]string{}, isTold: map[string]bool{}, plans: map[string]plannedAt{},
 	}

@@ -52,7 +52,7 @@ func (j *judge) hasNewPlaces() bool {
 // restored forgets what was acknowledged since the copy, and what followed from it.
 func (j *judge) restored() {
 	j.facts = j.facts[:min(j.copyAt, len(j.facts))]
-	j.given, j.memory = map[string]bool{}, map[string]*memory{}
+	j.given, j.begun, j.memory = map[string]string{}, map[string]bool{}, map[string]*memory{}
 	j.ended, j.places = map[string]towpath.DeploymentState{}, map[string]towpath.Environment{}
 	j.alerts = map[string]string{}
 	j.recheck()
@@ -152,19 +152,24 @@ func (j *judge) checkReleases(releases []towpath.Release) {
 }
 
 // leased judges that an attempt is given away once.
-func (j *judge) leased(r *worker, work *flow.Work) {
+func (j *judge) leased(r *worker, wish flow.StepCall, work *flow.Work) {
 	name := attemptName(work.Lease)
 	switch {
-	case j.given[name]:
+	case j.given[name] != "" && j.given[name] != wish.ID: // the same is told again what it did not hear
 		j.breaks(attempts, "%s was leased twice, now to %s", name, r.name)
 	case work.Step.Kind == towpath.KindRun && work.Lease.Attempt > 1:
 		j.breaks(attempts, "%s is a run step, and runs again", name)
 	}
-	j.given[name] = true
+	j.given[name] = wish.ID
 }
 
 // ran keeps what an attempt makes.
 func (j *judge) ran(a *attempt) {
+	name := attemptName(a.lease)
+	if j.begun[name] {
+		j.breaks(attempts, "%s runs twice, now at %s", name, a.worker.name)
+	}
+	j.begun[name] = true
 	for _, artifact := range a.report.Artifacts {
 		add(j.built, a.lease.Run, artifact.Digest)
 	}

@@ -137,8 +137,8 @@ func (s *server) release(h *held) {
 		if other == h {
 			s.waiting = append(s.waiting[:n:n], s.waiting[n+1:]...)
 			if h.wait != nil && !h.wait.Leave() {
-				work, _ := h.wait.Answer() // it was chosen at the same moment
-				s.handOut(h, work)
+				work, _, over := h.wait.Answer() // it was chosen at the same moment
+				s.handOut(h, work, over)
 				return
 			}
 			h.again()
@@ -148,13 +148,16 @@ func (s *server) release(h *held) {
 }
 
 // handOut has an answer travel that the server has chosen by itself.
-func (s *server) handOut(h *held, work *flow.Work) {
-	if work == nil {
+func (s *server) handOut(h *held, work *flow.Work, over bool) {
+	switch {
+	case over:
+		h.give(work, nil)
+	case work == nil:
 		h.again()
-		return
+	default:
+		h.given(work)
+		h.give(work, nil)
 	}
-	h.given(work)
-	h.give(work, nil)
 }
 
 // wakeWaiting has those look again whose topic was rung.
@@ -162,10 +165,10 @@ func (s *server) wakeWaiting() {
 	for n := 0; n < len(s.waiting); n++ {
 		h := s.waiting[n]
 		if h.wait != nil {
-			if work, given := h.wait.Answer(); given {
+			if work, given, over := h.wait.Answer(); given {
 				s.waiting = append(s.waiting[:n:n], s.waiting[n+1:]...)
 				n--
-				s.handOut(h, work)
+				s.handOut(h, work, over)
 				continue
 			}
 		}

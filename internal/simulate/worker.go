@@ -21,10 +21,12 @@ type worker struct {
 	*process
 	world *world
 	who   towpath.Worker
+	call  int // of those that were answered or died with it
 }
 
 func (r *worker) begin() {
 	r.start()
+	r.call++
 	r.world.say(r.name, "starts")
 	r.lease()
 }
@@ -39,16 +41,20 @@ func (r *worker) fall() {
 // lease asks for the next step, one at a time.
 func (r *worker) lease() {
 	s := r.world.server
+	wish := flow.StepCall{Worker: r.who, ID: fmt.Sprintf("%s/%d", r.name, r.call)}
 	r.world.send(call{
 		from: r.process, what: "asks for a step", topic: flow.TopicQueue, atMost: leaseWait,
-		serve: func(ctx context.Context) (any, error) { return s.lease(ctx, r) },
+		serve: func(ctx context.Context) (any, error) { return s.lease(ctx, r, wish) },
 		isHeld: func(said any) bool {
 			work, _ := said.(*flow.Work)
 			return work == nil
 		},
-		park:  func() flow.Parked { return s.rounds.Park(r.who) },
-		given: func(work *flow.Work) { s.handedOut(r, work) },
+		park:  func() flow.Parked { return s.rounds.Park(wish) },
+		given: func(work *flow.Work) { s.handedOut(r, wish, work) },
 		done: func(said any, err error) {
+			if err == nil {
+				r.call++
+			}
 			work, _ := said.(*flow.Work)
 			if err != nil || work == nil {
 				r.world.after(r.world.dice.between(200*time.Millisecond, 2*time.Second), r.process, "", r.lease)
@@ -59,17 +65,17 @@ func (r *worker) lease() {
 	})
 }
 
-func (s *server) lease(ctx context.Context, r *worker) (*flow.Work, error) {
-	work, err := s.rounds.LeaseNow(ctx, r.who)
+func (s *server) lease(ctx context.Context, r *worker, wish flow.StepCall) (*flow.Work, error) {
+	work, err := s.rounds.LeaseNow(ctx, wish)
 	if err == nil && work != nil {
-		s.handedOut(r, work)
+		s.handedOut(r, wish, work)
 	}
 	return work, err
 }
 
-func (s *server) handedOut(r *worker, work *flow.Work) {
+func (s *server) handedOut(r *worker, wish flow.StepCall, work *flow.Work) {
 	s.say("leases %s to %s", attemptName(work.Lease), r.name)
-	s.world.judge.leased(r, work)
+	s.world.judge.leased(r, wish, work)
 }
 
 func attemptName(l towpath.Lease) string { return fmt.Sprintf("%s/%s/%d", l.Run, l.Step, l.Attempt) }

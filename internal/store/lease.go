@@ -9,9 +9,9 @@ import (
 // Lease gives a queued attempt to a worker. CodeStale says that another was faster, or that it was taken back.
 func (tx *Tx) Lease(l towpath.Lease, at time.Time) error {
 	return tx.must(towpath.Errorf(towpath.CodeStale, "attempt %d of %q is not free any more", l.Attempt, l.Step), `
-		UPDATE queue SET worker = ?, leased_at = ?, expires = ?
+		UPDATE queue SET worker = ?, call = ?, leased_at = ?, expires = ?
 		WHERE run = ? AND step = ? AND attempt = ? AND worker = ''`,
-		l.Worker, micros(at), micros(l.Expires), l.Run, l.Step, l.Attempt)
+		l.Worker, l.Call, micros(at), micros(l.Expires), l.Run, l.Step, l.Attempt)
 }
 
 // Renew moves a lease's expiry, and answers why its step should stop; empty where it should not. CodeStale says that the
@@ -35,6 +35,15 @@ func (tx *Tx) StopLease(run, step string, attempt int, reason string) (bool, err
 func (tx *Tx) HeldLease(run, step string, attempt int) (towpath.Lease, error) {
 	return one(tx, lapsed(towpath.Lease{Step: step, Attempt: attempt}), scanLease,
 		selectLeases+" AND run = ? AND step = ? AND attempt = ?", run, step, attempt)
+}
+
+// LeaseOfCall answers the lease that a worker's call was answered with, and whether there is one that it still holds.
+func (tx *Tx) LeaseOfCall(worker, call string) (towpath.Lease, bool, error) {
+	found, err := all(tx, scanLease, selectLeases+" AND worker = ? AND call = ?", worker, call)
+	if err != nil || len(found) == 0 {
+		return towpath.Lease{}, false, err
+	}
+	return found[0], true, nil
 }
 
 // Finish ends a lease: its worker has reported. CodeStale says that the worker does not hold it any more.
@@ -92,12 +101,12 @@ func (tx *Tx) LastBeat() (time.Time, error) {
 	return moment(int64(found[0])), nil
 }
 
-const selectLeases = "SELECT run, step, attempt, worker, expires FROM queue WHERE worker <> ''"
+const selectLeases = "SELECT run, step, attempt, worker, call, expires FROM queue WHERE worker <> ''"
 
 func scanLease(r row) (towpath.Lease, error) {
 	var l towpath.Lease
 	var expires int64
-	err := r.Scan(&l.Run, &l.Step, &l.Attempt, &l.Worker, &expires)
+	err := r.Scan(&l.Run, &l.Step, &l.Attempt, &l.Worker, &l.Call, &expires)
 	l.Expires = moment(expires)
 	return l, err
 }

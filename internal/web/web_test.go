@@ -3,6 +3,7 @@ package web_test
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
@@ -282,7 +283,7 @@ type job struct {
 // takes leases the next step.
 func (w hand) takes(step string) *job {
 	w.h.Helper()
-	lease, err := w.Lease(w.h.Context(), "test")
+	lease, err := w.Lease(w.h.Context(), "test", rand.Text())
 	must(w.h.T, err)
 	if lease == nil || lease.Step != step {
 		w.h.Fatalf("the worker got %+v, wanted %s", lease, step)

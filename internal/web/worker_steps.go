@@ -47,12 +47,12 @@ func (s *Server) lease(c call[map[string]string]) (*client.StepLease, error) {
 	}
 	ctx, cancel := s.live(c.Request)
 	defer cancel()
-	work, err := s.Flow.LeaseStep(ctx, worker.Worker, leaseWait)
+	work, err := s.Flow.LeaseStep(ctx, flow.StepCall{Worker: worker.Worker, ID: c.Body["call"]}, leaseWait)
 	if err != nil || work == nil {
 		return nil, ignoreStop(s, err)
 	}
 	if c.Context().Err() != nil {
-		s.Flow.GiveBack(work)
+		s.Flow.NotGiven()
 		return nil, c.Context().Err()
 	}
 	lease := leaseOf(work)

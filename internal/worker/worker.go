@@ -7,6 +7,7 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -111,20 +112,24 @@ func freeSlots(n int) chan struct{} {
 
 func (w *worker) giveSlot() { w.slots <- struct{}{} }
 
-// poll asks for a step whenever a slot is free. One call waits at a time: the server answers it with one step.
+// poll asks for a step whenever a slot is free. One call waits at a time: the server answers it with one step. A call that
+// was not answered is made again under its name, since the server may have leased a step for it.
 func (w *worker) poll(ctx context.Context) error {
-	pause := callBackoff()
+	pause, call := callBackoff(), rand.Text()
 	for {
 		select {
 		case <-w.slots:
 		case <-ctx.Done():
 			return nil
 		}
-		lease, err := w.next(ctx)
+		lease, err := w.next(ctx, call)
 		if lease != nil {
 			w.steps.Go(func() { w.perform(lease) })
 		} else {
 			w.giveSlot()
+		}
+		if err == nil {
+			call = rand.Text()
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -149,11 +154,11 @@ func (w *worker) unreachable(ctx context.Context, pause *backoff, err error) {
 }
 
 // next answers a step, or nil when there was none in the time of a long poll.
-func (w *worker) next(ctx context.Context) (*client.StepLease, error) {
+func (w *worker) next(ctx context.Context, call string) (*client.StepLease, error) {
 	if err := w.awaitSpace(ctx); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, leaseLimit)
 	defer cancel()
-	return w.Client.Lease(ctx, w.Version)
+	return w.Client.Lease(ctx, w.Version, call)
 }
