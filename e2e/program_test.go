@@ -52,10 +52,14 @@ func startWith(t testing.TB, name, root string, environ []string, as *syscall.Sy
 func (p *program) awaits(what string) *program {
 	p.t.Helper()
 	until(p.t, p.name+" says "+what, func() bool {
-		if p.isGone() {
+		ended := p.isGone()
+		if strings.Contains(p.said(), what) {
+			return true
+		}
+		if ended {
 			p.t.Fatalf("%s ended by itself:\n%s", p.name, p.said())
 		}
-		return strings.Contains(p.said(), what)
+		return false
 	})
 	return p
 }

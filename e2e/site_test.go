@@ -84,12 +84,19 @@ func (s *site) start(name string, args ...string) *program {
 // startServer returns when it answers.
 func (s *site) startServer(flags ...string) {
 	s.Helper()
-	s.server = s.start("server", append([]string{
-		"server", "--data", s.data, "--listen", s.address, "--proxy-data", s.proxyData(), "--alert-webhook", s.receives.url(),
-	}, flags...)...).awaits("towpath server: ")
+	s.launchServer(flags...).awaits("towpath server: ")
 	if s.api == nil {
 		s.api = s.as(s.token())
 	}
+}
+
+// launchServer does not wait until it answers.
+func (s *site) launchServer(flags ...string) *program {
+	s.Helper()
+	s.server = s.start("server", append([]string{
+		"server", "--data", s.data, "--listen", s.address, "--proxy-data", s.proxyData(), "--alert-webhook", s.receives.url(),
+	}, flags...)...)
+	return s.server
 }
 
 // token is the owner's.

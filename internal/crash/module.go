@@ -27,6 +27,7 @@ type Module struct {
 	files    *token.FileSet
 	importer types.Importer
 	calls    []call
+	declared map[string]*types.Func // by name
 }
 
 // listed is a package as "go list" tells of it.
@@ -47,7 +48,7 @@ func ReadModule(ctx context.Context, root string) (*Module, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Module{root: root, files: token.NewFileSet()}
+	m := &Module{root: root, files: token.NewFileSet(), declared: map[string]*types.Func{}}
 	exports := map[string]string{}
 	for _, p := range packages {
 		exports[p.ImportPath] = p.Export
@@ -113,6 +114,7 @@ func (m *Module) read(p listed) error {
 func (m *Module) readFunction(f *ast.FuncDecl, info *types.Info) {
 	of, _ := info.Defs[f.Name].(*types.Func)
 	in := function{name: m.nameOf(of)}
+	m.declared[in.name] = of
 	for parameter := range of.Signature().Params().Variables() {
 		if parameter.Type().String() != "context.Context" {
 			in.parameters = append(in.parameters, parameter)
@@ -132,12 +134,64 @@ func (m *Module) readFunction(f *ast.FuncDecl, info *types.Info) {
 		}
 		if to, is := info.Uses[name].(*types.Func); name != nil && is {
 			m.calls = append(m.calls, call{
-				callee: m.nameOf(to), in: in, at: m.files.Position(called.Pos()), arguments: called.Args, info: info,
+				callee: m.nameOf(to), through: interfaceOf(to), from: of.Pkg(), in: in, at: m.files.Position(called.Pos()), arguments: called.Args, info: info,
 				implements: implementers,
 			})
 		}
 		return true
 	})
+}
+
+// interfaceOf is the interface whose method it is; nil where it is another function.
+func interfaceOf(f *types.Func) *types.Interface {
+	receiver := f.Signature().Recv()
+	if receiver == nil {
+		return nil
+	}
+	through, _ := receiver.Type().Underlying().(*types.Interface)
+	return through
+}
+
+// reaches says that the call may be one of the function of that name: it names it, or is made through an interface that the
+// function's type implements.
+func (m *Module) reaches(name string, c call) bool {
+	of := m.declared[name]
+	if c.callee == name || c.through == nil || of == nil || of.Signature().Recv() == nil {
+		return c.callee == name
+	}
+	_, method, _ := strings.Cut(c.callee, ").")
+	if of.Name() != method[strings.LastIndex(method, ".")+1:] {
+		return false
+	}
+	receiver := m.as(c.from, of.Signature().Recv().Type())
+	return receiver != nil && types.Implements(receiver, c.through)
+}
+
+// as answers a type of the module as the package sees it that the call is in: from its source, or from what was compiled.
+func (m *Module) as(from *types.Package, t types.Type) types.Type {
+	pointer, isPointer := t.(*types.Pointer)
+	if isPointer {
+		t = pointer.Elem()
+	}
+	named, is := t.(*types.Named)
+	if !is {
+		return nil
+	}
+	in := from
+	if path := named.Obj().Pkg().Path(); path != from.Path() {
+		var err error
+		if in, err = m.importer.Import(path); err != nil {
+			return nil
+		}
+	}
+	seen := in.Scope().Lookup(named.Obj().Name())
+	if seen == nil {
+		return nil // not exported, so that no other package can have it implement anything of its own
+	}
+	if isPointer {
+		return types.NewPointer(seen.Type())
+	}
+	return seen.Type()
 }
 
 // nameOf is a function's name with its package's, such as "(*flow.Conductor).ReportStep".

@@ -73,7 +73,7 @@ func Points(m *Module) ([]Point, error) {
 func (m *Module) outermost(name string) []call {
 	var outer []call
 	for _, c := range m.calls {
-		if c.callee != name || c.in.name == name {
+		if !m.reaches(name, c) || c.in.name == name {
 			continue
 		}
 		if c.handsOn() {
@@ -115,6 +115,8 @@ type function struct {
 // call is one call of a function that is known by its name.
 type call struct {
 	callee     string
+	through    *types.Interface // whose method it calls; nil where it calls a function itself
+	from       *types.Package   // that it stands in
 	in         function
 	at         token.Position
 	arguments  []ast.Expr

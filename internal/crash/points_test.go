@@ -47,7 +47,32 @@ func second() error {
 
 func perform(o order) { failpoint.Of("perform", o).Before() }
 
+type Store struct{}
+
+func (*Store) Update(fn func() error) error { return commit(func() error { return fn() }) }
+
+type updater interface{ Update(fn func() error) error }
+
+func third(s updater) error { return s.Update(func() error { return nil }) }
+
 func careless() error { return os.Rename("a", "b") }
+`
+
+// another is a package that knows the first one's type by an interface only.
+const another = `package another
+
+import "example.com/m/internal/room"
+
+type Updater interface{ Update(fn func() error) error }
+
+type unlike interface{ Update() }
+
+func fourth(s Updater, other unlike) error {
+	other.Update()
+	return s.Update(func() error { return nil })
+}
+
+var _ Updater = (*room.Store)(nil)
 `
 
 const marks = `package failpoint
@@ -65,6 +90,7 @@ func module(t *testing.T) *crash.Module {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"go.mod": "module example.com/m\n\ngo 1.24\n", "internal/room/room.go": source, "internal/failpoint/failpoint.go": marks,
+		"internal/another/another.go": another,
 	} {
 		path := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -101,6 +127,7 @@ func TestEveryPlaceIsFoundInTheSource(t *testing.T) {
 		at(`return commit(func() error { return os.Rename`) + " in room.save", // a path is no function to hand on
 		at(`return update(`) + " in room.first",
 		at(`return commit(func() error { return nil`) + " in room.second",
+		at(`return s.Update(`) + " in room.third", "commit another/another.go:11 in another.fourth",
 		"perform Go in room.perform", "perform Stop in room.perform", "take a second in room.second",
 	}
 	slices.Sort(names)
