@@ -13,7 +13,7 @@ import (
 	sources "github.com/towpath-cd/towpath/internal/git"
 )
 
-// The trees that are checked out have so many small files. What is quick has a tenth of the larger one.
+// The trees that are checked out have so many small files. What is quick has a twentieth of the larger one.
 const (
 	smallTree = 1_000
 	largeTree = 100_000
@@ -33,7 +33,7 @@ type checkouts struct {
 // see that the mirror holds the revision, write the files, and look at them once so that the workspace can be handed on.
 func measureCheckout(ctx context.Context, s *stage) ([]Figure, error) {
 	var figures []Figure
-	for _, files := range []int{smallTree, s.rounds(largeTree, largeTree/10)} {
+	for _, files := range []int{smallTree, s.rounds(largeTree, largeTree/20)} {
 		c := &checkouts{stage: s, files: files, took: map[string][]float64{}}
 		if err := c.open(ctx); err != nil {
 			return nil, err
