@@ -58,13 +58,17 @@ func TestWhatWasAddedToACheckoutIsRemovedAndItsGitIsAsBefore(t *testing.T) {
 }
 
 func TestAChangedFileIsNoticedHoweverSlyly(t *testing.T) {
+	most := 3
+	if testing.Short() {
+		most = 1
+	}
 	for _, script := range []string{
 		"echo more >>d1/f1", "rm d1/f1", "chmod +x d1/f1", "mv d1/f1 x; cp -p x d1/f1; rm x",
 		"printf 1 | dd of=d1/f1 conv=notrunc status=none; touch -r d2/f2 d1/f1",
 		"rm link; ln -s d1/f1 link", "rm -r d1; ln -s d2 d1", "chmod 700 d1", "rm -r d1; touch d1",
 		"printf 7 | dd of=d1/f1 conv=notrunc status=none", "ln d1/f1 other",
 	} {
-		for steps := range 3 { // after which it was looked at so often, and found as it should
+		for steps := range most { // after which it was looked at so often, and found as it should
 			_, _, p := remembered(t)
 			for range steps {
 				if err := p.Restore(os.RemoveAll); err != nil {
