@@ -61,15 +61,7 @@ func (s *Server) takeDelivery(w http.ResponseWriter, r *http.Request) (isNew boo
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return false, towpath.Errorf(towpath.CodeInvalid, "a delivery is not compressed, and this one is: %q", encoding)
 	}
-	var project towpath.Project
-	var secrets []string
-	err = s.Store.View(r.Context(), func(tx *store.Tx) error {
-		if project, _, err = tx.Project(r.PathValue("project")); err != nil {
-			return err
-		}
-		secrets, err = s.Secrets.HookSecrets(tx, project.ID)
-		return err
-	})
+	project, secrets, err := s.hookLooks.at(r.Context(), r.PathValue("project"))
 	if errors.Is(err, store.ErrNotFound) {
 		return false, trigger.Unsigned()
 	}

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -407,4 +408,34 @@ func TestThePageOfAProjectListsWhatArrivedAndReadsItAgain(t *testing.T) {
 func is(err error, code string) bool {
 	fault, answered := errors.AsType[*client.Error](err)
 	return answered && fault.Code == code
+}
+
+// TestASecretCountsFromTheMomentAtWhichItWasSet delivers with a new secret at once, while others keep the server looking.
+func TestASecretCountsFromTheMomentAtWhichItWasSet(t *testing.T) {
+	w := newHouse(t).webhook("shop")
+	tip := w.tip()
+	ended, end := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for n := range 4 {
+		others := w.push(fmt.Sprintf("other-%d", n), "main", tip)
+		others.secret = "guessed"
+		all.Go(func() {
+			for ended.Err() == nil {
+				if status := w.makes(others); status != http.StatusUnauthorized {
+					t.Errorf("a delivery that was signed with another secret is answered %d", status)
+				}
+			}
+		})
+	}
+	for n := range 20 {
+		made, err := w.owner.RotateWebhook(w.Context(), w.project)
+		must(t, err)
+		mine := w
+		mine.secret = made.Secret
+		if status := mine.makes(mine.push(fmt.Sprintf("mine-%d", n), "main", tip)); status != http.StatusAccepted {
+			t.Errorf("the first delivery with secret %d is answered %d", n, status)
+		}
+	}
+	end()
+	all.Wait()
 }

@@ -48,19 +48,21 @@ type Options struct {
 // Server is the handlers.
 type Server struct {
 	Options
-	mux      *http.ServeMux
-	handlers map[string]bool  // by route: registered
-	shapes   map[string]shape // by route: of its JSON
-	pieces   sync.Pool        // of *bytes.Buffer: pieces of logs that workers send
-	arrivals arrivals
-	stopping context.Context // ends long-polls and streams, so that the server can stop
-	stop     context.CancelFunc
+	mux       *http.ServeMux
+	handlers  map[string]bool  // by route: registered
+	shapes    map[string]shape // by route: of its JSON
+	pieces    sync.Pool        // of *bytes.Buffer: pieces of logs that workers send
+	arrivals  arrivals
+	hookLooks *hookLooks
+	stopping  context.Context // ends long-polls and streams, so that the server can stop
+	stop      context.CancelFunc
 }
 
 // New makes the server's handlers. It panics where a handler has no line in the table of routes, or a line no handler:
 // both are mistakes in the code.
 func New(o Options) *Server {
 	s := &Server{Options: o, mux: http.NewServeMux(), handlers: map[string]bool{}, shapes: map[string]shape{}, arrivals: newArrivals()}
+	s.hookLooks = newHookLooks(s.Store, s.Secrets.HookSecrets)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.registerAPI()
 	s.registerWorkers()
