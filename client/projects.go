@@ -48,6 +48,21 @@ type AddedProject struct {
 	Notes     []string `json:"notes,omitempty"`      // what could not be done, and what that means
 }
 
+// PipelineFiles are those at the tip of a project's default branch.
+type PipelineFiles struct {
+	Branch   string         `json:"branch"`
+	Revision string         `json:"revision"`
+	Files    []PipelineFile `json:"files"`
+}
+
+// PipelineFile is towpath.yaml or a file of .towpath/.
+type PipelineFile struct {
+	Path     string   `json:"path"`
+	Pipeline string   `json:"pipeline,omitempty"` // its name, where the file is right
+	Starts   []string `json:"starts,omitempty"`   // what starts it, for people
+	Problems string   `json:"problems,omitempty"` // what is wrong with it, with lines
+}
+
 // Change is a new revision that was seen, or a wish for a run, and what became of it.
 type Change struct {
 	ID        int          `json:"id"`
@@ -104,6 +119,11 @@ func (c *Client) PutForgeToken(ctx context.Context, project, token string) (Proj
 // RemoveProject stops watching; runs and logs go with it, and what is deployed stays as it is.
 func (c *Client) RemoveProject(ctx context.Context, name string) error {
 	return remove(ctx, c, "/api/v1/projects/"+escape(name))
+}
+
+// PipelineFiles has the server read a project's repository, which takes a while where it is large.
+func (c *Client) PipelineFiles(ctx context.Context, project string) (PipelineFiles, error) {
+	return get[PipelineFiles](ctx, c, "/api/v1/projects/"+escape(project, "files"), nil)
 }
 
 // Changes answers a project's, newest first, at most 50.

@@ -48,6 +48,7 @@ var Routes = []Route{
 	{"GET", "/api/v1/projects/{project}", ReadProject, FromProject},
 	{"PUT", "/api/v1/projects/{project}", ManageProject, FromProject},
 	{"DELETE", "/api/v1/projects/{project}", ManageProject, FromProject},
+	{"GET", "/api/v1/projects/{project}/files", ReadProject, FromProject},
 	{"GET", "/api/v1/projects/{project}/changes", ReadProject, FromProject},
 	{"POST", "/api/v1/projects/{project}/changes/{id}/allow", AllowForks, FromProject},
 	{"GET", "/api/v1/projects/{project}/deliveries", ReadProject, FromProject},

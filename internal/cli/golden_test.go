@@ -30,14 +30,15 @@ type story struct {
 
 // stories has every verb that speaks to a server.
 var stories = []story{
-	{name: "project_add", call: "project add https://git.example.com/shop.git --poll 10s", doc: client.AddedProject{}},
+	{name: "project_add", call: "project add https://git.example.com/shop.git --poll 10s", doc: added{}},
 	{name: "project_list", call: "project list", doc: []client.Project{}},
 	{name: "project_show", call: "project show", doc: client.Project{}},
+	{name: "project_files", call: "project files shop", doc: client.PipelineFiles{}},
 	{name: "project_pause", call: "project pause shop", doc: client.Project{}},
 	{name: "project_resume", call: "project resume shop", doc: client.Project{}},
 	{name: "project_remove", call: "project remove shop --yes", doc: removed{}},
 	{name: "project_remove_unasked", call: "project remove shop"},
-	{name: "project_add_private", call: "project add git@git.example.com:ana/blog.git --deploy-key --webhook --known-hosts -", input: "git.example.com ssh-ed25519 AAAA\n", doc: client.AddedProject{}},
+	{name: "project_add_private", call: "project add git@git.example.com:ana/blog.git --deploy-key --webhook --known-hosts -", input: "git.example.com ssh-ed25519 AAAA\n", doc: added{}},
 	{name: "project_add_both_on_input", call: "project add https://git.example.com/shop.git --token-file - --known-hosts -"},
 	{name: "project_rename", call: "project rename shop store --yes", doc: client.Project{}},
 	{name: "project_rename_unasked", call: "project rename shop store"},

@@ -20,6 +20,7 @@ func newProjectCommand(console *Console) *cobra.Command {
 		newProjectAddCommand(console),
 		newProjectListCommand(console),
 		newProjectShowCommand(console),
+		newProjectFilesCommand(console),
 		newProjectPauseCommand(console),
 		newProjectResumeCommand(console),
 		newProjectRenameCommand(console),

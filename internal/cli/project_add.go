@@ -57,9 +57,29 @@ func newProjectAddCommand(console *Console) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return console.Show(p, addedText(p))
+		return console.showAdded(ctx, server, p)
 	})
 	return command
+}
+
+// added is a project that was added, with what stands in its repository.
+type added struct {
+	client.AddedProject
+	Files *client.PipelineFiles `json:"files,omitempty"` // nil where it could not be read yet
+}
+
+// showAdded says what was done, and what stands in the repository. That it cannot be read yet undoes nothing.
+func (c *Console) showAdded(ctx context.Context, server *client.Client, p client.AddedProject) error {
+	said, text := added{AddedProject: p}, addedText(p)
+	if !p.Paused {
+		files, err := server.PipelineFiles(ctx, p.Name)
+		if err != nil {
+			text = joined("\n", text, "its pipeline files could not be read yet: "+err.Error()+"; towpath project files "+p.Name+" tries again")
+		} else {
+			said.Files, text = &files, joined("\n", text, c.filesText(files))
+		}
+	}
+	return c.Show(said, text)
 }
 
 // readFile reads what a flag names: nothing where it names nothing, standard input where it is "-". A line's end at its end

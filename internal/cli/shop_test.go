@@ -190,6 +190,10 @@ func shopWorld(t *testing.T) *world {
 	w.answers("GET /api/v1/projects/shop", shopProject(false))
 	takes(w, "PUT /api/v1/projects/shop", func(*client.Project) {})
 	w.answers("DELETE /api/v1/projects/shop", nil)
+	w.answers("GET /api/v1/projects/shop/files", client.PipelineFiles{Branch: "main", Revision: "4f1c2a97", Files: []client.PipelineFile{
+		{Path: ".towpath/nightly.yaml", Problems: ".towpath/nightly.yaml:3:1: unknown key `stepps`, did you mean `steps`?"},
+		{Path: "towpath.yaml", Pipeline: "shop", Starts: []string{"pushes to main", "by hand"}},
+	}})
 	shopDeliveries(w)
 	w.answers("POST /api/v1/projects/shop/runs", shopRun())
 	shopChanges(w)

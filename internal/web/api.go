@@ -23,6 +23,7 @@ func (s *Server) registerAPI() {
 	api(s, "GET /api/v1/projects/{project}", s.project)
 	api(s, "PUT /api/v1/projects/{project}", s.changeProject)
 	api(s, "DELETE /api/v1/projects/{project}", s.removeProject)
+	api(s, "GET /api/v1/projects/{project}/files", s.pipelineFiles)
 	api(s, "GET /api/v1/projects/{project}/changes", s.changes)
 	api(s, "POST /api/v1/projects/{project}/changes/{id}/allow", s.allowChange)
 	api(s, "GET /api/v1/projects/{project}/deliveries", s.deliveries)

@@ -50,7 +50,7 @@ var table = map[string][]string{
 		"POST /logout", "GET /password", "POST /password", "GET /{$}", "GET /approvals", "GET /environments", "GET /projects",
 	},
 	"read": {
-		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/changes", "GET /api/v1/projects/{project}/deliveries", "GET /projects/{project}",
+		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/files", "GET /api/v1/projects/{project}/changes", "GET /api/v1/projects/{project}/deliveries", "GET /projects/{project}",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}", "GET /api/v1/pipelines/{pipeline}/runs/{number}/events",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/lines",
