@@ -15,6 +15,8 @@ type Repositories interface {
 	// Resolve answers the branch, the default one where it is empty, and its newest revision; or, where a revision is
 	// wanted, that one, if the branch holds it.
 	Resolve(ctx context.Context, p towpath.Project, branch, revision string) (resolvedBranch, resolved string, err error)
+	// Head answers where a reference stands, by its full name. CodeNotFound says that it is gone.
+	Head(ctx context.Context, p towpath.Project, ref string) (string, error)
 	// Read completes a change with its commit's author, message and files, and answers the pipeline files at its
 	// revision by their paths.
 	Read(ctx context.Context, p towpath.Project, c towpath.Change) (towpath.Change, map[string][]byte, error)
@@ -109,6 +111,9 @@ func (c *Conductor) settleChange(ctx context.Context, recorded store.RecordedCha
 	}
 	if err != nil {
 		return err
+	}
+	if recorded.Change.Revision == "" {
+		return unlessRefused(c.findHead(ctx, project, recorded))
 	}
 	found, why := c.look(ctx, project, recorded)
 	if why == nil {

@@ -153,11 +153,15 @@ func (r readDelivery) record(tx *store.Tx, now time.Time) (fresh bool, err error
 		key = fmt.Sprintf("replay/%d/%d", r.ID, r.Replays)
 	}
 	for _, change := range r.reading.Changes {
-		isNew, err := tx.RecordChange(change, key)
+		as := key
+		if change.Revision == "" {
+			as = fmt.Sprintf("head/%d/%d", r.ID, r.Replays) // what stands there is another one each time
+		}
+		isNew, err := tx.RecordChange(change, as)
 		if err == nil && isNew && change.Trigger == towpath.TriggerPush {
 			err = moveHead(tx, change, now)
 		}
-		if err == nil && isNew && change.Request != nil {
+		if err == nil && isNew && change.Request != nil && change.Revision != "" {
 			err = tx.DropHeld(change.Project, change.Branch, "the pull request has newer commits: "+change.Short(), now)
 		}
 		if err != nil {

@@ -92,6 +92,12 @@ func (r *repository) Resolve(_ context.Context, p towpath.Project, branch, revis
 	return branch, revision, nil
 }
 
+// Head implements flow.Repositories.
+func (r *repository) Head(ctx context.Context, p towpath.Project, _ string) (string, error) {
+	_, tip, err := r.Resolve(ctx, p, "", "")
+	return tip, err
+}
+
 // Read implements flow.Repositories.
 func (r *repository) Read(_ context.Context, _ towpath.Project, c towpath.Change) (towpath.Change, map[string][]byte, error) {
 	if err := r.answer(); err != nil {

@@ -93,12 +93,20 @@ func (r *Reading) request(p towpath.Project, d store.StoredDelivery, e forge.Eve
 	if !q.Changed {
 		return fmt.Sprintf("pull request %d has no new commits", q.Number)
 	}
-	return r.add(towpath.Change{
+	if q.HeadSHA == "" && q.Ref == "" {
+		return fmt.Sprintf("the forge says neither the full hash of pull request %d nor where its commits are", q.Number)
+	}
+	change := towpath.Change{
 		Project: p.ID, Branch: towpath.PullRequestLine(q.Number), Revision: q.HeadSHA, Trigger: towpath.TriggerPullRequest,
 		SeenAt: d.ArrivedAt, Request: &towpath.PullRequest{
 			Number: q.Number, Title: q.Title, URL: q.URL, Author: q.Author, Base: q.Base, Head: q.Head, Fork: q.Fork, Ref: q.Ref,
 		},
-	})
+	}
+	if change.Revision == "" { // which is looked up
+		r.Changes = append(r.Changes, change)
+		return ""
+	}
+	return r.add(change)
 }
 
 // add takes a change whose revision can be one.

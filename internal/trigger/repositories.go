@@ -90,6 +90,18 @@ func (r *Repositories) Resolve(ctx context.Context, p towpath.Project, branch, r
 	return branch, revision, r.holds(ctx, p, branch, tip, revision)
 }
 
+// Head answers where a reference of a project's repository stands, by its full name.
+func (r *Repositories) Head(ctx context.Context, p towpath.Project, ref string) (string, error) {
+	refs, err := r.ask(ctx, p, ref)
+	if err != nil {
+		return "", explain(err)
+	}
+	if tip := refs.Tips[ref]; tip != "" {
+		return tip, nil
+	}
+	return "", towpath.Errorf(towpath.CodeNotFound, "%s has no %s any more", p.Name, ref)
+}
+
 // holds answers an error unless the branch holds the revision.
 func (r *Repositories) holds(ctx context.Context, p towpath.Project, branch, tip, revision string) error {
 	if !git.IsHash(revision) {

@@ -387,6 +387,76 @@ func TestAPullRequestFromAForkWaitsUntilItIsAllowedReplacedOrClosed(t *testing.T
 	}
 }
 
+// bitbucketRequest is what Bitbucket Cloud delivers of a pull request of the branch "tax", whose hash it shortens.
+func (w webhook) bitbucketRequest(id, from, revision string) call {
+	w.Helper()
+	side := func(path, branch string) map[string]any {
+		return map[string]any{
+			"branch": map[string]any{"name": branch}, "commit": map[string]any{"hash": revision[:12]},
+			"repository": map[string]any{"full_name": path, "uuid": path},
+		}
+	}
+	body, err := json.Marshal(map[string]any{
+		"repository": map[string]any{"full_name": "ana/shop", "uuid": "ana/shop"},
+		"pullrequest": map[string]any{
+			"id": 7, "title": "Tax", "author": map[string]any{"nickname": "ben"},
+			"source": side(from, "tax"), "destination": side("ana/shop", "main"),
+		},
+	})
+	must(w.T, err)
+	mac := hmac.New(sha256.New, []byte(w.secret))
+	mac.Write(body)
+	return call{body: body, header: map[string]string{
+		"Content-Type": "application/json", "X-Event-Key": "pullrequest:updated", "X-Request-UUID": id,
+		"X-Hub-Signature": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+	}}
+}
+
+func TestTheHeadOfAPullRequestIsLookedUpWhereItsForgeShortensIt(t *testing.T) {
+	h := newHouse(t)
+	h.project("source")
+	source, err := h.owner.Project(t.Context(), "source")
+	must(t, err)
+	h.commit(source.URL, "towpath.yaml", "pipeline: shop\non: {pull_request: true}\nsteps:\n  - {test: unit, run: make}\n", "ask")
+	h.add(client.NewProject{URL: source.URL, Name: "shop", Forge: "bitbucket", ForgeURL: "https://bitbucket.org/ana/shop"})
+	made, err := h.owner.RotateWebhook(t.Context(), "shop")
+	must(t, err)
+	w := webhook{house: h, project: "shop", url: made.URL, secret: made.Secret}
+	h.git(source.URL, "checkout", "-q", "-b", "tax")
+	h.commit(source.URL, "tax", "one", "Tax")
+	for n, id := range []string{"u-1", "u-2"} { // of which only the first has a commit that is new
+		if status := w.makes(w.bitbucketRequest(id, "ana/shop", w.tip())); status != http.StatusAccepted {
+			t.Fatalf("delivery %d is answered %d", n, status)
+		}
+		if runs := w.runs(); runs != 1 {
+			t.Errorf("after %d deliveries there are %d runs", n+1, runs)
+		}
+	}
+	h.commit(source.URL, "tax", "two", "More tax")
+	w.makes(w.bitbucketRequest("u-3", "ana/shop", w.tip()))
+	if runs := w.runs(); runs != 2 {
+		t.Errorf("after another commit there are %d runs", runs)
+	}
+	newest, err := h.owner.Runs(t.Context(), client.RunFilter{Project: "shop"})
+	must(t, err)
+	if newest[0].Revision != w.tip() {
+		t.Errorf("the last run is of %s, and the branch stands at %s", newest[0].Revision, w.tip())
+	}
+	w.makes(w.bitbucketRequest("u-4", "eve/shop", w.tip()))
+	if d := w.settled()[0]; d.Outcome != "ignored" || !strings.Contains(d.Reason, "neither the full hash") {
+		t.Errorf("one of a fork is %s: %s", d.Outcome, d.Reason)
+	}
+	h.git(source.URL, "checkout", "-q", "main")
+	h.git(source.URL, "branch", "-D", "tax")
+	w.makes(w.bitbucketRequest("u-5", "ana/shop", w.tip()))
+	w.runs()
+	changes, err := h.owner.Changes(t.Context(), "shop")
+	must(t, err)
+	if gone := changes[0]; gone.Outcome != "ignored" || !strings.Contains(gone.Reason, "refs/heads/tax") {
+		t.Errorf("one whose branch is gone is %s: %s", gone.Outcome, gone.Reason)
+	}
+}
+
 func TestThePageOfAProjectListsWhatArrivedAndReadsItAgain(t *testing.T) {
 	w := newHouse(t).webhook("shop")
 	w.makes(call{id: "d-1", event: "ping", secret: w.secret, body: []byte("{}")})

@@ -26,6 +26,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/artifact"
 	"github.com/towpath-cd/towpath/internal/flow"
 	"github.com/towpath-cd/towpath/internal/forge"
+	"github.com/towpath-cd/towpath/internal/forge/bitbucket"
 	"github.com/towpath-cd/towpath/internal/forge/generic"
 	"github.com/towpath-cd/towpath/internal/forge/github"
 	"github.com/towpath-cd/towpath/internal/git"
@@ -71,9 +72,9 @@ func newHouseBehind(t *testing.T, address string) *house {
 	repositories := trigger.NewRepositories(program, filepath.Join(folder, "mirrors"))
 	guard := access.NewGuard(access.Options{Store: db, Owner: owner, Now: time.Now})
 	secrets, hub := access.NewSecrets(keys), flow.NewHub()
-	kinds := map[towpath.ForgeKind]forge.Kind{towpath.ForgeNone: generic.Kind(), towpath.ForgeGitHub: github.Kind()}
+	kinds := map[towpath.ForgeKind]forge.Kind{towpath.ForgeNone: generic.Kind(), towpath.ForgeGitHub: github.Kind(), towpath.ForgeBitbucket: bitbucket.Kind()}
 	inbox := trigger.NewInbox(trigger.InboxOptions{
-		Store: db, Kinds: map[towpath.ForgeKind]forge.Hooks{towpath.ForgeNone: generic.Kind().Hooks, towpath.ForgeGitHub: github.Kind().Hooks}, Clock: time.Now, NewID: uuid.NewString,
+		Store: db, Kinds: map[towpath.ForgeKind]forge.Hooks{towpath.ForgeNone: generic.Kind().Hooks, towpath.ForgeGitHub: github.Kind().Hooks, towpath.ForgeBitbucket: bitbucket.Kind().Hooks}, Clock: time.Now, NewID: uuid.NewString,
 	})
 	conductor := flow.New(flow.Options{
 		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets}, Credentials: deployKey{},
