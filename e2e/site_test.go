@@ -163,7 +163,13 @@ func (s *site) clear() {
 	}
 	s.seesNothingLeft()
 	for _, disk := range s.disks {
-		s.must(syscall.Unmount(disk, 0))
+		until(s, "nobody uses "+disk+" any more", func() bool { // a process that has ended is let go of a moment later
+			err := syscall.Unmount(disk, 0)
+			if err != nil && !errors.Is(err, syscall.EBUSY) {
+				s.Errorf("unmount %s: %v", disk, err)
+			}
+			return !errors.Is(err, syscall.EBUSY)
+		})
 	}
 	if err := os.RemoveAll(s.root); err != nil {
 		s.Error(err)
