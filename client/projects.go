@@ -151,6 +151,18 @@ func (c *Client) PutSecret(ctx context.Context, project string, s Secret) error 
 	return err
 }
 
+// KeyRotation is a new key for all that is secret at the server, and what became of the older ones.
+type KeyRotation struct {
+	Forget    bool `json:"forget,omitempty"`    // the older keys go: older backups open with a copy of the key file only
+	Resealed  int  `json:"resealed,omitempty"`  // values that rest under the new key now
+	Forgotten int  `json:"forgotten,omitempty"` // older keys that are gone
+}
+
+// RotateKey has the server make a new key and seal every secret and credential with it.
+func (c *Client) RotateKey(ctx context.Context, forget bool) (KeyRotation, error) {
+	return post[KeyRotation](ctx, c, "/api/v1/secret-key/rotate", KeyRotation{Forget: forget})
+}
+
 // RemoveSecret forgets a secret.
 func (c *Client) RemoveSecret(ctx context.Context, project, name string) error {
 	return remove(ctx, c, "/api/v1/projects/"+escape(project, "secrets", name))

@@ -35,6 +35,7 @@ func unreachable() map[string]string {
 		"perform Inspect":                 "it is done within Condemn",
 		"app.Restore":                     person,
 		"(*app.Restored).look":            person,
+		"(*access.Secrets).Reseal":        "a rotation of the key by a person, which the next start finishes",
 		"(*flow.Conductor).findHead":      "the forge of the story says hashes in full",
 		"(*flow.Conductor).AllowChange":   "a person's go, in one commit; who was not answered gives it again",
 		"(*flow.Conductor).fireSchedules": "minutes pass between two of them: TestAScheduleFiresOnceThoughTheServerDiesAtIt has a clock that it moves",

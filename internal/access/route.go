@@ -100,6 +100,7 @@ var Routes = []Route{
 	{"DELETE", "/api/v1/workers/{worker}", ManageWorkers, NoProject},
 	{"GET", "/api/v1/audit", ReadAudit, NoProject},
 	{"POST", "/api/v1/backup", ManageServer, NoProject},
+	{"POST", "/api/v1/secret-key/rotate", ManageServer, NoProject},
 
 	// A one-time token is in the body of the first; the others are refused to whoever does not hold the lease.
 	{"POST", "/api/v1/worker/register", Public, NoProject},

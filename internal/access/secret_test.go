@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"bytes"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -113,4 +114,92 @@ func TestASecretThatWasMovedToAnotherRowDoesNotOpen(t *testing.T) {
 	if err == nil {
 		t.Error("a moved secret was opened")
 	}
+}
+
+// TestANewKeySealsAllThatIsSecretAndTheOldOnesMayGo also has a rotation cut off between the key and the values.
+func TestANewKeySealsAllThatIsSecretAndTheOldOnesMayGo(t *testing.T) {
+	h := newHouse(t)
+	path := filepath.Join(t.TempDir(), "secrets.key")
+	ring := opened(t, path)
+	secrets := access.NewSecrets(ring)
+	h.update(func(tx *store.Tx) error {
+		return errors.Join(
+			secrets.Put(tx, "p1", "PASSWORD", "hunter2", access.SecretGrant{Branches: []string{"release/*"}}, h.now),
+			secrets.PutCredential(tx, "p1", access.ForgeToken, "gho_token", h.now))
+	})
+	before := h.stored(t)
+	if err := ring.Rotate(); err != nil { // and the server was killed here
+		t.Fatal(err)
+	}
+	ring = opened(t, path)
+	secrets = access.NewSecrets(ring)
+	if n, err := secrets.Reseal(t.Context(), h.store, ring); n != 2 || err != nil {
+		t.Errorf("%d values are sealed again: %v", n, err)
+	}
+	if n, err := secrets.Reseal(t.Context(), h.store, ring); n != 0 || err != nil {
+		t.Errorf("then %d values more: %v", n, err)
+	}
+	done, err := secrets.RotateKey(t.Context(), h.store, ring, true)
+	if done != (access.Rotation{Resealed: 2, Forgotten: 2}) || err != nil {
+		t.Errorf("the rotation did %+v: %v", done, err)
+	}
+	for n, sealed := range h.stored(t) {
+		if ring = opened(t, path); !ring.IsCurrent(sealed) || bytes.Equal(sealed, before[n]) {
+			t.Errorf("value %d rests as it did before", n)
+		}
+	}
+	secrets = access.NewSecrets(ring)
+	h.update(func(tx *store.Tx) error {
+		values, err := secrets.Open(tx, access.Use{Project: "p1", Branch: "release/1"}, []string{"PASSWORD"})
+		credentials, also := secrets.Credentials(tx, "p1")
+		if values["PASSWORD"] != "hunter2" || credentials[access.ForgeToken] != "gho_token" {
+			t.Errorf("they open as %v and %v", values, credentials)
+		}
+		return errors.Join(err, also)
+	})
+}
+
+// TestAValueThatNoKeyOpensHoldsUpNoOther also keeps the key that is missing elsewhere from being forgotten for nothing.
+func TestAValueThatNoKeyOpensHoldsUpNoOther(t *testing.T) {
+	h := newHouse(t)
+	path := filepath.Join(t.TempDir(), "secrets.key")
+	ring := opened(t, path)
+	h.update(func(tx *store.Tx) error {
+		return errors.Join(
+			h.secrets().Put(tx, "p1", "FOREIGN", "of another server", access.SecretGrant{}, h.now),
+			access.NewSecrets(ring).Put(tx, "p1", "OURS", "hunter2", access.SecretGrant{}, h.now))
+	})
+	done, err := access.NewSecrets(ring).RotateKey(t.Context(), h.store, ring, true)
+	if !errors.Is(err, secret.ErrUnknownKey) || !strings.Contains(err.Error(), "FOREIGN") || done != (access.Rotation{Resealed: 1}) {
+		t.Errorf("the rotation did %+v: %v", done, err)
+	}
+	if keys, err := secret.Load(path); len(keys) != 2 || err != nil {
+		t.Errorf("%d keys are left, though not everything is sealed with the newest: %v", len(keys), err)
+	}
+}
+
+// stored answers every sealed value of the first project.
+func (h *house) stored(t *testing.T) (sealed [][]byte) {
+	t.Helper()
+	h.update(func(tx *store.Tx) error {
+		secrets, err := tx.Secrets("p1")
+		for _, s := range secrets {
+			sealed = append(sealed, s.Sealed)
+		}
+		credentials, also := tx.Credentials("p1")
+		for _, c := range credentials {
+			sealed = append(sealed, c.Sealed)
+		}
+		return errors.Join(err, also)
+	})
+	return sealed
+}
+
+func opened(t *testing.T, path string) *secret.Ring {
+	t.Helper()
+	ring, err := secret.OpenRing(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
 }

@@ -60,6 +60,9 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		return err
 	}
 	clock, secrets := newClock(), access.NewSecrets(kept.keys)
+	if _, err := secrets.Reseal(ctx, kept.db, kept.keys); err != nil { // what a rotation left that was cut off
+		o.Log.Warn("not every secret could be sealed with the newest key", "error", err)
+	}
 	shown, kinds, calls := credentials{kept.db, secrets}, forgeKinds(), &http.Client{Timeout: forgeTime}
 	repositories, err := openRepositories(c.Data, shown)
 	if err != nil {
@@ -101,6 +104,9 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		Inbox: inbox, Forges: kinds, ForgeClient: calls, Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: clock, NewID: uuid.NewString,
 		LogLimit: int64(c.LogLimit), URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
 		Backup: takeBackup,
+		RotateKey: func(ctx context.Context, forget bool) (access.Rotation, error) {
+			return secrets.RotateKey(ctx, kept.db, kept.keys, forget)
+		},
 	})
 	failed := make(chan error, 2)
 	closers.add(serve(handlers, listener, failed))
@@ -187,7 +193,7 @@ func firstLink(ctx context.Context, guard *access.Guard, address string) (string
 // storage is what a server keeps in its data folder.
 type storage struct {
 	db        *store.Store
-	keys      secret.Keys
+	keys      *secret.Ring
 	logs      *steplog.Store
 	artifacts *artifact.Store
 }
@@ -200,7 +206,7 @@ func openStorage(ctx context.Context, folder string, log *slog.Logger, closers *
 		return s, err
 	}
 	closers.add(s.db.Close)
-	if s.keys, err = secret.LoadOrCreate(filepath.Join(folder, keyName)); err != nil {
+	if s.keys, err = secret.OpenRing(filepath.Join(folder, keyName)); err != nil {
 		return s, fmt.Errorf("read the key of the secrets: %w", err)
 	}
 	if s.logs, err = steplog.NewStore(filepath.Join(folder, logsName)); err != nil {

@@ -13,7 +13,8 @@ import (
 // newSecretCommand is "towpath secret".
 func newSecretCommand(console *Console) *cobra.Command {
 	group := &cobra.Command{Use: "secret", Short: "Manage what scripts and environments are given and nobody reads"}
-	group.AddCommand(newSecretPutCommand(console), newSecretListCommand(console), newSecretRemoveCommand(console))
+	group.AddCommand(newSecretPutCommand(console), newSecretListCommand(console), newSecretRemoveCommand(console),
+		newSecretRotateKeyCommand(console))
 	return group
 }
 
@@ -84,4 +85,36 @@ func newSecretRemoveCommand(console *Console) *cobra.Command {
 			return console.Show(removed{args[1]}, args[1]+" of "+args[0]+" is removed")
 		}),
 	}
+}
+
+// newSecretRotateKeyCommand is "towpath secret rotate-key".
+func newSecretRotateKeyCommand(console *Console) *cobra.Command {
+	var forget, yes bool
+	command := &cobra.Command{
+		Use:   "rotate-key",
+		Short: "Make a new key for all that is secret at the server",
+		Long: "Makes a new key, and seals every secret and credential again with it. The older keys stay in the key file, so that\n" +
+			"backups made before can be restored; with --forget they go: keep a copy of the file with those backups.",
+		Example: "  towpath secret rotate-key",
+		Args:    cobra.NoArgs,
+	}
+	command.Flags().BoolVar(&forget, "forget", false, "drop the older keys")
+	command.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	command.RunE = console.remote(func(ctx context.Context, server *client.Client, _ []string) error {
+		if forget {
+			if err := console.confirm("drop the older keys? Backups made before open with a copy of the key file only.", yes); err != nil {
+				return err
+			}
+		}
+		done, err := server.RotateKey(ctx, forget)
+		if err != nil {
+			return err
+		}
+		text := fmt.Sprintf("%d values are sealed with a new key", done.Resealed)
+		if forget {
+			text += fmt.Sprintf("; %d older keys are forgotten", done.Forgotten)
+		}
+		return console.Show(done, text)
+	})
+	return command
 }

@@ -72,6 +72,7 @@ func (s *Server) registerAPI() {
 	api(s, "DELETE /api/v1/workers/{worker}", s.removeWorker)
 	api(s, "GET /api/v1/audit", s.auditList)
 	s.handle("POST /api/v1/backup", s.backup)
+	api(s, "POST /api/v1/secret-key/rotate", s.rotateKey)
 }
 
 // healthz answers 200 as long as the server can store something.

@@ -92,7 +92,7 @@ var table = map[string][]string{
 		"GET /api/v1/accounts", "PUT /api/v1/accounts/{name}", "DELETE /api/v1/accounts/{name}", "POST /api/v1/accounts/{name}/link",
 		"GET /api/v1/groups", "PUT /api/v1/groups/{name}", "DELETE /api/v1/groups/{name}",
 		"GET /api/v1/workers", "POST /api/v1/workers/tokens", "POST /api/v1/workers/{worker}/drain", "DELETE /api/v1/workers/{worker}",
-		"GET /api/v1/audit", "POST /api/v1/backup",
+		"GET /api/v1/audit", "POST /api/v1/backup", "POST /api/v1/secret-key/rotate",
 	},
 	"worker": {
 		"POST /api/v1/worker/lease", "POST /api/v1/worker/keep",

@@ -40,7 +40,8 @@ type Options struct {
 	NewID        func() string
 	URL          string                                 // where people reach the server, for links; without a slash at its end
 	Backup       func(context.Context, io.Writer) error // writes all that the server keeps
-	LogLimit     int64                                  // bytes that workers keep of what a step prints; 0 is their default
+	RotateKey    func(ctx context.Context, forget bool) (access.Rotation, error)
+	LogLimit     int64 // bytes that workers keep of what a step prints; 0 is their default
 	Version      string
 	Log          *slog.Logger
 }

@@ -56,7 +56,7 @@ func newHouseBehind(t *testing.T, address string) *house {
 	db, err := store.Open(ctx, store.Options{Path: filepath.Join(folder, "towpath.db"), Log: log})
 	must(t, err)
 	t.Cleanup(func() { must(t, db.Close()) })
-	keys, err := secret.LoadOrCreate(filepath.Join(folder, "secret.key"))
+	keys, err := secret.OpenRing(filepath.Join(folder, "secret.key"))
 	must(t, err)
 	logs, err := steplog.NewStore(filepath.Join(folder, "logs"))
 	must(t, err)
@@ -90,6 +90,9 @@ func newHouseBehind(t *testing.T, address string) *house {
 		Store: db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Inbox: inbox, Forges: kinds, Polled: func() {}, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString,
 		URL: cmp.Or(address, h.URL), Backup: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "all of it"); return err }, Version: "test", Log: log,
+		RotateKey: func(ctx context.Context, forget bool) (access.Rotation, error) {
+			return secrets.RotateKey(ctx, db, keys, forget)
+		},
 	})
 	server := &http.Server{Handler: handlers}
 	served := make(chan error, 1)
