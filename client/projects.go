@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/url"
 	"time"
 )
 
@@ -149,6 +150,22 @@ type Secret struct {
 func (c *Client) PutSecret(ctx context.Context, project string, s Secret) error {
 	_, err := put[struct{}](ctx, c, "/api/v1/projects/"+escape(project, "secrets", s.Name), s)
 	return err
+}
+
+// SecretUse says that a secret was given to a step of a run, or to the environment that the step deploys to.
+type SecretUse struct {
+	Name        string    `json:"name"`
+	Pipeline    string    `json:"pipeline"`
+	Run         int       `json:"run"` // number
+	Step        string    `json:"step"`
+	Environment string    `json:"environment,omitempty"`
+	At          time.Time `json:"at"`
+}
+
+// SecretUses answers who was given a project's secrets, newest first; name may be empty for all of them. It knows of the
+// runs that the server has kept.
+func (c *Client) SecretUses(ctx context.Context, project, name string) ([]SecretUse, error) {
+	return get[[]SecretUse](ctx, c, "/api/v1/projects/"+escape(project, "secret-uses"), url.Values{"name": {name}})
 }
 
 // KeyRotation is a new key for all that is secret at the server, and what became of the older ones.

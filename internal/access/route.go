@@ -59,6 +59,7 @@ var Routes = []Route{
 	{"DELETE", "/api/v1/projects/{project}/webhook/previous", ManageProject, FromProject},
 	{"POST", "/api/v1/projects/{project}/runs", StartRun, FromProject},
 	{"GET", "/api/v1/projects/{project}/secrets", WriteSecrets, FromProject},
+	{"GET", "/api/v1/projects/{project}/secret-uses", WriteSecrets, FromProject},
 	{"PUT", "/api/v1/projects/{project}/secrets/{name}", WriteSecrets, FromProject},
 	{"DELETE", "/api/v1/projects/{project}/secrets/{name}", WriteSecrets, FromProject},
 

@@ -55,6 +55,7 @@ var stories = []story{
 	{name: "secret_put", call: "secret put shop SMTP_PASSWORD --branch release/**", input: "hunter2\r\n", doc: client.Secret{}},
 	{name: "secret_put_nothing", call: "secret put shop SMTP_PASSWORD", input: "\n"},
 	{name: "secret_list", call: "secret list", doc: []client.Secret{}},
+	{name: "secret_uses", call: "secret uses shop DATABASE_URL", doc: []client.SecretUse{}},
 	{name: "secret_rotate_key", call: "secret rotate-key --forget --yes", doc: client.KeyRotation{}},
 	{name: "secret_rotate_key_unasked", call: "secret rotate-key --forget"},
 	{name: "secret_remove", call: "secret remove shop SMTP_PASSWORD", doc: removed{}},

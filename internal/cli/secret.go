@@ -14,7 +14,7 @@ import (
 func newSecretCommand(console *Console) *cobra.Command {
 	group := &cobra.Command{Use: "secret", Short: "Manage what scripts and environments are given and nobody reads"}
 	group.AddCommand(newSecretPutCommand(console), newSecretListCommand(console), newSecretRemoveCommand(console),
-		newSecretRotateKeyCommand(console))
+		newSecretUsesCommand(console), newSecretRotateKeyCommand(console))
 	return group
 }
 
@@ -83,6 +83,27 @@ func newSecretRemoveCommand(console *Console) *cobra.Command {
 				return err
 			}
 			return console.Show(removed{args[1]}, args[1]+" of "+args[0]+" is removed")
+		}),
+	}
+}
+
+// newSecretUsesCommand is "towpath secret uses".
+func newSecretUsesCommand(console *Console) *cobra.Command {
+	return &cobra.Command{
+		Use:     "uses PROJECT [NAME]",
+		Short:   "List which steps and environments were given secrets, newest first",
+		Example: "  towpath secret uses shop DATABASE_URL",
+		Args:    cobra.RangeArgs(1, 2),
+		RunE: console.remote(func(ctx context.Context, server *client.Client, args []string) error {
+			uses, err := server.SecretUses(ctx, args[0], strings.Join(args[1:], ""))
+			if err != nil {
+				return err
+			}
+			t := newTable(console.ink(), "secret", "run", "step", "environment", "given")
+			for _, u := range uses {
+				t.add(u.Name, fmt.Sprintf("%s #%d", u.Pipeline, u.Run), u.Step, u.Environment, ago(u.At, console.now()))
+			}
+			return console.Show(listed(uses), t.or("nothing that is kept was given any"))
 		}),
 	}
 }

@@ -201,6 +201,10 @@ func shopWorld(t *testing.T) *world {
 		{Name: "DATABASE_URL", Environments: []string{"production"}, Branches: []string{"main"}, UpdatedAt: minutesAgo(70)},
 		{Name: "SMTP_PASSWORD", UpdatedAt: minutesAgo(70)},
 	})
+	w.answers("GET /api/v1/projects/shop/secret-uses", []client.SecretUse{
+		{Name: "DATABASE_URL", Pipeline: "shop", Run: 128, Step: "production", Environment: "production", At: minutesAgo(2)},
+		{Name: "DATABASE_URL", Pipeline: "shop", Run: 128, Step: "migrate", At: minutesAgo(5)},
+	})
 	w.answers("POST /api/v1/secret-key/rotate", client.KeyRotation{Forget: true, Resealed: 12, Forgotten: 2})
 	w.answers("PUT /api/v1/projects/shop/secrets/SMTP_PASSWORD", nil)
 	w.answers("DELETE /api/v1/projects/shop/secrets/SMTP_PASSWORD", nil)

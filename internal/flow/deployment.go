@@ -27,6 +27,9 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 	if reason, err := a.withholds(run, definition); err != nil || reason != "" {
 		return a.refuseDeployment(run, step, reason, err)
 	}
+	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name, Environment: definition.Name}, definition.Secrets); err != nil {
+		return err
+	}
 	release, err := a.releaseOf(run, step)
 	if err != nil {
 		return err

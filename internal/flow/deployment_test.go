@@ -1,11 +1,13 @@
 package flow_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/flow"
 	"github.com/towpath-cd/towpath/internal/store"
 )
@@ -209,6 +211,45 @@ func TestADeploymentWhoseSecretIsNotGrantedIsRefusedBeforeAnythingIsTouched(t *t
 	if deployments := h.deployments("shop/staging"); len(deployments) > 0 {
 		t.Errorf("deployments: %+v", deployments)
 	}
+}
+
+func TestWhoWasGivenASecretIsKept(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, strings.Replace(straight("staging", "    secrets: [DATABASE_URL]\n"), "artifacts: dist/}", "artifacts: dist/, secrets: [NPM_TOKEN]}", 1))
+	h.update(func(tx *store.Tx) error {
+		return errors.Join(
+			h.secrets.Put(tx, h.project.ID, "NPM_TOKEN", "npm", access.SecretGrant{}, h.clock.Now()),
+			h.secrets.Put(tx, h.project.ID, "DATABASE_URL", "postgres", access.SecretGrant{Environments: []string{"staging"}}, h.clock.Now()))
+	})
+	run, _ := h.deploys(h.newMachine("worker"), "aa", "staging")
+	h.update(func(tx *store.Tx) error {
+		uses, err := tx.SecretUses(h.project.ID, "", 0)
+		for n, want := range []store.SecretUse{
+			{Name: "DATABASE_URL", Step: "staging", Environment: "staging"}, {Name: "NPM_TOKEN", Step: "shop"},
+		} {
+			want.Run, want.Pipeline, want.Number = run, "shop", 1
+			if n >= len(uses) {
+				t.Fatalf("the uses are %+v", uses)
+			}
+			at := uses[n].At
+			uses[n].At = time.Time{}
+			if uses[n] != want || at.IsZero() {
+				t.Errorf("use %d is %+v, want %+v", n, uses[n], want)
+			}
+		}
+		one, also := tx.SecretUses(h.project.ID, "NPM_TOKEN", 0)
+		if len(one) != 1 {
+			t.Errorf("of one secret they are %+v", one)
+		}
+		return errors.Join(err, also, tx.ForgetRun(run))
+	})
+	h.update(func(tx *store.Tx) error {
+		left, err := tx.SecretUses(h.project.ID, "", 0)
+		if len(left) > 0 {
+			t.Errorf("without their run there are %+v", left)
+		}
+		return err
+	})
 }
 
 func TestAHookOfWhichNobodyKnowsWhatItHasDoneCallsAPersonOnce(t *testing.T) {

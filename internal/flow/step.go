@@ -38,6 +38,9 @@ func (a *act) work(lease towpath.Lease, run towpath.Run) (*Work, error) {
 	if w.Secrets, err = a.secrets.ForStep(a.tx, run, step); err != nil {
 		return nil, a.failUnstarted(lease, err)
 	}
+	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name}, step.Script.Secrets); err != nil {
+		return nil, err
+	}
 	if w.Access, err = a.accessTo(project); err != nil {
 		return nil, a.failUnstarted(lease, err)
 	}
@@ -45,6 +48,18 @@ func (a *act) work(lease towpath.Lease, run towpath.Run) (*Work, error) {
 	w.Outputs = outputsFor(run, step)
 	w.Place, w.URL, err = a.placeBefore(run, step)
 	return w, err
+}
+
+// noteUses keeps that secrets were given away.
+func (a *act) noteUses(use store.SecretUse, names []string) error {
+	use.At = a.at
+	for _, name := range names {
+		use.Name = name
+		if err := a.tx.NoteSecretUse(use); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // accessTo answers what a project's repository is shown.

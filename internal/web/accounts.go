@@ -238,6 +238,23 @@ func (s *Server) listSecrets(c call[none]) ([]client.Secret, error) {
 	return found, err
 }
 
+// secretUses answers who was given the project's secrets, or the one that the query names.
+func (s *Server) secretUses(c call[none]) ([]client.SecretUse, error) {
+	limit := listed
+	if err := numberIn(c.Request, "limit", listedMost, &limit); err != nil {
+		return nil, err
+	}
+	found := []client.SecretUse{}
+	err := s.Store.View(c.Context(), func(tx *store.Tx) error {
+		uses, err := tx.SecretUses(c.Project.ID, c.URL.Query().Get("name"), limit)
+		for _, u := range uses {
+			found = append(found, client.SecretUse{Name: u.Name, Pipeline: u.Pipeline, Run: u.Number, Step: u.Step, Environment: u.Environment, At: u.At})
+		}
+		return err
+	})
+	return found, err
+}
+
 func (s *Server) putSecret(c call[client.Secret]) (none, error) {
 	name := c.PathValue("name")
 	grant := access.SecretGrant{Environments: c.Body.Environments, Branches: c.Body.Branches}

@@ -35,6 +35,7 @@ func (s *Server) registerAPI() {
 	s.handle("POST /hooks/{project}", s.hook)
 	api(s, "POST /api/v1/projects/{project}/runs", s.startRun)
 	api(s, "GET /api/v1/projects/{project}/secrets", s.listSecrets)
+	api(s, "GET /api/v1/projects/{project}/secret-uses", s.secretUses)
 	api(s, "PUT /api/v1/projects/{project}/secrets/{name}", s.putSecret)
 	api(s, "DELETE /api/v1/projects/{project}/secrets/{name}", s.removeSecret)
 

@@ -81,7 +81,7 @@ var table = map[string][]string{
 		"GET /api/v1/projects/{project}/deliveries/{id}", "POST /api/v1/projects/{project}/deliveries/{id}/replay",
 		"POST /projects/{project}/deliveries/{id}/replay",
 		"POST /api/v1/projects/{project}/webhook", "PUT /api/v1/projects/{project}/token", "DELETE /api/v1/projects/{project}/webhook/previous",
-		"GET /api/v1/projects/{project}/secrets",
+		"GET /api/v1/projects/{project}/secrets", "GET /api/v1/projects/{project}/secret-uses",
 		"PUT /api/v1/projects/{project}/secrets/{name}", "DELETE /api/v1/projects/{project}/secrets/{name}",
 		"POST /api/v1/environments/{pipeline}/{environment}/freeze", "POST /environments/{pipeline}/{environment}/freeze",
 		"POST /api/v1/environments/{pipeline}/{environment}/thaw", "POST /environments/{pipeline}/{environment}/thaw",
