@@ -225,7 +225,7 @@ func TestWhoWasGivenASecretIsKept(t *testing.T) {
 	h.update(func(tx *store.Tx) error {
 		uses, err := tx.SecretUses(h.project.ID, "", 0)
 		for n, want := range []store.SecretUse{
-			{Name: "DATABASE_URL", Step: "staging", Environment: "staging"}, {Name: "NPM_TOKEN", Step: "shop"},
+			{Name: "NPM_TOKEN", Step: "shop"}, {Name: "DATABASE_URL", Step: "staging", Environment: "staging"},
 		} {
 			want.Run, want.Pipeline, want.Number = run, "shop", 1
 			if n >= len(uses) {
