@@ -31,6 +31,8 @@ var (
 	ErrCrowded = errors.New("no room for another process")
 	// ErrKilled: somebody killed git, or a program that it had started; worth trying again.
 	ErrKilled = errors.New("git was killed")
+	// ErrPartial: the remote is itself a partial clone, and git serves nothing that such a one would have to fetch first.
+	ErrPartial = errors.New("a partial clone, which cannot be followed")
 	// ErrDamaged: the local mirror is broken. Fetch makes it anew.
 	ErrDamaged = errors.New("mirror damaged")
 	// ErrProtocol: an address of a transport that may not be used here.
@@ -92,6 +94,7 @@ func Hint(err error) string {
 		{ErrRefused, "give the project credentials that may read the repository: a deploy key over ssh, a token over https"},
 		{ErrUnreachable, "is the address right, and is the host up?"},
 		{ErrProtocol, "use https or ssh"},
+		{ErrPartial, "name the repository that it was cloned from"},
 		{ErrNoLFS, "install git-lfs there, or send the step to a worker that has it"},
 	} {
 		if errors.Is(err, h.kind) {
@@ -117,6 +120,7 @@ var phrases = []struct {
 }{
 	{ErrCrowded, []string{"resource temporarily unavailable", "cannot allocate memory", "unable to create thread", "too many open files"}},
 	{ErrKilled, []string{"died of signal 9"}},
+	{ErrPartial, []string{"from promisor remote", "lazy fetching disabled"}},
 	{ErrHostChanged, []string{"remote host identification has changed"}},
 	{ErrHostUnknown, []string{
 		"host key verification failed", "certificate verification failed", "ssl certificate problem", "no host key is known",

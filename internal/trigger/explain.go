@@ -42,6 +42,7 @@ func explainOnce(err error) error {
 		{git.ErrProtocol, towpath.CodeInvalid},
 		{git.ErrUnsafe, towpath.CodeInvalid},
 		{git.ErrTooLarge, towpath.CodeInvalid},
+		{git.ErrPartial, towpath.CodeInvalid},
 	} {
 		if errors.Is(err, c.kind) {
 			return wrap(c.code, err)
