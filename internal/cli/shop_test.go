@@ -82,7 +82,7 @@ func shopQueued() client.Run {
 		Project: "shop", Pipeline: "desktop", Number: 7, State: "running", Branch: "main", Revision: "77aa00cc11",
 		Title: "new icon", Author: "cem", CreatedAt: minutesAgo(9),
 		Steps: []client.Step{{
-			Name: "windows installer", Kind: "build", State: "queued", Attempt: 1, Reason: "no worker has os=windows (3 have linux/amd64)",
+			Name: "windows installer", Kind: "build", State: "queued", Attempt: 1, Reason: "no worker has os=windows; 3 have linux/amd64",
 		}},
 	}
 }

@@ -73,6 +73,7 @@ func (a *act) loseSteps() error {
 	if err != nil {
 		return err
 	}
+	a.freed = a.freed || len(expired) > 0
 	for _, lease := range expired {
 		if err := a.tx.Expire(lease, a.at); err != nil {
 			return err
