@@ -111,7 +111,7 @@ func TestWhoWaitsLongestAndFitsIsGivenTheStep(t *testing.T) {
 	chosen := fits.calls()
 	last.calls()
 	h.update(func(tx *store.Tx) error {
-		return errors.Join(tx.DeleteWorker(gone.worker.ID), tx.DrainWorker(draining.worker.ID, true))
+		return errors.Join(tx.DeleteWorker(gone.worker.ID), tx.DrainWorker(draining.worker.ID, true, "ada"))
 	})
 	h.push("Sell more tea")
 	chosen.wantStep(t, "shop")

@@ -21,10 +21,7 @@ func (s *Server) registerKeepers() {
 
 // keep gives a worker its environments, and takes back those that it leaves.
 func (s *Server) keep(c call[client.KeepRequest]) (client.KeepAnswer, error) {
-	worker, err := s.seeWorker(c.Request, c.Caller, "")
-	if err != nil {
-		return client.KeepAnswer{}, err
-	}
+	worker := s.seeWorker(c.Caller)
 	if len(c.Body.Leaving) > 0 {
 		return client.KeepAnswer{}, s.Flow.Leave(c.Context(), worker.ID, c.Body.Leaving)
 	}

@@ -29,3 +29,4 @@ ALTER TABLE projects ADD COLUMN steps_at_once INTEGER NOT NULL DEFAULT 0;
 -- What an administrator gave a worker besides what it says of itself, as JSON lists.
 ALTER TABLE workers ADD COLUMN added TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE workers ADD COLUMN removed TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE workers ADD COLUMN drained_by TEXT NOT NULL DEFAULT '';
