@@ -140,7 +140,7 @@ func (s *Server) renew(c call[none]) (client.Renewal, error) {
 		return client.Renewal{}, err
 	}
 	expires, stop, err := s.Flow.RenewStep(c.Context(), lease)
-	return client.Renewal{Expires: expires, Stop: stop != "", Reason: stop}, err
+	return client.Renewal{Expires: expires, Stop: stop != "", Reason: stop}, s.judged(c.Request, c.Caller, lease, err)
 }
 
 // leaseIn reads which attempt a call is about. Whether the worker holds it is for the store to say.
@@ -167,7 +167,7 @@ func (s *Server) heldLease(r *http.Request, caller access.Caller) (towpath.Lease
 		}
 		return err
 	})
-	return lease, err
+	return lease, s.judged(r, caller, lease, err)
 }
 
 // appendLog takes a piece of a log at an offset, and answers what is held, from where to go on.
@@ -226,6 +226,9 @@ func (s *Server) finish(c call[client.StepReport]) (none, error) {
 	report := towpath.StepReported{
 		State: towpath.AttemptState(c.Body.State), Reason: c.Body.Reason, ExitCode: c.Body.ExitCode,
 		Outputs: c.Body.Outputs, Artifacts: nounsOf(lease.Step, c.Body.Artifacts),
+	}
+	if err := s.everHeld(c.Request, c.Caller, lease); err != nil { // before its log is ended
+		return none{}, err
 	}
 	if err := s.checkArtifacts(report.Artifacts); err != nil {
 		return none{}, err
