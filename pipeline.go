@@ -2,6 +2,7 @@ package towpath
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -162,23 +163,44 @@ type Selector struct {
 
 // Admits says whether a worker fits.
 func (s Selector) Admits(w Worker) bool {
-	return s.Mismatch(w) == ""
+	if s.OS != "" && s.OS != w.OS || s.Arch != "" && s.Arch != w.Arch {
+		return false
+	}
+	return !slices.ContainsFunc(s.Labels, func(label string) bool { return !slices.Contains(w.Labels, label) })
 }
 
-// Mismatch says in words why the worker does not fit; empty where it does.
-func (s Selector) Mismatch(w Worker) string {
-	switch {
-	case s.OS != "" && s.OS != w.OS:
-		return "os=" + s.OS
-	case s.Arch != "" && s.Arch != w.Arch:
-		return "arch=" + s.Arch
+// Parts answers what is asked for one by one, each as a selector of its own.
+func (s Selector) Parts() []Selector {
+	var parts []Selector
+	if s.OS != "" {
+		parts = append(parts, Selector{OS: s.OS})
+	}
+	if s.Arch != "" {
+		parts = append(parts, Selector{Arch: s.Arch})
 	}
 	for _, label := range s.Labels {
-		if !slices.Contains(w.Labels, label) {
-			return "label " + label
-		}
+		parts = append(parts, Selector{Labels: []string{label}})
 	}
-	return ""
+	return parts
+}
+
+// String says in words what is asked for: "os=linux, label gpu". Nothing is empty.
+func (s Selector) String() string {
+	var parts []string
+	if s.OS != "" {
+		parts = append(parts, "os="+s.OS)
+	}
+	if s.Arch != "" {
+		parts = append(parts, "arch="+s.Arch)
+	}
+	for _, label := range s.Labels {
+		if program, ok := strings.CutPrefix(label, HasProgram); ok {
+			parts = append(parts, program)
+			continue
+		}
+		parts = append(parts, "label "+label)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // ApproveDefinition is an approve step: who decides, how many, how long it waits.

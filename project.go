@@ -40,4 +40,7 @@ type Project struct {
 	Forks      ForkPolicy `json:",omitempty"`
 	Protected  []string   `json:",omitempty"` // globs of branches that are trusted besides the default one
 	KnownHosts string     `json:",omitempty"` // the SSH host keys of its repository, as in known_hosts(5); empty: the server's own
+
+	StepsAtOnce int `json:",omitempty"` // that each of its pipelines runs at most; 0 is as many as there are workers for
+	Priority    int `json:",omitempty"` // its steps go before those of projects with less
 }

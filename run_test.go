@@ -326,6 +326,7 @@ func drawRunEvent(t *rapid.T, run Run, at time.Time) RunEvent {
 		RunStarted{At: at},
 		leased, leased, leased, reported, reported, reported,
 		StepLost{Step: step.Name, Attempt: attempt, At: at},
+		StepUnclaimed{Step: step.Name, Attempt: attempt, Reason: "no worker has os=plan9", At: at},
 		StepDecided{Step: step.Name, State: decided, At: at},
 		DeploymentBegan{Step: step.Name, Deployment: "d", Release: 1, At: at},
 		DeploymentEnded{Step: step.Name, Deployment: "d", State: ended, At: at},

@@ -15,6 +15,9 @@ type Worker struct {
 	JoinedAt time.Time
 }
 
+// HasProgram begins the labels that a worker gives itself for the programs that it finds: has=docker.
+const HasProgram = "has="
+
 // Platform is os/arch, as artifacts record it.
 func (w Worker) Platform() string { return w.OS + "/" + w.Arch }
 

@@ -49,6 +49,7 @@ func benchmarks() []benchmark {
 		{"idle", "memory and CPU of processes that have nothing to do", measureIdle},
 		{"poll", "asking many repositories for new commits, over http and as folders", measurePoll},
 		{"checkout", "a workspace from a warm mirror, beside git clone --depth 1 and git worktree add", measureCheckout},
+		{"workers", "two hundred workers and twenty steps a second on one server", measureWorkers},
 		{"crash", "kill -9 of everything, and what was lost by it", measureCrash},
 	}
 }

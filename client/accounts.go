@@ -42,17 +42,27 @@ type Token struct {
 
 // Worker is a machine that runs steps and keeps environments.
 type Worker struct {
-	ID       string    `json:"id"`
-	Name     string    `json:"name"`
-	OS       string    `json:"os"`
-	Arch     string    `json:"arch"`
-	Labels   []string  `json:"labels,omitempty"`
-	Slots    int       `json:"slots"`
-	Running  int       `json:"running"`
-	Draining bool      `json:"draining,omitempty"` // it gets no new steps
-	Version  string    `json:"version"`
-	SeenAt   time.Time `json:"seen_at"`
-	JoinedAt time.Time `json:"joined_at"`
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	OS        string    `json:"os"`
+	Arch      string    `json:"arch"`
+	Labels    []string  `json:"labels,omitempty"`
+	Slots     int       `json:"slots"`
+	Running   int       `json:"running"`
+	Draining  bool      `json:"draining,omitempty"` // it gets no new steps
+	DrainedBy string    `json:"drained_by,omitempty"`
+	Version   string    `json:"version"`
+	Older     bool      `json:"older,omitempty"`   // its version is not the server's, and older
+	Added     []string  `json:"added,omitempty"`   // labels that it has from the server
+	Removed   []string  `json:"removed,omitempty"` // labels that the server took from it
+	SeenAt    time.Time `json:"seen_at"`
+	JoinedAt  time.Time `json:"joined_at"`
+}
+
+// Labeling is a change of a worker's labels.
+type Labeling struct {
+	Add    []string `json:"add,omitempty"`
+	Remove []string `json:"remove,omitempty"`
 }
 
 // AuditEntry is one privileged act.
@@ -139,6 +149,11 @@ func (c *Client) Workers(ctx context.Context) ([]Worker, error) {
 func (c *Client) DrainWorker(ctx context.Context, id string, draining bool) error {
 	_, err := post[struct{}](ctx, c, "/api/v1/workers/"+escape(id)+"/drain", map[string]bool{"draining": draining})
 	return err
+}
+
+// LabelWorker gives a worker labels besides its own, and takes labels from it. Giving undoes taking, and the other way round.
+func (c *Client) LabelWorker(ctx context.Context, id string, l Labeling) (Worker, error) {
+	return post[Worker](ctx, c, "/api/v1/workers/"+escape(id)+"/labels", l)
 }
 
 // RemoveWorker forgets a worker, and with it its key.

@@ -28,6 +28,26 @@ type Registered struct {
 	Key    string `json:"key"`
 }
 
+// Hello is what a worker says of itself whenever it starts.
+type Hello struct {
+	OS      string   `json:"os"`   // GOOS
+	Arch    string   `json:"arch"` // GOARCH
+	Labels  []string `json:"labels,omitempty"`
+	Slots   int      `json:"slots"` // steps at a time
+	Version string   `json:"version"`
+}
+
+// Welcome is the server's answer to it.
+type Welcome struct {
+	Version string `json:"version"` // of the server
+}
+
+// LeaseCall is a worker's wish for a step.
+type LeaseCall struct {
+	Version string `json:"version"`
+	Call    string `json:"call"` // names the wish
+}
+
 // StepLease is an attempt of a step, with all that is needed to run it.
 type StepLease struct {
 	LeaseRef
@@ -133,11 +153,17 @@ func (c *Client) Register(ctx context.Context, r Registration) (Registered, erro
 	return post[Registered](ctx, c, "/api/v1/worker/register", r)
 }
 
+// Hello tells the server what this worker is now. Code not_found: the server is older than the call, and knows the worker as
+// it registered.
+func (c *Client) Hello(ctx context.Context, h Hello) (Welcome, error) {
+	return post[Welcome](ctx, c, "/api/v1/worker/hello", h)
+}
+
 // Lease waits up to the server's long-poll time (20 s) for a step. It answers nil when there was none. call names this
 // wish: where Lease fails, it is asked again under the same name, and answers what the server had leased meanwhile. Each
 // other call has another name, also of another process of this worker.
 func (c *Client) Lease(ctx context.Context, version, call string) (*StepLease, error) {
-	return post[*StepLease](ctx, c, "/api/v1/worker/lease", map[string]string{"version": version, "call": call})
+	return post[*StepLease](ctx, c, "/api/v1/worker/lease", LeaseCall{Version: version, Call: call})
 }
 
 // Renew keeps a lease. Code stale: the attempt is no longer this worker's, and has to end.

@@ -20,6 +20,7 @@ type Guard struct {
 	owner    string // fingerprint of the owner's token
 	hasher   *hasher
 	attempts *attempts
+	refusals refusals
 	origin   *http.CrossOriginProtection // browsers that were sent here by another site's page change nothing
 }
 
@@ -66,6 +67,9 @@ func (g *Guard) Admit(r *http.Request, route Route) (Caller, error) {
 		return err
 	})
 	if err != nil {
+		if noted := g.RefusedWorker(r.Context(), caller.Identity, r.Method+" "+r.URL.Path, err.Error()); noted != nil {
+			err = errors.Join(err, noted)
+		}
 		return Caller{}, err
 	}
 	return caller, g.noteUse(r.Context(), caller.Identity)

@@ -98,6 +98,7 @@ var Routes = []Route{
 	{"GET", "/api/v1/workers", ManageWorkers, NoProject},
 	{"POST", "/api/v1/workers/tokens", ManageWorkers, NoProject},
 	{"POST", "/api/v1/workers/{worker}/drain", ManageWorkers, NoProject},
+	{"POST", "/api/v1/workers/{worker}/labels", ManageWorkers, NoProject},
 	{"DELETE", "/api/v1/workers/{worker}", ManageWorkers, NoProject},
 	{"GET", "/api/v1/audit", ReadAudit, NoProject},
 	{"POST", "/api/v1/backup", ManageServer, NoProject},
@@ -105,6 +106,7 @@ var Routes = []Route{
 
 	// A one-time token is in the body of the first; the others are refused to whoever does not hold the lease.
 	{"POST", "/api/v1/worker/register", Public, NoProject},
+	{"POST", "/api/v1/worker/hello", AsWorker, NoProject},
 	{"POST", "/api/v1/worker/lease", AsWorker, NoProject},
 	{"POST", "/api/v1/worker/leases/{run}/{step}/{attempt}/renew", AsWorker, NoProject},
 	{"POST", "/api/v1/worker/leases/{run}/{step}/{attempt}/log", AsWorker, NoProject},
@@ -130,6 +132,10 @@ var Routes = []Route{
 	{"GET", "/approvals", SignedIn, NoProject},
 	{"GET", "/environments", SignedIn, NoProject},
 	{"GET", "/projects", SignedIn, NoProject},
+	{"GET", "/workers", ManageWorkers, NoProject},
+	{"POST", "/workers/{worker}/drain", ManageWorkers, NoProject},
+	{"POST", "/workers/{worker}/resume", ManageWorkers, NoProject},
+	{"POST", "/workers/{worker}/remove", ManageWorkers, NoProject},
 	{"GET", "/projects/{project}", ReadProject, FromProject},
 	{"POST", "/projects/{project}/deliveries/{id}/replay", ManageProject, FromProject},
 	{"GET", "/runs/{pipeline}/{number}", ReadProject, FromPipeline},

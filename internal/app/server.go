@@ -83,6 +83,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 			Kinds: kinds, Token: shown.token, URL: address, Client: calls, Log: o.Log.With("room", "alert"),
 		}),
 		Logs: kept.logs, Artifacts: kept.artifacts, Keep: flow.Keep(c.Keep),
+		Unclaimed: c.WaitForWorker,
 		Clock: clock, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
 	})
 	poller := trigger.NewPoller(trigger.PollerOptions{

@@ -54,6 +54,7 @@ func Worker(ctx context.Context, o WorkerOptions) (err error) {
 		o.Ready(o.Config.Name)
 	}
 	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return introduce(ctx, o, server) })
 	parts.Go(func() error {
 		return worker.Run(ctx, worker.Options{
 			Client: server, DataDir: filepath.Join(o.Data, "steps"), Version: o.Version, Slots: o.Config.Slots,

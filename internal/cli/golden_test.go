@@ -117,6 +117,7 @@ var stories = []story{
 	{name: "workers", call: "workers", doc: []client.Worker{}},
 	{name: "workers_drain", call: "workers drain worker-1", doc: client.Worker{}},
 	{name: "workers_resume", call: "workers resume worker-2", doc: client.Worker{}},
+	{name: "workers_label", call: "workers label worker-1 --add gpu --remove big", doc: client.Worker{}},
 	{name: "workers_remove", call: "workers remove worker-1", doc: removed{}},
 	{name: "workers_remove_unknown", call: "workers remove barge-9"},
 	{name: "workers_token", call: "workers token", doc: client.Token{}},

@@ -115,6 +115,18 @@ func webhookText(p client.Project) string {
 	return p.WebhookURL + ", two secrets are valid"
 }
 
+// turnText says when it is the turn of the project's steps, where that was set.
+func turnText(p client.Project) string {
+	atOnce, priority := "", ""
+	if p.StepsAtOnce > 0 {
+		atOnce = fmt.Sprintf("at most %s of each pipeline at a time", counted(p.StepsAtOnce, "step"))
+	}
+	if p.Priority != 0 {
+		priority = fmt.Sprintf("priority %d", p.Priority)
+	}
+	return joined(", ", atOnce, priority)
+}
+
 func projectText(p client.Project, now time.Time) string {
 	pipelines := "none yet"
 	if len(p.Pipelines) > 0 {
@@ -128,6 +140,7 @@ func projectText(p client.Project, now time.Time) string {
 		{"protected", strings.Join(p.Protected, ", ")},
 		{"credentials", strings.Join(p.CredentialNames, ", ")},
 		{"webhook", webhookText(p)},
+		{"turn", turnText(p)},
 	} {
 		if line.value != "" {
 			lines = append(lines, fmt.Sprintf("%-12s %s", line.what, line.value))

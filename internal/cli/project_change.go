@@ -75,17 +75,21 @@ func newProjectChangeCommand(console *Console) *cobra.Command {
 	var poll time.Duration
 	var forks, hostsFile string
 	var protected []string
+	var atOnce, priority int
 	command := &cobra.Command{
 		Use:     "change PROJECT",
-		Short:   "Set how a project is watched, and what is trusted",
+		Short:   "Set how a project is watched, what is trusted, and when it is its turn",
 		Long:    "Sets what the flags name, and leaves the rest as it is.",
-		Example: "  towpath project change shop --poll 30s\n  towpath project change shop --protect 'release/**' --forks run",
+		Example: "  towpath project change shop --poll 30s\n  towpath project change shop --protect 'release/**' --forks run\n" +
+			"  towpath project change shop --steps-at-once 4",
 		Args:    cobra.ExactArgs(1),
 	}
 	flags := command.Flags()
 	flags.DurationVar(&poll, "poll", 0, "how often new commits are looked for; 0 is never")
 	flags.StringVar(&forks, "forks", "", "what becomes of pull requests from forks: ask, run or ignore")
 	flags.StringSliceVar(&protected, "protect", nil, "branches that are trusted besides the default one; '' is none")
+	flags.IntVar(&atOnce, "steps-at-once", 0, "how many steps each of its pipelines runs at a time; 0 is as many as there are workers for")
+	flags.IntVar(&priority, "priority", 0, "projects with more go first; for who manages workers to set")
 	flags.StringVar(&hostsFile, "known-hosts", "", "file with the SSH host keys to believe; - is standard input")
 	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) error {
 		p, err := server.Project(ctx, args[0])
@@ -100,6 +104,12 @@ func newProjectChangeCommand(console *Console) *cobra.Command {
 		}
 		if flags.Changed("protect") {
 			p.Protected = protected
+		}
+		if flags.Changed("steps-at-once") {
+			p.StepsAtOnce = atOnce
+		}
+		if flags.Changed("priority") {
+			p.Priority = priority
 		}
 		if flags.Changed("known-hosts") {
 			if p.KnownHosts, err = console.readFile(hostsFile, "host keys"); err != nil {

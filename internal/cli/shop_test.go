@@ -82,7 +82,7 @@ func shopQueued() client.Run {
 		Project: "shop", Pipeline: "desktop", Number: 7, State: "running", Branch: "main", Revision: "77aa00cc11",
 		Title: "new icon", Author: "cem", CreatedAt: minutesAgo(9),
 		Steps: []client.Step{{
-			Name: "windows installer", Kind: "build", State: "queued", Attempt: 1, Reason: "no worker has os=windows (3 have linux/amd64)",
+			Name: "windows installer", Kind: "build", State: "queued", Attempt: 1, Reason: "no worker has os=windows; 3 have linux/amd64",
 		}},
 	}
 }
@@ -359,10 +359,11 @@ func shopPeople(w *world) {
 	w.answers("POST /api/v1/workers/tokens", client.Token{Name: "worker", Token: "twr_once"})
 	w.answers("POST /api/v1/workers/w1/drain", nil)
 	w.answers("POST /api/v1/workers/w2/drain", nil)
+	w.answers("POST /api/v1/workers/w1/labels", client.Worker{ID: "w1", Name: "worker-1", Labels: []string{"gpu", "has=docker"}})
 	w.answers("DELETE /api/v1/workers/w1", nil)
 	w.answers("GET /api/v1/workers", []client.Worker{
-		{ID: "w1", Name: "worker-1", OS: "linux", Arch: "amd64", Labels: []string{"big"}, Slots: 4, Running: 1, Version: "v0.1.0", SeenAt: now.Add(-time.Second)},
-		{ID: "w2", Name: "worker-2", OS: "darwin", Arch: "arm64", Slots: 2, Draining: true, Version: "v0.1.0", SeenAt: minutesAgo(5)},
+		{ID: "w1", Name: "worker-1", OS: "linux", Arch: "amd64", Labels: []string{"big", "has=docker"}, Slots: 4, Running: 1, Version: "v0.1.0", SeenAt: now.Add(-time.Second)},
+		{ID: "w2", Name: "worker-2", OS: "darwin", Arch: "arm64", Slots: 2, Draining: true, DrainedBy: "ana", Version: "v0.0.9", Older: true, SeenAt: minutesAgo(5)},
 	})
 	w.answers("GET /api/v1/audit", []client.AuditEntry{
 		{Number: 2, Actor: "ana (token ci)", Action: "deploy", Object: "shop/production", Detail: "release 42", At: minutesAgo(3)},

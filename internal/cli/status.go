@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -91,7 +92,20 @@ func (c *Console) overviewText(o overview) string {
 	if len(o.Environments) > 0 {
 		environments = "\n" + c.environmentTable(o.Environments).String()
 	}
-	return joined("\n", approvals, runs, environments)
+	return joined("\n", approvals, runs, c.queuedText(o.Runs), environments)
+}
+
+// queuedText says of each step that waits for a worker why it does.
+func (c *Console) queuedText(runs []client.Run) string {
+	var lines []string
+	for _, run := range runs {
+		for _, step := range run.Steps {
+			if step.State == "queued" && step.Reason != "" {
+				lines = append(lines, fmt.Sprintf("%s %s #%d, %s %s: %s", c.ink().mark(step.State), run.Pipeline, run.Number, step.Kind, step.Name, step.Reason))
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 func (c *Console) approvalTable(approvals []client.Approval) *table {

@@ -32,7 +32,7 @@ func newWorkersCommand(console *Console) *cobra.Command {
 		}),
 	}
 	command.AddCommand(newWorkersTokenCommand(console), newWorkersDrainCommand(console), newWorkersResumeCommand(console),
-		newWorkersRemoveCommand(console))
+		newWorkersLabelCommand(console), newWorkersRemoveCommand(console))
 	return command
 }
 
@@ -56,12 +56,23 @@ func newWorkersTokenCommand(console *Console) *cobra.Command {
 const silent = time.Minute
 
 func workerState(w client.Worker, now time.Time) string {
-	state, draining := "", ""
+	state, draining, older := "", "", ""
 	if now.Sub(w.SeenAt) > silent {
 		state = "silent"
 	}
 	if w.Draining {
-		draining = "gets no new steps"
+		draining = joined(" ", "drained", by(w.DrainedBy))
 	}
-	return joined(", ", state, draining)
+	if w.Older {
+		older = "older than the server"
+	}
+	return joined(", ", state, draining, older)
+}
+
+// by says who did something, where that is known.
+func by(who string) string {
+	if who == "" {
+		return ""
+	}
+	return "by " + who
 }

@@ -39,6 +39,34 @@ func newWorkersResumeCommand(console *Console) *cobra.Command {
 	}
 }
 
+// newWorkersLabelCommand is "towpath workers label".
+func newWorkersLabelCommand(console *Console) *cobra.Command {
+	var change client.Labeling
+	command := &cobra.Command{
+		Use:   "label WORKER",
+		Short: "Give a worker labels, or take some from it",
+		Long: "Steps find a worker by its labels: worker: {labels: [gpu]}. What is given or taken here stays so when the worker is\n" +
+			"started again. A worker has labels of its own as well: those of --label, and has=PROGRAM for programs that it finds. " + workerHelp,
+		Example: "  towpath workers label barge-3 --add gpu --remove has=docker",
+		Args:    cobra.ExactArgs(1),
+	}
+	flags := command.Flags()
+	flags.StringSliceVar(&change.Add, "add", nil, "labels to give")
+	flags.StringSliceVar(&change.Remove, "remove", nil, "labels to take")
+	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) error {
+		worker, err := findWorker(ctx, server, args[0])
+		if err != nil {
+			return err
+		}
+		if worker, err = server.LabelWorker(ctx, worker.ID, change); err != nil {
+			return err
+		}
+		labels := strings.Join(worker.Labels, ", ")
+		return console.Show(worker, worker.Name+" has "+fallback(labels, "no labels"))
+	})
+	return command
+}
+
 // newWorkersRemoveCommand is "towpath workers remove".
 func newWorkersRemoveCommand(console *Console) *cobra.Command {
 	return &cobra.Command{

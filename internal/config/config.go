@@ -38,6 +38,8 @@ type Server struct {
 	LogJSON bool   `yaml:"log_json" env:"LOG_JSON"`
 
 	LogLimit Size `yaml:"log_limit" env:"LOG_LIMIT"` // that is kept of what one step prints
+
+	WaitForWorker time.Duration `yaml:"wait_for_worker" env:"WAIT_FOR_WORKER"` // how long a step waits that no worker can run; 0s is for ever
 }
 
 // Worker is the settings of a worker, inside the server or on its own.
@@ -74,6 +76,7 @@ func DefaultServer() Server {
 	return Server{
 		Data: DefaultData("server"), Listen: DefaultListen, Worker: inside,
 		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day, Deliveries: 30 * day}, LogLimit: 256e6,
+		WaitForWorker: day,
 	}
 }
 
@@ -159,6 +162,8 @@ func (s *Server) take(read Server, text []byte) error {
 		"keep":   func() { s.Keep = defaults.Keep },
 
 		"log_limit": func() { s.LogLimit = defaults.LogLimit },
+
+		"wait_for_worker": func() { s.WaitForWorker = defaults.WaitForWorker },
 	} {
 		if value, known := given[name]; known && value == nil {
 			restore()
@@ -220,6 +225,9 @@ func (s *Server) Finish() error {
 	}
 	if s.LogLimit < leastLog {
 		wrong = append(wrong, fmt.Errorf("log_limit: %s; at least %s of a log are kept", s.LogLimit, leastLog))
+	}
+	if s.WaitForWorker < 0 {
+		wrong = append(wrong, fmt.Errorf("wait_for_worker: %s; it has to be 0s, which is for ever, or more", s.WaitForWorker))
 	}
 	wrong = append(wrong, s.Keep.wrong()...)
 	if s.Data, err = filepath.Abs(s.Data); err != nil {

@@ -21,10 +21,12 @@ type act struct {
 	tx     *store.Tx
 	at     time.Time
 	rings  []string
-	owed   bool               // effects wait in the outbox
-	ready  []store.QueuedStep // that nobody has taken yet
-	chosen []*waiter          // who is answered once it is committed, or has failed
-	last   savedRun           // a step's report and the lease of the next are of the same run
+	owed   bool         // effects wait in the outbox
+	ready  bool         // attempts were queued
+	freed  bool         // leases have ended
+	left   []store.Lane // what waits after all were served who could be
+	chosen []*waiter    // who is answered once it is committed, or has failed
+	last   savedRun     // a step's report and the lease of the next are of the same run
 }
 
 // savedRun is a run as it was saved last in a transaction.
@@ -46,6 +48,9 @@ func (c *Conductor) update(ctx context.Context, fn func(*act) error) error {
 	answerAll(a.chosen, err)
 	if err != nil {
 		return err
+	}
+	if len(a.left) > 0 {
+		c.waiters.tell(a.concerns)
 	}
 	c.hub.Ring(a.rings...)
 	if a.owed {

@@ -30,6 +30,7 @@ type Options struct {
 	Logs         *steplog.Store
 	Artifacts    *artifact.Store
 	Keep         Keep
+	Unclaimed    time.Duration // how long a step waits that no worker can run; 0 is for ever
 	Clock        func() time.Time
 	NewID        func() string // unique for ever
 	Log          *slog.Logger
@@ -92,6 +93,9 @@ type Conductor struct {
 	beat         time.Time // of the server's heart, the last
 	renewable    instant   // since when leases can be renewed without a break
 	doing        notes     // by environment's key
+	seen         sightings // of workers
+	unclaimed    time.Duration
+	claimsSeen   time.Time // when it was last asked whether steps wait in vain
 }
 
 // New makes a conductor. It does nothing by itself before Start.
@@ -99,7 +103,7 @@ func New(o Options) *Conductor {
 	c := &Conductor{
 		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, credentials: o.Credentials, announcer: o.Announcer,
 		inbox: o.Inbox, statuses: o.Statuses, logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
-		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{},
+		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{}, unclaimed: o.Unclaimed,
 	}
 	c.deliveries = newLoop("deliveries", 2*time.Second, c.takeDeliveries, o.Log)
 	c.changes = newLoop("changes", 2*time.Second, c.takeChanges, o.Log)

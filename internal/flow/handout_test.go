@@ -111,7 +111,7 @@ func TestWhoWaitsLongestAndFitsIsGivenTheStep(t *testing.T) {
 	chosen := fits.calls()
 	last.calls()
 	h.update(func(tx *store.Tx) error {
-		return errors.Join(tx.DeleteWorker(gone.worker.ID), tx.DrainWorker(draining.worker.ID, true))
+		return errors.Join(tx.DeleteWorker(gone.worker.ID), tx.DrainWorker(draining.worker.ID, true, "ada"))
 	})
 	h.push("Sell more tea")
 	chosen.wantStep(t, "shop")
@@ -131,14 +131,61 @@ func TestAWorkerThatWaitsIsGivenTheMostUrgentStepThatFits(t *testing.T) {
 	})
 	waiting := m.calls()
 	h.update(func(tx *store.Tx) error { return tx.Enqueue(urgent) }) // of which nobody is told
-	rung := h.hub.Wait(flow.TopicQueue)
-	h.push("Sell more coffee")
+	coffee := h.push("Sell more coffee")
 	if work := waiting.wantStep(t, "shop"); work.Run.ID != urgent.Run {
 		t.Errorf("it was given that of run %d", work.Run.Number)
 	}
-	if !hasRung(rung) {
-		t.Error("nobody is told of the step that is left")
+	if work := h.newMachine("other").take("shop"); work.Run.ID != coffee {
+		t.Errorf("the step that was left is not there; it was given that of run %d", work.Run.Number)
 	}
+}
+
+// TestWhatBecomesReadyBetweenALookAndTheWaitIsNotMissed makes steps ready while calls are somewhere between looking and
+// waiting: none of them may wait while there is a step for it.
+func TestWhatBecomesReadyBetweenALookAndTheWaitIsNotMissed(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "pipeline: shop\non: {push: {}, manual: true}\nsteps:\n  - {build: shop, run: make}\n")
+	m := h.newMachine("worker")
+	for range 30 {
+		taken, failed := make(chan *flow.Work, 1), make(chan error, 1)
+		call := m.stepCall()
+		go func() {
+			work, err := m.LeaseStep(t.Context(), call, time.Minute)
+			taken <- work
+			failed <- err
+		}()
+		good(h.StartRun(t.Context(), flow.Wish{Project: h.project.ID, By: "ada", Record: unrecorded}))(t)
+		select {
+		case work := <-taken:
+			if work == nil {
+				t.Fatalf("it was given nothing: %v", <-failed)
+			}
+			m.answered++
+			h.do(m.report(work, towpath.AttemptPassed))
+		case <-time.After(30 * time.Second):
+			t.Fatal("it waits though there is a step for it")
+		}
+	}
+}
+
+func TestAPipelineRunsNoMoreStepsAtATimeThanItMay(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, "pipeline: shop\non: {push: {}, manual: true}\nsteps:\n  - {build: shop, run: make}\n")
+	h.update(func(tx *store.Tx) error {
+		project, version, err := tx.Project(h.project.ID)
+		project.StepsAtOnce = 1
+		return errors.Join(err, tx.SaveProject(project, version))
+	})
+	first, second := h.newMachine("first"), h.newMachine("second")
+	h.push("Sell more tea")
+	work := first.take("shop")
+	waiting := second.calls()
+	h.push("Sell more coffee")
+	if h.Waiting() != 1 {
+		t.Error("the second step was given away, or its worker was sent away")
+	}
+	h.do(first.report(work, towpath.AttemptPassed))
+	waiting.wantStep(t, "shop")
 }
 
 // hooked has something happen while a step's secrets are looked up, which is in the transaction that leases it.

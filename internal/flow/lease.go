@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -27,12 +26,13 @@ func (c *Conductor) LeaseStep(ctx context.Context, call StepCall, wait time.Dura
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
-		rung := c.hub.Wait(TopicQueue)
-		work, err := c.leaseNow(ctx, call)
+		rung, look := c.hub.Wait(TopicQueue), c.waiters.look(call)
+		work, err := c.leaseNow(ctx, &call)
 		if err != nil || work != nil {
+			c.waiters.found(look)
 			return work, err
 		}
-		work, again := c.waitForWork(ctx, call, rung, timeout.C)
+		work, again := c.waitForWork(ctx, look, rung, timeout.C)
 		if work != nil || !again {
 			return work, unlessLeased(work, ctx.Err())
 		}
@@ -48,9 +48,12 @@ func unlessLeased(work *Work, err error) error {
 
 // waitForWork parks the worker until it is given an attempt, or should look again, or has waited long enough.
 func (c *Conductor) waitForWork(
-	ctx context.Context, call StepCall, rung <-chan struct{}, timeout <-chan time.Time,
+	ctx context.Context, look *look, rung <-chan struct{}, timeout <-chan time.Time,
 ) (work *Work, again bool) {
-	w := c.waiters.park(call)
+	w := c.waiters.settle(look)
+	if w == nil {
+		return nil, true
+	}
 	select {
 	case work, again = <-w.answer:
 		return work, again
@@ -69,9 +72,13 @@ func (c *Conductor) waitForWork(
 // NotGiven says that work was leased for a call that had ended by then. The same call may wait again already.
 func (c *Conductor) NotGiven() { c.hub.Ring(TopicQueue) }
 
+// LookAgain has every call that waits look again: who may take which step has changed.
+func (c *Conductor) LookAgain() { c.hub.Ring(TopicQueue) }
+
 // leaseNow looks without a lock first: most of the time there is nothing, and a view costs no commit. An attempt that
-// cannot be started has ended by that, and the next one is looked at. While the disk is full nothing new is started.
-func (c *Conductor) leaseNow(ctx context.Context, call StepCall) (*Work, error) {
+// cannot be started has ended by that, and the next one is looked at. While the disk is full nothing new is started. The
+// call's worker is brought up to date: its labels may have been changed since.
+func (c *Conductor) leaseNow(ctx context.Context, call *StepCall) (*Work, error) {
 	for {
 		held, empty, err := c.lookFor(ctx, call)
 		if err != nil || c.store.Unwritable() != nil {
@@ -83,10 +90,10 @@ func (c *Conductor) leaseNow(ctx context.Context, call StepCall) (*Work, error) 
 		var work *Work
 		tried := false
 		err = c.update(ctx, func(a *act) error {
-			if work, tried, err = a.leasedBefore(call); err != nil || tried {
+			if work, tried, err = a.leasedBefore(*call); err != nil || tried {
 				return err
 			}
-			work, tried, err = a.leaseTo(call)
+			work, tried, err = a.leaseTo(*call)
 			return err
 		})
 		if err != nil || work != nil || !tried {
@@ -96,13 +103,22 @@ func (c *Conductor) leaseNow(ctx context.Context, call StepCall) (*Work, error) 
 }
 
 // lookFor says whether the call was leased an attempt before, and whether nothing waits that fits its worker.
-func (c *Conductor) lookFor(ctx context.Context, call StepCall) (held, empty bool, err error) {
+func (c *Conductor) lookFor(ctx context.Context, call *StepCall) (held, empty bool, err error) {
 	err = c.store.View(ctx, func(tx *store.Tx) error {
 		if call.ID != "" {
 			if _, held, err = tx.LeaseOfCall(call.Worker.ID, call.ID); err != nil {
 				return err
 			}
 		}
+		known, err := tx.Worker(call.Worker.ID)
+		if errors.Is(err, store.ErrNotFound) || err == nil && known.Draining {
+			empty = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		call.Worker = known.Worker
 		empty, err = queue.NothingFor(tx, call.Worker)
 		return err
 	})
@@ -140,13 +156,10 @@ func (a *act) leaseTo(call StepCall) (work *Work, tried bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	lease, found, err := queue.Take(a.tx, call.Worker, call.ID, a.at)
+	lease, found, err := queue.Take(a.tx, known.Worker, call.ID, a.at)
 	if err != nil || !found {
 		return nil, false, err
 	}
-	a.ready = slices.DeleteFunc(a.ready, func(q store.QueuedStep) bool {
-		return q.Run == lease.Run && q.Step == lease.Step && q.Attempt == lease.Attempt
-	})
 	work, err = a.begin(lease)
 	return work, true, err
 }
@@ -158,7 +171,7 @@ func (a *act) begin(lease towpath.Lease) (*Work, error) {
 	})
 	if err != nil && refused(err) {
 		a.log.Warn("an attempt in the queue does not fit its run", "run", lease.Run, "step", lease.Step, "error", err)
-		return nil, a.tx.Finish(lease)
+		return nil, a.endLease(lease)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lease %s of run %s: %w", lease.Step, lease.Run, err)
@@ -166,41 +179,46 @@ func (a *act) begin(lease towpath.Lease) (*Work, error) {
 	return a.work(lease, run)
 }
 
-// handOut leases what became ready in this transaction to workers that wait, the one first that came first. What nobody
-// takes is left in the queue, and everybody is told. A lease that fails is undone and changes nothing else: who asks for
-// it next hears why.
-func (a *act) handOut() error {
-	if len(a.ready) == 0 {
+// handOut leases what can be leased since this transaction to workers that wait, to the one first that came first: what
+// became ready in it, or what waited for a step of its pipeline to end. What nobody takes is left in the queue. A lease
+// that fails is undone and changes nothing else: who asks for it next hears why.
+func (a *act) handOut() (err error) {
+	if !a.ready && !a.freed {
 		return nil
 	}
+	if a.left, err = a.tx.Lanes(); err != nil {
+		return err
+	}
 	for _, w := range a.waiters.all() {
-		if a.store.Unwritable() != nil || !slices.ContainsFunc(a.ready, func(q store.QueuedStep) bool { return q.Selector.Admits(w.call.Worker) }) {
-			continue
-		}
-		if !a.waiters.choose(w) {
+		if !a.concerns(w.call.Worker) || a.store.Unwritable() != nil || !a.waiters.choose(w) {
 			continue
 		}
 		a.chosen = append(a.chosen, w)
 		if err := a.give(w); err != nil {
 			return err
 		}
-	}
-	if len(a.ready) > 0 {
-		a.ring(TopicQueue)
+		if a.left, err = a.tx.Lanes(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
+// concerns says that something is left for the worker.
+func (a *act) concerns(w towpath.Worker) bool {
+	_, found := queue.Next(a.left, w)
+	return found
+}
+
 // give finds work for a worker that was chosen. It has to look again itself where there is none.
 func (a *act) give(w *waiter) error {
-	ready := slices.Clone(a.ready)
 	undone, err := a.tx.Try(func() (err error) {
 		w.work, _, err = a.leaseTo(w.call)
 		return err
 	})
 	if undone != nil {
 		a.log.Error("a step could not be leased", "worker", w.call.Worker.Name, "error", undone)
-		w.work, a.ready, a.last = nil, ready, savedRun{}
+		w.work, a.last = nil, savedRun{}
 	}
 	return err
 }

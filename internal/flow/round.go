@@ -44,7 +44,7 @@ func (r Rounds) Sweep(ctx context.Context) error {
 
 // LeaseNow is LeaseStep without its waiting: nil where nothing fits the worker now.
 func (r Rounds) LeaseNow(ctx context.Context, call StepCall) (*Work, error) {
-	return r.conductor.leaseNow(ctx, call)
+	return r.conductor.leaseNow(ctx, &call)
 }
 
 // Park has a worker wait for a step that becomes ready, as LeaseStep does after it has looked.

@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ func (a *act) failUnstarted(lease towpath.Lease, cause error) error {
 	if errors.Is(cause, store.ErrUnwritable) {
 		return cause
 	}
-	if err := a.tx.Finish(lease); err != nil {
+	if err := a.endLease(lease); err != nil {
 		return err
 	}
 	_, err := a.runHappens(lease.Run, towpath.StepReported{
@@ -189,7 +190,7 @@ func (c *Conductor) ReportStep(ctx context.Context, l towpath.Lease, e towpath.S
 		if err := a.tx.SaveLog(log); err != nil {
 			return err
 		}
-		return a.tx.Finish(l)
+		return a.endLease(l)
 	})
 }
 
@@ -219,10 +220,27 @@ func (a *act) enqueue(run towpath.Run, e towpath.EnqueueStep) error {
 	step, _ := run.Step(e.Step)
 	q := store.QueuedStep{
 		Run: e.Run, Step: e.Step, Attempt: e.Attempt, Project: run.Project, Kind: step.Kind,
-		Selector: step.Script.Worker, Trusted: run.Change.Trusted, ReadyAt: a.at,
+		Selector: step.Script.Worker, Trusted: run.Change.Trusted, Begun: hasBegun(run), ReadyAt: a.at,
 	}
-	a.ready = append(a.ready, q)
+	project, _, err := a.tx.Project(run.Project)
+	if err != nil {
+		return err
+	}
+	q.Priority, a.ready = project.Priority, true
 	return a.tx.Enqueue(q)
+}
+
+// hasBegun says that a worker has had a step of the run.
+func hasBegun(r towpath.Run) bool {
+	return slices.ContainsFunc(r.Steps, func(s towpath.Step) bool {
+		return slices.ContainsFunc(s.Attempts, func(a towpath.Attempt) bool { return a.Worker != "" })
+	})
+}
+
+// endLease ends a lease, so that what waits for a step of its pipeline to end can be leased.
+func (a *act) endLease(l towpath.Lease) error {
+	a.freed = true
+	return a.tx.Finish(l)
 }
 
 func (a *act) stopStep(e towpath.StopStep) error {

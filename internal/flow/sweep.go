@@ -38,7 +38,7 @@ func (c *Conductor) resume(ctx context.Context) error {
 	return err
 }
 
-// sweep ends what ran out of time: leases, keepers, approvals. It also notes that the server is alive, so that a time
+// sweep ends what ran out of time: leases, keepers, approvals, steps that nobody can run. It also notes that the server is alive, so that a time
 // without one does not count.
 func (c *Conductor) sweep(ctx context.Context) (more bool, err error) {
 	silent := c.clock().Sub(c.beat)
@@ -49,8 +49,12 @@ func (c *Conductor) sweep(ctx context.Context) (more bool, err error) {
 	if err != nil || idle && silent < beatEvery {
 		return false, err
 	}
+	seen := c.seen.all()
 	err = c.update(ctx, func(a *act) error {
-		if err := a.tx.Beat(a.at); err != nil || idle {
+		if err := a.tx.Beat(a.at); err != nil {
+			return err
+		}
+		if err := a.storeSeen(seen); err != nil || idle {
 			return err
 		}
 		if err := a.loseSteps(); err != nil {
@@ -59,10 +63,14 @@ func (c *Conductor) sweep(ctx context.Context) (more bool, err error) {
 		if err := a.loseKeepers(); err != nil {
 			return err
 		}
+		if err := a.expireUnclaimed(); err != nil {
+			return err
+		}
 		return a.expireApprovals()
 	})
 	if err == nil {
 		c.beat = c.clock()
+		c.seen.stored(seen)
 	}
 	return false, err
 }
@@ -73,6 +81,7 @@ func (a *act) loseSteps() error {
 	if err != nil {
 		return err
 	}
+	a.freed = a.freed || len(expired) > 0
 	for _, lease := range expired {
 		if err := a.tx.Expire(lease, a.at); err != nil {
 			return err
@@ -122,8 +131,12 @@ func (c *Conductor) nothingToSweep(ctx context.Context) (nothing bool, err error
 		if err != nil {
 			return err
 		}
+		inVain, err := c.someInVain(tx, now)
+		if err != nil {
+			return err
+		}
 		environments, err := tx.Environments(store.EnvironmentFilter{})
-		nothing = len(leases)+len(approvals) == 0
+		nothing = len(leases)+len(approvals) == 0 && !inVain
 		for _, e := range environments {
 			nothing = nothing && !c.hasLostKeeper(e, now)
 		}

@@ -17,24 +17,6 @@ var (
 	mac   = towpath.Worker{ID: "m", OS: "darwin", Arch: "arm64"}
 )
 
-func TestPeopleAreToldWhyAStepWaits(t *testing.T) {
-	for _, c := range []struct {
-		selector towpath.Selector
-		workers  []towpath.Worker
-		want     string
-	}{
-		{towpath.Selector{}, nil, "no worker is connected"},
-		{towpath.Selector{}, []towpath.Worker{linux}, "waiting for one of 1 worker to be free"},
-		{towpath.Selector{OS: "linux"}, []towpath.Worker{linux, small, mac}, "waiting for one of 2 workers to be free"},
-		{towpath.Selector{OS: "windows"}, []towpath.Worker{linux, small, mac}, "no worker has os=windows (1 has darwin/arm64, 2 have linux/amd64)"},
-		{towpath.Selector{Labels: []string{"gpu"}}, []towpath.Worker{small}, "no worker has label gpu (1 has linux/amd64)"},
-	} {
-		if got := queue.Why(c.selector, c.workers); got != c.want {
-			t.Errorf("%+v waits because %q, want %q", c.selector, got, c.want)
-		}
-	}
-}
-
 func TestAWorkerTakesTheMostUrgentAttemptThatFits(t *testing.T) {
 	s, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "towpath.db"), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -103,13 +104,13 @@ func TestAWorkerIsKnownByItsKeyAndItsNameIsItsOwn(t *testing.T) {
 	w := towpath.Worker{ID: "w1", Name: "north", OS: "linux", Labels: []string{"big"}, SeenAt: noon}
 	update(t, s, func(tx *store.Tx) error { return tx.RegisterWorker(w, "hash-1") })
 	update(t, s, func(tx *store.Tx) error { return tx.RegisterWorker(w, "hash-2") })
-	update(t, s, func(tx *store.Tx) error { return tx.DrainWorker("w1", true) })
+	update(t, s, func(tx *store.Tx) error { return tx.DrainWorker("w1", true, "ada") })
 	view(t, s, func(tx *store.Tx) error {
 		if _, err := tx.WorkerByKey("hash-1"); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("the old key answers %v", err)
 		}
 		got, err := tx.WorkerByKey("hash-2")
-		if diff := cmp.Diff(store.KnownWorker{Worker: w, Draining: true}, got); diff != "" {
+		if diff := cmp.Diff(store.KnownWorker{Worker: w, Draining: true, DrainedBy: "ada", Told: []string{"big"}, Added: []string{}, Removed: []string{}}, got); diff != "" {
 			t.Errorf("the worker (-want +got):\n%s", diff)
 		}
 		return err
@@ -120,4 +121,26 @@ func TestAWorkerIsKnownByItsKeyAndItsNameIsItsOwn(t *testing.T) {
 	if !errors.Is(err, store.ErrExists) {
 		t.Errorf("another worker of the same name answered %v", err)
 	}
+}
+
+func TestLabelsThatAreGivenOrTakenStaySoWhateverTheWorkerSays(t *testing.T) {
+	s := open(t)
+	w := towpath.Worker{ID: "w1", Name: "north", Labels: []string{"big", "has=go"}, SeenAt: noon}
+	update(t, s, func(tx *store.Tx) error { return tx.RegisterWorker(w, "hash-1") })
+	update(t, s, func(tx *store.Tx) error { return tx.LabelWorker("w1", []string{"gpu"}, []string{"big"}) })
+	w.Labels = []string{"big", "has=docker"}
+	update(t, s, func(tx *store.Tx) error { return tx.DescribeWorker(w) })
+	update(t, s, func(tx *store.Tx) error {
+		if err := tx.SeeWorker("w1", noon.Add(-time.Hour)); err != nil { // the clock was set back
+			return err
+		}
+		return tx.SeeWorker("gone", noon)
+	})
+	view(t, s, func(tx *store.Tx) error {
+		got, err := tx.Worker("w1")
+		if diff := cmp.Diff([]string{"gpu", "has=docker"}, got.Labels); diff != "" || !got.SeenAt.Equal(noon) {
+			t.Errorf("seen at %s; labels (-want +got):\n%s", got.SeenAt, diff)
+		}
+		return err
+	})
 }

@@ -8,6 +8,18 @@ import (
 
 // Lease gives a queued attempt to a worker. CodeStale says that another was faster, or that it was taken back.
 func (tx *Tx) Lease(l towpath.Lease, at time.Time) error {
+	if err := tx.lease(l, at); err != nil {
+		return err
+	}
+	if _, err := tx.exec("UPDATE queue SET begun = 1 WHERE run = ? AND begun = 0", l.Run); err != nil {
+		return err
+	}
+	_, err := tx.exec(`
+		UPDATE lanes SET served = ? WHERE pipeline = (SELECT pipeline FROM runs WHERE id = ?)`, micros(at), l.Run)
+	return err
+}
+
+func (tx *Tx) lease(l towpath.Lease, at time.Time) error {
 	return tx.must(towpath.Errorf(towpath.CodeStale, "attempt %d of %q is not free any more", l.Attempt, l.Step), `
 		UPDATE queue SET worker = ?, call = ?, leased_at = ?, expires = ?
 		WHERE run = ? AND step = ? AND attempt = ? AND worker = ''`,

@@ -14,7 +14,8 @@ func (tx *Tx) CreateProject(p towpath.Project) error {
 		return err
 	}
 	return tx.must(taken("project", p.Name),
-		"INSERT INTO projects (id, name, version, doc) VALUES (?, ?, 1, ?) ON CONFLICT DO NOTHING", p.ID, p.Name, doc)
+		"INSERT INTO projects (id, name, version, steps_at_once, doc) VALUES (?, ?, 1, ?, ?) ON CONFLICT DO NOTHING",
+		p.ID, p.Name, p.StepsAtOnce, doc)
 }
 
 // Project answers a project by its ID, with its version.
@@ -44,7 +45,8 @@ func (tx *Tx) SaveProject(p towpath.Project, version int) error {
 		return err
 	}
 	return tx.must(ErrConflict,
-		"UPDATE projects SET name = ?, doc = ?, version = version + 1 WHERE id = ? AND version = ?", p.Name, doc, p.ID, version)
+		"UPDATE projects SET name = ?, steps_at_once = ?, doc = ?, version = version + 1 WHERE id = ? AND version = ?",
+		p.Name, p.StepsAtOnce, doc, p.ID, version)
 }
 
 // DeleteProject forgets a project with all that belongs to it: pipelines, changes, runs, releases, environments and

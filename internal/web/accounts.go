@@ -4,9 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/store"
@@ -267,65 +264,6 @@ func (s *Server) removeSecret(c call[none]) (none, error) {
 	name := c.PathValue("name")
 	return none{}, s.audited(c.Request, c.Caller, "secret.remove", c.Project.Name+"/"+name, "", func(tx *store.Tx) error {
 		return tx.DeleteSecret(c.Project.ID, name)
-	})
-}
-
-func (s *Server) workers(c call[none]) ([]client.Worker, error) {
-	found := []client.Worker{}
-	err := s.Store.View(c.Context(), func(tx *store.Tx) error {
-		workers, err := tx.Workers()
-		if err != nil {
-			return err
-		}
-		for _, w := range workers {
-			leases, err := tx.LeasesOf(w.ID)
-			if err != nil {
-				return err
-			}
-			found = append(found, client.Worker{
-				ID: w.ID, Name: w.Name, OS: w.OS, Arch: w.Arch, Labels: w.Labels, Slots: w.Slots, Running: len(leases),
-				Draining: w.Draining, Version: w.Version, SeenAt: w.SeenAt, JoinedAt: w.JoinedAt,
-			})
-		}
-		return nil
-	})
-	return found, err
-}
-
-func (s *Server) newWorkerToken(c call[none]) (client.Token, error) {
-	text, expires, err := s.Guard.NewRegistration(c.Context(), c.String())
-	return client.Token{Name: "worker", Token: text, ExpiresAt: expires}, err
-}
-
-// registerWorker makes a machine a worker, which the same machine stays.
-func (s *Server) registerWorker(c call[client.Registration]) (client.Registered, error) {
-	b := c.Body
-	if _, err := uuid.Parse(b.Machine); err != nil {
-		return client.Registered{}, towpath.Errorf(towpath.CodeInvalid, "machine has to be a UUID that the worker keeps")
-	}
-	now := s.Clock()
-	worker := towpath.Worker{
-		ID: b.Machine, Name: b.Name, OS: b.OS, Arch: b.Arch, Labels: b.Labels, Slots: b.Slots, Version: b.Version,
-		SeenAt: now, JoinedAt: now,
-	}
-	key, err := s.Guard.RegisterWorker(c.Context(), b.Token, worker)
-	return client.Registered{Worker: worker.ID, Key: key}, err
-}
-
-func (s *Server) drainWorker(c call[struct {
-	Draining bool `json:"draining"`
-}],
-) (none, error) {
-	id := c.PathValue("worker")
-	return none{}, s.audited(c.Request, c.Caller, "worker.drain", id, "", func(tx *store.Tx) error {
-		return tx.DrainWorker(id, c.Body.Draining)
-	})
-}
-
-func (s *Server) removeWorker(c call[none]) (none, error) {
-	id := c.PathValue("worker")
-	return none{}, s.audited(c.Request, c.Caller, "worker.remove", id, "", func(tx *store.Tx) error {
-		return tx.DeleteWorker(id)
 	})
 }
 

@@ -52,9 +52,13 @@ type none struct{}
 // api registers a handler that takes and answers JSON. An answer of none is 204.
 func api[I, O any](s *Server, pattern string, handler func(call[I]) (O, error)) {
 	s.shapes[pattern] = shape{takes: typeOf[I](), answers: typeOf[O]()}
+	read := readJSON
+	if _, path, _ := strings.Cut(pattern, " "); strings.HasPrefix(path, "/api/v1/worker/") {
+		read = readJSONOfWorker
+	}
 	s.handle(pattern, func(w http.ResponseWriter, r *http.Request, caller access.Caller) {
 		c := call[I]{Request: r, Caller: caller}
-		if err := readJSON(r, &c.Body); err != nil {
+		if err := read(r, &c.Body); err != nil {
 			s.fail(w, r, err)
 			return
 		}
@@ -78,13 +82,23 @@ func typeOf[T any]() reflect.Type {
 // readJSON reads a body with exactly the fields that the call has, to its end: only then does net/http notice a caller
 // who goes away while we wait. A body that is empty leaves the zero value.
 func readJSON(r *http.Request, into any) error {
+	return readBody(r, into, (*json.Decoder).DisallowUnknownFields)
+}
+
+// readJSONOfWorker is readJSON for what workers send. A worker of the release after this one may say more than we know of,
+// and works all the same.
+func readJSONOfWorker(r *http.Request, into any) error {
+	return readBody(r, into, func(*json.Decoder) {})
+}
+
+func readBody(r *http.Request, into any, set func(*json.Decoder)) error {
 	body := http.MaxBytesReader(nil, r.Body, maxJSON)
 	if _, isNone := into.(*none); isNone {
 		_, err := io.Copy(io.Discard, body)
 		return misread(err)
 	}
 	decoder := json.NewDecoder(body)
-	decoder.DisallowUnknownFields()
+	set(decoder)
 	if err := decoder.Decode(into); err != nil {
 		return misread(err)
 	}

@@ -70,6 +70,7 @@ func (s *Server) registerAPI() {
 	api(s, "GET /api/v1/workers", s.workers)
 	api(s, "POST /api/v1/workers/tokens", s.newWorkerToken)
 	api(s, "POST /api/v1/workers/{worker}/drain", s.drainWorker)
+	api(s, "POST /api/v1/workers/{worker}/labels", s.labelWorker)
 	api(s, "DELETE /api/v1/workers/{worker}", s.removeWorker)
 	api(s, "GET /api/v1/audit", s.auditList)
 	s.handle("POST /api/v1/backup", s.backup)

@@ -34,6 +34,10 @@ func (s *Server) registerPages() {
 	s.page("GET /{$}", s.runListPage)
 	s.page("GET /approvals", s.approvalListPage)
 	s.page("GET /environments", s.boardPage)
+	s.page("GET /workers", s.workerListPage)
+	s.form("POST /workers/{worker}/drain", s.drainByForm)
+	s.form("POST /workers/{worker}/resume", s.resumeByForm)
+	s.form("POST /workers/{worker}/remove", s.removeWorkerByForm)
 	s.page("GET /projects", s.projectListPage)
 	s.page("GET /projects/{project}", s.projectPage)
 	s.form("POST /projects/{project}/deliveries/{id}/replay", s.replayByForm)
@@ -111,7 +115,9 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, shown 
 
 // frame is what a page shows around its content.
 func (s *Server) frame(c access.Caller, here, title string) page.Frame {
-	return page.Frame{Title: title, Name: c.Name, Here: here, Now: s.Clock()}
+	return page.Frame{
+		Title: title, Name: c.Name, Here: here, Now: s.Clock(), Workers: access.Authorize(c.Identity, access.ManageWorkers, towpath.Project{}) == nil,
+	}
 }
 
 // titles are the headings of error pages.

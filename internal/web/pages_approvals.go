@@ -60,7 +60,7 @@ func (s *Server) approvalPage(c call[none]) (templ.Component, error) {
 		view.Email, view.Message, view.Files = run.Change.AuthorEmail, run.Change.Message, run.Change.Files
 		view.WhyNot = whyNotDecide(c.Caller, request)
 		view.CanDecide = view.WhyNot == "" && request.State == towpath.ApprovalWaiting
-		view.Run, err = wholeRun(tx, run)
+		view.Run, err = wholeRun(tx, run, s.Clock())
 		return err
 	})
 	return page.ApprovalPage(view), err

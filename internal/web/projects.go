@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -50,6 +51,7 @@ func (s *Server) projectOf(tx *store.Tx, p towpath.Project) (client.Project, err
 		ID: p.ID, Name: p.Name, URL: p.URL, DefaultBranch: p.DefaultBranch, Pipelines: pipelines,
 		Poll: p.Poll.Seconds(), Paused: p.Paused, Forge: string(p.Forge.Kind), Forks: string(p.Forks), Protected: p.Protected,
 		KnownHosts: p.KnownHosts, WebhookURL: s.hookURL(p), CreatedAt: p.CreatedAt,
+		StepsAtOnce: p.StepsAtOnce, Priority: p.Priority,
 	}
 	known, err := tx.Credentials(p.ID)
 	for _, c := range known {
@@ -93,6 +95,9 @@ func (s *Server) changeProject(c call[client.Project]) (answer client.Project, e
 		if err := settings(&p, c.Body.Forks, c.Body.Protected, c.Body.KnownHosts); err != nil {
 			return err
 		}
+		if err := setTurn(&p, c.Body, c.Identity); err != nil {
+			return err
+		}
 		if err := tx.SaveProject(p, version); err != nil {
 			return err
 		}
@@ -100,7 +105,32 @@ func (s *Server) changeProject(c call[client.Project]) (answer client.Project, e
 		return err
 	})
 	s.Polled()
+	s.Flow.LookAgain()
 	return answer, err
+}
+
+// maxPriority bounds priorities on both sides, and maxStepsAtOnce what a pipeline may be bounded to.
+const (
+	maxPriority    = 100
+	maxStepsAtOnce = 10_000
+)
+
+// setTurn sets when it is the turn of a project's steps. Its priority is at the cost of the other projects, so it is for
+// who manages the workers to set.
+func setTurn(p *towpath.Project, wish client.Project, by access.Identity) error {
+	if wish.Priority != p.Priority {
+		if err := access.Authorize(by, access.ManageWorkers, towpath.Project{}); err != nil {
+			return err
+		}
+	}
+	if wish.Priority < -maxPriority || wish.Priority > maxPriority {
+		return towpath.Errorf(towpath.CodeInvalid, "a priority is from %d to %d", -maxPriority, maxPriority)
+	}
+	if wish.StepsAtOnce < 0 || wish.StepsAtOnce > maxStepsAtOnce {
+		return towpath.Errorf(towpath.CodeInvalid, "a pipeline runs from 1 to %d steps at a time; 0 is as many as there are workers for", maxStepsAtOnce)
+	}
+	p.Priority, p.StepsAtOnce = wish.Priority, wish.StepsAtOnce
+	return nil
 }
 
 // changed says for the audit what a change is about.
@@ -111,6 +141,12 @@ func changed(p towpath.Project, wish client.Project) string {
 	}
 	if wish.Paused != p.Paused {
 		about = append(about, map[bool]string{true: "paused", false: "resumed"}[wish.Paused])
+	}
+	if wish.Priority != p.Priority {
+		about = append(about, fmt.Sprintf("priority %d", wish.Priority))
+	}
+	if wish.StepsAtOnce != p.StepsAtOnce {
+		about = append(about, fmt.Sprintf("%d steps at once", wish.StepsAtOnce))
 	}
 	return strings.Join(about, ", ")
 }

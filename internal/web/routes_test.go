@@ -92,10 +92,12 @@ var table = map[string][]string{
 		"GET /api/v1/accounts", "PUT /api/v1/accounts/{name}", "DELETE /api/v1/accounts/{name}", "POST /api/v1/accounts/{name}/link",
 		"GET /api/v1/groups", "PUT /api/v1/groups/{name}", "DELETE /api/v1/groups/{name}",
 		"GET /api/v1/workers", "POST /api/v1/workers/tokens", "POST /api/v1/workers/{worker}/drain", "DELETE /api/v1/workers/{worker}",
+		"POST /api/v1/workers/{worker}/labels",
+		"GET /workers", "POST /workers/{worker}/drain", "POST /workers/{worker}/resume", "POST /workers/{worker}/remove",
 		"GET /api/v1/audit", "POST /api/v1/backup", "POST /api/v1/secret-key/rotate",
 	},
 	"worker": {
-		"POST /api/v1/worker/lease", "POST /api/v1/worker/keep",
+		"POST /api/v1/worker/hello", "POST /api/v1/worker/lease", "POST /api/v1/worker/keep",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/renew", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/log",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/finish",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/missing",

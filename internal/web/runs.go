@@ -4,12 +4,12 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/flow"
-	"github.com/towpath-cd/towpath/internal/queue"
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
@@ -31,8 +31,14 @@ func (s *Server) runs(c call[none]) ([]client.Run, error) {
 			return err
 		}
 		names, err := projectNames(tx)
+		if err != nil {
+			return err
+		}
+		crew, err := crewOf(tx, s.Clock())
 		for _, r := range runs {
-			found = append(found, runOf(r, names[r.Project]))
+			answer := runOf(r, names[r.Project])
+			crew.explain(&answer, r)
+			found = append(found, answer)
 		}
 		return err
 	})
@@ -105,7 +111,7 @@ func (s *Server) readRun(r *http.Request) (answer client.Run, err error) {
 		if err != nil {
 			return err
 		}
-		answer, err = wholeRun(tx, run)
+		answer, err = wholeRun(tx, run, s.Clock())
 		return err
 	})
 	return answer, err
@@ -141,34 +147,15 @@ func (s *Server) runID(r *http.Request) (id string, err error) {
 	return id, err
 }
 
-func wholeRun(tx *store.Tx, run towpath.Run) (client.Run, error) {
+func wholeRun(tx *store.Tx, run towpath.Run, now time.Time) (client.Run, error) {
 	project, _, err := tx.Project(run.Project)
 	if err != nil {
 		return client.Run{}, err
 	}
-	known, err := tx.Workers()
-	if err != nil {
-		return client.Run{}, err
-	}
+	crew, err := crewOf(tx, now)
 	answer := runOf(run, project.Name)
-	for i, step := range run.Steps {
-		explainStep(&answer.Steps[i], step, known)
-	}
-	return answer, nil
-}
-
-// explainStep says which worker runs a step, by name, or why none does.
-func explainStep(answer *client.Step, step towpath.Step, known []store.KnownWorker) {
-	var workers []towpath.Worker
-	for _, w := range known {
-		workers = append(workers, w.Worker)
-		if step.Attempt() > 0 && w.ID == step.Attempts[len(step.Attempts)-1].Worker {
-			answer.Worker = w.Name
-		}
-	}
-	if step.State == towpath.StepQueued {
-		answer.Reason = queue.Why(step.Script.Worker, workers)
-	}
+	crew.explain(&answer, run)
+	return answer, err
 }
 
 func runOf(r towpath.Run, project string) client.Run {

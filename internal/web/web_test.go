@@ -89,7 +89,7 @@ func newHouseBehind(t *testing.T, address string) *house {
 	handlers := web.New(web.Options{
 		Store: db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Inbox: inbox, Forges: kinds, Polled: func() {}, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString,
-		URL: cmp.Or(address, h.URL), Backup: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "all of it"); return err }, Version: "test", Log: log,
+		URL: cmp.Or(address, h.URL), Backup: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "all of it"); return err }, Version: "v1.2.0", Log: log,
 		RotateKey: func(ctx context.Context, forget bool) (access.Rotation, error) {
 			return secrets.RotateKey(ctx, db, keys, forget)
 		},

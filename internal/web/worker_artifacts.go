@@ -58,13 +58,15 @@ func (s *Server) held(handler artifactHandler) func(http.ResponseWriter, *http.R
 func (s *Server) keeping(handler artifactHandler) func(http.ResponseWriter, *http.Request, access.Caller) {
 	return func(w http.ResponseWriter, r *http.Request, caller access.Caller) {
 		var order flow.Order
+		var kept towpath.Environment
 		err := s.Store.View(r.Context(), func(tx *store.Tx) error {
 			e, _, err := tx.Environment(keyIn(r))
-			if err == nil && e.Keeper.Worker != caller.Worker {
-				return towpath.Errorf(towpath.CodeStale, "%s is kept by another worker", e.Key)
-			}
 			if err != nil {
 				return err
+			}
+			kept = e
+			if e.Keeper.Worker != caller.Worker {
+				return nil
 			}
 			order.Releases, err = flow.ReleasesOf(tx, e)
 			return err
@@ -72,6 +74,9 @@ func (s *Server) keeping(handler artifactHandler) func(http.ResponseWriter, *htt
 		var may reader
 		for _, release := range order.Releases {
 			may = append(may, release.Artifacts...)
+		}
+		if err == nil {
+			err = s.keeps(r, caller, kept)
 		}
 		if err == nil {
 			err = handler(w, r, may)

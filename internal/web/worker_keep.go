@@ -1,11 +1,14 @@
 package web
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/flow"
+	"github.com/towpath-cd/towpath/internal/store"
 )
 
 // keepWait is how long a keeper's call waits for something new; well within a lease.
@@ -21,10 +24,7 @@ func (s *Server) registerKeepers() {
 
 // keep gives a worker its environments, and takes back those that it leaves.
 func (s *Server) keep(c call[client.KeepRequest]) (client.KeepAnswer, error) {
-	worker, err := s.seeWorker(c.Request, c.Caller, "")
-	if err != nil {
-		return client.KeepAnswer{}, err
-	}
+	worker := s.seeWorker(c.Caller)
 	if len(c.Body.Leaving) > 0 {
 		return client.KeepAnswer{}, s.Flow.Leave(c.Context(), worker.ID, c.Body.Leaving)
 	}
@@ -61,6 +61,23 @@ func (s *Server) reportKept(c call[client.KeeperReport]) (client.KeeperOrder, er
 			return event
 		}
 	}
+	if err := s.mayReport(c.Request, c.Caller); err != nil {
+		return client.KeeperOrder{}, err
+	}
 	order, err := s.Flow.Reported(c.Context(), keyIn(c.Request), report)
 	return s.orderOf(order), err
+}
+
+// mayReport refuses a worker whose environment another keeps. Where nobody does, the last keeper may still report: the
+// epoch tells whether it is that one.
+func (s *Server) mayReport(r *http.Request, caller access.Caller) error {
+	var e towpath.Environment
+	err := s.Store.View(r.Context(), func(tx *store.Tx) (err error) {
+		e, _, err = tx.Environment(keyIn(r))
+		return err
+	})
+	if err != nil || e.Keeper.Worker == "" {
+		return err
+	}
+	return s.keeps(r, caller, e)
 }

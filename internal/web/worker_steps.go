@@ -28,6 +28,7 @@ const leases = "/api/v1/worker/leases/{run}/{step}/{attempt}/"
 
 func (s *Server) registerWorkers() {
 	api(s, "POST /api/v1/worker/register", s.registerWorker)
+	api(s, "POST /api/v1/worker/hello", s.hello)
 	api(s, "POST /api/v1/worker/lease", s.lease)
 	api(s, "POST "+leases+"renew", s.renew)
 	api(s, "POST "+leases+"finish", s.finish)
@@ -37,9 +38,9 @@ func (s *Server) registerWorkers() {
 }
 
 // lease hands out a step, or answers null after a while.
-func (s *Server) lease(c call[map[string]string]) (*client.StepLease, error) {
-	worker, err := s.seeWorker(c.Request, c.Caller, c.Body["version"])
-	if err != nil {
+func (s *Server) lease(c call[client.LeaseCall]) (*client.StepLease, error) {
+	worker := s.seeWorker(c.Caller)
+	if err := s.noteVersion(c.Request, worker, c.Body.Version); err != nil {
 		return nil, err
 	}
 	if worker.Draining {
@@ -47,7 +48,7 @@ func (s *Server) lease(c call[map[string]string]) (*client.StepLease, error) {
 	}
 	ctx, cancel := s.live(c.Request)
 	defer cancel()
-	work, err := s.Flow.LeaseStep(ctx, flow.StepCall{Worker: worker.Worker, ID: c.Body["call"]}, leaseWait)
+	work, err := s.Flow.LeaseStep(ctx, flow.StepCall{Worker: worker.Worker, ID: c.Body.Call}, leaseWait)
 	if err != nil || work == nil {
 		return nil, ignoreStop(s, err)
 	}
@@ -79,20 +80,32 @@ func ignoreStop(s *Server, err error) error {
 	return err
 }
 
-// seenEvery is how exactly it is known when a worker was last heard of. Each note is a commit.
-const seenEvery = 5 * time.Second
-
 // seeWorker answers the worker that calls, and notes that it was heard of.
-func (s *Server) seeWorker(r *http.Request, caller access.Caller, version string) (store.KnownWorker, error) {
-	worker, now := caller.KnownWorker(), s.Clock()
-	if now.Sub(worker.SeenAt) < seenEvery && (version == "" || version == worker.Version) {
-		return worker, nil
+func (s *Server) seeWorker(caller access.Caller) store.KnownWorker {
+	s.Flow.Saw(caller.Worker)
+	return caller.KnownWorker()
+}
+
+// hello takes what a worker says of itself when it starts, and tells it which server it speaks to.
+func (s *Server) hello(c call[client.Hello]) (client.Welcome, error) {
+	known := s.seeWorker(c.Caller)
+	w, b := known.Worker, c.Body
+	w.OS, w.Arch, w.Labels, w.Slots, w.Version = b.OS, b.Arch, b.Labels, b.Slots, b.Version
+	if err := checkLabels(w.Labels); err != nil {
+		return client.Welcome{}, err
 	}
-	worker.SeenAt = now
-	if version != "" {
-		worker.Version = version
+	err := s.Store.Update(c.Context(), func(tx *store.Tx) error { return tx.DescribeWorker(w) })
+	return client.Welcome{Version: s.Version}, err
+}
+
+// noteVersion keeps the version of a worker that says nothing else of itself, as those of the release before this one.
+func (s *Server) noteVersion(r *http.Request, known store.KnownWorker, version string) error {
+	if version == "" || version == known.Version {
+		return nil
 	}
-	return worker, s.Store.Update(r.Context(), func(tx *store.Tx) error { return tx.SeeWorker(worker.Worker) })
+	w := known.Worker
+	w.Version, w.Labels = version, known.Told
+	return s.Store.Update(r.Context(), func(tx *store.Tx) error { return tx.DescribeWorker(w) })
 }
 
 func leaseOf(w *flow.Work) *client.StepLease {
@@ -127,7 +140,7 @@ func (s *Server) renew(c call[none]) (client.Renewal, error) {
 		return client.Renewal{}, err
 	}
 	expires, stop, err := s.Flow.RenewStep(c.Context(), lease)
-	return client.Renewal{Expires: expires, Stop: stop != "", Reason: stop}, err
+	return client.Renewal{Expires: expires, Stop: stop != "", Reason: stop}, s.judged(c.Request, c.Caller, lease, err)
 }
 
 // leaseIn reads which attempt a call is about. Whether the worker holds it is for the store to say.
@@ -154,7 +167,7 @@ func (s *Server) heldLease(r *http.Request, caller access.Caller) (towpath.Lease
 		}
 		return err
 	})
-	return lease, err
+	return lease, s.judged(r, caller, lease, err)
 }
 
 // appendLog takes a piece of a log at an offset, and answers what is held, from where to go on.
@@ -213,6 +226,9 @@ func (s *Server) finish(c call[client.StepReport]) (none, error) {
 	report := towpath.StepReported{
 		State: towpath.AttemptState(c.Body.State), Reason: c.Body.Reason, ExitCode: c.Body.ExitCode,
 		Outputs: c.Body.Outputs, Artifacts: nounsOf(lease.Step, c.Body.Artifacts),
+	}
+	if err := s.everHeld(c.Request, c.Caller, lease); err != nil { // before its log is ended
+		return none{}, err
 	}
 	if err := s.checkArtifacts(report.Artifacts); err != nil {
 		return none{}, err

@@ -17,6 +17,8 @@ type Frame struct {
 	Name  string // of who is signed in; empty is nobody
 	Here  string // path of the section in the navigation
 	Now   time.Time
+
+	Workers bool // they may see the workers
 }
 
 // runURL is where a run is shown.
