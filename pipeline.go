@@ -148,11 +148,6 @@ type Checkout struct {
 	Depth      int  // commits of history that the step's git sees; 0 is all
 }
 
-// Retry says when an attempt that did not pass is followed by another.
-type Retry struct {
-	Lost int // how many lost workers a step survives
-}
-
 // Selector says which workers may take a lease.
 type Selector struct {
 	OS     string   // GOOS; empty is any

@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// MaxLost is how many lost workers a build or test step survives where its file says nothing.
-const MaxLost = 3
-
 // RunState is where a run stands.
 type RunState string
 

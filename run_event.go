@@ -31,7 +31,8 @@ type StepReported struct {
 	Worker    string
 	State     AttemptState // AttemptPassed, AttemptFailed or AttemptCanceled
 	Reason    string
-	ExitCode  int
+	ExitCode  int  // below 1 where the script did not decide the end: it took too long, or could not be run
+	Unbegun   bool // the server could not begin it, and could not begin another
 	Outputs   map[string]string
 	Artifacts []Artifact
 	At        time.Time
@@ -135,8 +136,18 @@ func (e StepReported) apply(t *runTransition) {
 	case AttemptCanceled:
 		t.end(s, StepCanceled, e.Reason)
 	default:
-		t.end(s, StepFailed, e.Reason)
+		t.fail(s, e)
 	}
+}
+
+// fail lets another attempt follow, where the step survives the failure.
+func (t *runTransition) fail(s *Step, e StepReported) {
+	if t.run.Stopping != "" || e.Unbegun || !s.survivesFailure(e.ExitCode) {
+		t.end(s, StepFailed, e.Reason)
+		return
+	}
+	s.Reason = e.Reason
+	t.enqueue(s)
 }
 
 func (e StepLost) refusedBy(r Run) error { return refuseAttempt(r, e.Step, e.Attempt, AttemptRunning) }
@@ -153,22 +164,6 @@ func (e StepLost) apply(t *runTransition) {
 	default:
 		t.end(s, StepFailed, e.Reason)
 	}
-}
-
-// survivesLoss says whether the step runs again after a lost worker: builds and tests do by themselves, others only if
-// their file says so, because half of what they did may have happened.
-func (s *Step) survivesLoss() bool {
-	limit := s.Script.Retry.Lost
-	if limit == 0 && s.Kind != KindRun {
-		limit = MaxLost
-	}
-	lost := 0
-	for _, a := range s.Attempts {
-		if a.State == AttemptLost {
-			lost++
-		}
-	}
-	return lost <= limit
 }
 
 func (e StepDecided) refusedBy(r Run) error {

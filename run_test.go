@@ -246,6 +246,12 @@ func checkRunStep(t *rapid.T, before, after Run, effects []Effect, refused bool)
 		case !slices.Contains(StepStates, is.State):
 			t.Fatalf("%s has the unknown state %q", is.Name, is.State)
 		}
+		if was.State != is.State && is.State == StepFailed {
+			checkGivenUp(t, before, is)
+		}
+		if is.Script != nil && is.count(AttemptFailed) > is.Script.Retry.Times+1 {
+			t.Fatalf("%s failed %d times, which is to survive %d", is.Name, is.count(AttemptFailed), is.Script.Retry.Times)
+		}
 		for _, need := range is.Needs {
 			n, _ := after.Step(need)
 			if is.State != StepPending && is.State != StepCanceled && !n.State.IsFinal() {
@@ -258,6 +264,21 @@ func checkRunStep(t *rapid.T, before, after Run, effects []Effect, refused bool)
 		t.Fatalf("the run is %s while steps being open is %t", after.State, open)
 	}
 }
+
+// checkGivenUp holds that a step does not fail by an attempt that another was to follow.
+func checkGivenUp(t *rapid.T, before Run, is Step) {
+	if is.Script == nil || is.last().State != AttemptFailed || before.Stopping != "" {
+		return
+	}
+	retry, last := is.Script.Retry, is.last()
+	isCovered := len(retry.Codes) == 0 || slices.Contains(retry.Codes, last.ExitCode)
+	if isCovered && is.count(AttemptFailed) <= retry.Times && last.Reason != unbegun {
+		t.Fatalf("%s failed for good after %d of %d failures", is.Name, is.count(AttemptFailed), retry.Times+1)
+	}
+}
+
+// unbegun is the reason of attempts that could not be begun.
+const unbegun = "its secret was not granted"
 
 // finishRun gives everything that waits an outcome, and expects the run to end.
 func finishRun(t *rapid.T, run Run, now time.Time) {
@@ -306,11 +327,19 @@ func drawPipeline(t *rapid.T) Pipeline {
 			}
 		}
 		if d.Kind.IsScript() {
-			d.Script = &ScriptDefinition{Artifacts: []string{"out"}, Uses: d.Needs, Retry: Retry{Lost: rapid.IntRange(0, 2).Draw(t, "lost")}}
+			d.Script = &ScriptDefinition{Artifacts: []string{"out"}, Uses: d.Needs, Retry: drawRetry(t)}
 		}
 		p.Steps = append(p.Steps, d)
 	}
 	return p
+}
+
+func drawRetry(t *rapid.T) Retry {
+	return Retry{
+		Lost:  rapid.IntRange(0, 2).Draw(t, "lost"),
+		Times: rapid.IntRange(0, 2).Draw(t, "times"),
+		Codes: rapid.SampledFrom([][]int{nil, nil, {1}, {2, 75}}).Draw(t, "codes"),
+	}
 }
 
 func drawRunEvent(t *rapid.T, run Run, at time.Time) RunEvent {
@@ -321,7 +350,13 @@ func drawRunEvent(t *rapid.T, run Run, at time.Time) RunEvent {
 	decided := rapid.SampledFrom(ApprovalStates).Draw(t, "decided")
 	ended := rapid.SampledFrom(DeploymentStates).Draw(t, "ended")
 	leased := StepLeased{Step: step.Name, Attempt: attempt, Worker: worker, At: at}
-	reported := StepReported{Step: step.Name, Attempt: attempt, Worker: worker, State: state, At: at}
+	reported := StepReported{
+		Step: step.Name, Attempt: attempt, Worker: worker, State: state, At: at,
+		ExitCode: rapid.SampledFrom([]int{1, 75, -1}).Draw(t, "exit code"),
+	}
+	if rapid.IntRange(0, 9).Draw(t, "unbegun") == 0 {
+		reported.Unbegun, reported.Reason = true, unbegun
+	}
 	return rapid.SampledFrom([]RunEvent{
 		RunStarted{At: at},
 		leased, leased, leased, reported, reported, reported,

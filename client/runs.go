@@ -45,12 +45,24 @@ type Step struct {
 	Attempt    int        `json:"attempt,omitempty"`
 	Worker     string     `json:"worker,omitempty"` // name
 	ExitCode   int        `json:"exit_code,omitempty"`
+	Attempts   []Attempt  `json:"attempts,omitempty"` // all of them, the current one last, where there was more than one
 	Artifacts  []Artifact `json:"artifacts,omitempty"`
 	Release    int        `json:"release,omitempty"`
 	Deployment string     `json:"deployment,omitempty"`
 	ReadyAt    time.Time  `json:"ready_at,omitzero"`
 	StartedAt  time.Time  `json:"started_at,omitzero"`
 	FinishedAt time.Time  `json:"finished_at,omitzero"`
+}
+
+// Attempt is one try of a step on one worker.
+type Attempt struct {
+	Number     int       `json:"number"` // counts from 1
+	State      string    `json:"state"`  // queued, running, passed, failed, lost or canceled
+	Reason     string    `json:"reason,omitempty"`
+	ExitCode   int       `json:"exit_code,omitempty"`
+	Worker     string    `json:"worker,omitempty"` // name
+	StartedAt  time.Time `json:"started_at,omitzero"`
+	FinishedAt time.Time `json:"finished_at,omitzero"`
 }
 
 // RunFilter narrows a list of runs; zero values do not.

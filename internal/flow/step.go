@@ -67,7 +67,7 @@ func (a *act) failUnstarted(lease towpath.Lease, cause error) error {
 	}
 	_, err := a.runHappens(lease.Run, towpath.StepReported{
 		Step: lease.Step, Attempt: lease.Attempt, Worker: lease.Worker,
-		State: towpath.AttemptFailed, Reason: cause.Error(), At: a.at,
+		State: towpath.AttemptFailed, Reason: cause.Error(), Unbegun: true, At: a.at,
 	})
 	return err
 }

@@ -60,6 +60,8 @@ func (w *writer) put(level int, key string, v any) {
 			return
 		}
 		value = listText(v)
+	case []int:
+		value = strings.ReplaceAll(fmt.Sprint(v), " ", ", ")
 	case map[string]string:
 		w.table(level, key, v)
 		return
@@ -117,13 +119,21 @@ func (w *writer) script(kind towpath.StepKind, s towpath.ScriptDefinition) {
 	w.put(2, "artifacts", s.Artifacts)
 	w.put(2, "platform", s.Platform)
 	w.put(2, "timeout", s.Timeout)
-	w.open(2, "retry")
-	w.put(3, "lost", s.Retry.Lost)
+	w.retry(s.Retry)
 	w.put(2, "clean", s.Clean)
 	w.open(2, "checkout")
 	w.put(3, "submodules", s.Checkout.Submodules)
 	w.put(3, "lfs", s.Checkout.LFS)
 	w.put(3, "depth", s.Checkout.Depth)
+}
+
+func (w *writer) retry(r towpath.Retry) {
+	w.open(2, "retry")
+	w.put(3, "lost", r.Lost)
+	w.put(3, "times", r.Times)
+	if len(r.Codes) > 0 {
+		w.put(3, "codes", r.Codes)
+	}
 }
 
 func (w *writer) worker(level int, s towpath.Selector) {

@@ -127,7 +127,7 @@ func drawStep(t *rapid.T, b *strings.Builder, i int) {
 		b.WriteString("    artifacts: [dist/]\n")
 	}
 	if rapid.Bool().Draw(t, "settings") {
-		fmt.Fprintf(b, "    env: {A: %s}\n    clean: true\n    worker: linux/amd64\n    retry: {lost: 2}\n", drawText(t, "variable"))
+		fmt.Fprintf(b, "    env: {A: %s}\n    clean: true\n    worker: linux/amd64\n    retry: {lost: 2, times: 1, codes: [2, 75]}\n", drawText(t, "variable"))
 	}
 }
 

@@ -50,9 +50,9 @@ func scriptFields() []field {
 		field{key: "timeout", doc: "how long an attempt may take", fallback: "1h", shape: duration(time.Second, 7*day)},
 		field{key: "retry", doc: "when another attempt follows one that did not pass", shape: either(mapping(
 			field{key: "lost", doc: "how many lost workers it survives; 3 for build and test, 0 for run", shape: number(0, 10)},
-			field{key: "times", doc: "how many failures it survives", later: true, shape: number(0, 10)},
-			field{key: "codes", doc: "only after these exit codes", later: true, shape: list(number(1, 255))},
-		), notYet(number(0, 10)))},
+			field{key: "times", doc: "how many failures it survives, of which a timeout is one; none where it is not said", shape: number(0, 10)},
+			field{key: "codes", doc: "only failures with one of these exit codes; by default any", shape: list(number(1, 1<<31-1))},
+		), number(0, 10))},
 		field{key: "clean", doc: "begins with an empty HOME", fallback: "false", shape: yesNo()},
 		field{key: "inside", aka: []string{"container", "image", "docker"}, doc: "a container or a machine to run in", later: true, shape: oneOf(
 			field{key: "image", doc: "container image", shape: text(nil)},

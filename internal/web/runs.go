@@ -165,6 +165,11 @@ func explainStep(answer *client.Step, step towpath.Step, known []store.KnownWork
 		if step.Attempt() > 0 && w.ID == step.Attempts[len(step.Attempts)-1].Worker {
 			answer.Worker = w.Name
 		}
+		for i := range answer.Attempts {
+			if step.Attempts[i].Worker == w.ID {
+				answer.Attempts[i].Worker = w.Name
+			}
+		}
 	}
 	if step.State == towpath.StepQueued {
 		answer.Reason = queue.Why(step.Script.Worker, workers)
@@ -192,7 +197,22 @@ func stepOf(step towpath.Step) client.Step {
 	if n := step.Attempt(); n > 0 {
 		s.ExitCode = step.Attempts[n-1].ExitCode
 	}
+	if step.Attempt() > 1 {
+		s.Attempts = attemptsOf(step.Attempts)
+	}
 	return s
+}
+
+// attemptsOf leaves the names of their workers out: whoever knows the workers adds them.
+func attemptsOf(attempts []towpath.Attempt) []client.Attempt {
+	var found []client.Attempt
+	for _, a := range attempts {
+		found = append(found, client.Attempt{
+			Number: a.Number, State: string(a.State), Reason: a.Reason, ExitCode: a.ExitCode,
+			StartedAt: a.StartedAt, FinishedAt: a.FinishedAt,
+		})
+	}
+	return found
 }
 
 func artifactsOf(artifacts []towpath.Artifact) []client.Artifact {
