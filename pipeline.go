@@ -118,7 +118,9 @@ type StepDefinition struct {
 	Line     int      // in the pipeline file, for messages
 	Needs    []string // resolved: never implied
 	When     Condition
-	Excluded string // why the expression of `when` leaves the step out of this run; empty where it does not
+	Of       string            `json:",omitempty"` // the step of the file that this one is a combination of; empty where it is the step itself
+	Matrix   map[string]string `json:",omitempty"` // the combination
+	Excluded string            // why the expression of `when` leaves the step out of this run; empty where it does not
 	Script   *ScriptDefinition
 	Approve  *ApproveDefinition
 	Deploy   string   // the environment's name, for KindDeploy

@@ -38,8 +38,9 @@ type Inputs map[string]string
 // Step is a step of a run.
 type Step struct {
 	Name       string     `json:"name"`
-	Kind       string     `json:"kind"`  // build, test, run, approve or deploy
-	State      string     `json:"state"` // pending, queued, running, waiting, passed, failed, skipped or canceled
+	Matrix     Inputs     `json:"matrix,omitempty"` // the values of its combination, where it is one of a matrix
+	Kind       string     `json:"kind"`             // build, test, run, approve or deploy
+	State      string     `json:"state"`            // pending, queued, running, waiting, passed, failed, skipped or canceled
 	Reason     string     `json:"reason,omitempty"`
 	Needs      []string   `json:"needs,omitempty"`
 	Attempt    int        `json:"attempt,omitempty"`

@@ -27,7 +27,11 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 	if reason, err := a.withholds(run, definition); err != nil || reason != "" {
 		return a.refuseDeployment(run, step, reason, err)
 	}
-	release, err := a.releaseOf(run, step)
+	artifacts, reason, err := a.shipped(run, step, definition)
+	if err != nil || reason != "" {
+		return a.refuseDeployment(run, step, reason, err)
+	}
+	release, err := a.releaseOf(run, artifacts)
 	if err != nil {
 		return err
 	}
@@ -66,14 +70,9 @@ func (a *act) refuseDeployment(run towpath.Run, step towpath.Step, reason string
 	return unlessRefused(err)
 }
 
-// releaseOf answers the run's release of the artifacts that a deploy step uses: the one that an earlier deploy step of
-// the run made, where the artifacts are the same.
-func (a *act) releaseOf(run towpath.Run, step towpath.Step) (towpath.Release, error) {
-	var artifacts []towpath.Artifact
-	for _, name := range step.Ships {
-		shipped, _ := run.Step(name)
-		artifacts = append(artifacts, shipped.Artifacts...)
-	}
+// releaseOf answers the run's release of these artifacts: the one that an earlier deploy step of the run made, where it
+// shipped the same.
+func (a *act) releaseOf(run towpath.Run, artifacts []towpath.Artifact) (towpath.Release, error) {
 	made, err := a.tx.ReleasesOfRun(run.ID)
 	if err != nil {
 		return towpath.Release{}, err

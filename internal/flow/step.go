@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"path"
 	"strings"
 	"time"
 
@@ -84,11 +85,23 @@ func (c *Conductor) UsedBy(ctx context.Context, l towpath.Lease) (used []towpath
 	return used, err
 }
 
+// usedBy answers the artifacts that a step uses, each with where it stands in the workspace: at the path at which it was
+// kept, and where several combinations of a matrix are used, each in a folder of its step's name.
 func usedBy(run towpath.Run, step towpath.Step) []towpath.Artifact {
 	var used []towpath.Artifact
+	combinations := map[string]int{}
 	for _, name := range step.Script.Uses {
 		s, _ := run.Step(name)
-		used = append(used, s.Artifacts...)
+		combinations[s.Of]++
+	}
+	for _, name := range step.Script.Uses {
+		s, _ := run.Step(name)
+		for _, a := range s.Artifacts {
+			if s.Of != "" && combinations[s.Of] > 1 {
+				a.Path = path.Join(s.Name, a.Path)
+			}
+			used = append(used, a)
+		}
 	}
 	return used
 }

@@ -42,7 +42,7 @@ func alertShape() *shape {
 
 // workerShape is linux/amd64, or linux, or labels, or all of them.
 func workerShape() *shape {
-	label := matching("a label", `^[A-Za-z0-9][A-Za-z0-9._=-]{0,62}$`, "labels are made of letters, digits, dots, dashes and underscores")
+	label := labelFormat()
 	return either(
 		text(platformFormat(workerPattern, "a kind of worker")),
 		list(text(label)),

@@ -64,8 +64,7 @@ func scriptFields() []field {
 			field{key: "env", doc: "variables", shape: variablesShape()},
 			field{key: "ready", doc: "how it shows that it is ready", shape: &shape{kind: kindAny}},
 		))},
-		field{key: "matrix", doc: "runs the step once for each combination", later: true, shape: table(variableFormat(),
-			list(either(text(nil), number(-1<<31, 1<<31-1))))},
+		field{key: "matrix", aka: []string{"strategy", "axes"}, doc: "runs the step once for each combination of values; exclude leaves combinations out, include adds some", shape: matrixShape()},
 		field{key: "cache", doc: "paths kept under a key", later: true, shape: either(several(nil), mapping(
 			field{key: "key", doc: "what the content depends on", shape: text(nil)},
 			field{key: "paths", doc: "what is kept", shape: several(nil)},
@@ -79,6 +78,12 @@ func scriptFields() []field {
 			field{key: "depth", aka: []string{"fetch-depth"}, doc: "how many commits of history git sees; 0 is all", fallback: "0", shape: number(0, 100_000)},
 		)},
 	)
+}
+
+// matrixShape is keys with their values; exclude and include, which are no keys of that kind, hold combinations.
+func matrixShape() *shape {
+	whole := number(-1<<31, 1<<31-1)
+	return table(variableFormat(), list(either(text(nil), whole, table(variableFormat(), either(text(nil), whole)))))
 }
 
 func approveFields() []field {

@@ -51,6 +51,9 @@ func (b *builder) step(v *value) towpath.StepDefinition {
 	switch {
 	case s.Kind.IsScript():
 		s.Script = b.script(s.Kind, v)
+		if m := b.matrix(v, v.get("matrix")); m != nil && s.Name != "" {
+			b.matrices[s.Name] = *m
+		}
 	case s.Kind == towpath.KindApprove:
 		s.Approve = approval(v)
 	default:

@@ -190,7 +190,7 @@ func runOf(r towpath.Run, project string) client.Run {
 
 func stepOf(step towpath.Step) client.Step {
 	s := client.Step{
-		Name: step.Name, Kind: string(step.Kind), State: string(step.State), Reason: step.Reason, Needs: step.Needs,
+		Name: step.Name, Matrix: step.Matrix, Kind: string(step.Kind), State: string(step.State), Reason: step.Reason, Needs: step.Needs,
 		Attempt: step.Attempt(), Artifacts: artifactsOf(step.Artifacts), Release: step.Release,
 		Deployment: step.Deployment, ReadyAt: step.ReadyAt, StartedAt: step.StartedAt, FinishedAt: step.FinishedAt,
 	}
