@@ -80,6 +80,7 @@ type Concurrency string
 // The values of Concurrency.
 const (
 	ConcurrencySupersede Concurrency = "supersede" // the older run stops when the newer one reaches the same gate
+	ConcurrencyQueue     Concurrency = "queue"     // the newer run begins when the older one has ended
 	ConcurrencyParallel  Concurrency = "parallel"  // both go on
 )
 

@@ -13,8 +13,17 @@ type RunEvent interface {
 	apply(*runTransition)
 }
 
-// RunStarted opens the first steps of a new run.
-type RunStarted struct{ At time.Time }
+// RunStarted opens the first steps of a new run, unless it waits for its turn.
+type RunStarted struct {
+	Behind int // number of the run of its line that has to end before; 0 where there is none
+	At     time.Time
+}
+
+// LineMoved says that a run of the same line ended, which one that waits may have waited for.
+type LineMoved struct {
+	Behind int // number of the run that it waits for now; 0: it is its turn
+	At     time.Time
+}
 
 // StepLeased says that a worker has taken an attempt.
 type StepLeased struct {
@@ -85,6 +94,7 @@ type Superseded struct {
 }
 
 func (e RunStarted) when() time.Time      { return e.At }
+func (e LineMoved) when() time.Time       { return e.At }
 func (e StepLeased) when() time.Time      { return e.At }
 func (e StepReported) when() time.Time    { return e.At }
 func (e StepLost) when() time.Time        { return e.At }
@@ -101,7 +111,22 @@ func (e RunStarted) refusedBy(r Run) error {
 	return nil
 }
 
-func (e RunStarted) apply(t *runTransition) { t.run.CreatedAt = e.At }
+func (e RunStarted) apply(t *runTransition) {
+	t.run.CreatedAt = e.At
+	t.wait(e.Behind)
+}
+
+func (e LineMoved) refusedBy(r Run) error {
+	switch {
+	case r.State != RunWaiting:
+		return Errorf(CodeConflict, "run %d waits for no other", r.Number)
+	case r.WaitsFor == e.Behind:
+		return Errorf(CodeConflict, "run %d waits for run %d already", r.Number, e.Behind)
+	}
+	return nil
+}
+
+func (e LineMoved) apply(t *runTransition) { t.wait(e.Behind) }
 
 func (e StepLeased) refusedBy(r Run) error { return refuseAttempt(r, e.Step, e.Attempt, AttemptQueued) }
 

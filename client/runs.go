@@ -18,8 +18,9 @@ type Run struct {
 	Project    string    `json:"project"` // name
 	Pipeline   string    `json:"pipeline"`
 	Number     int       `json:"number"`
-	State      string    `json:"state"` // running, passed, failed, canceled or superseded
+	State      string    `json:"state"` // waiting, running, passed, failed, canceled or superseded
 	Reason     string    `json:"reason,omitempty"`
+	WaitsFor   int       `json:"waits_for,omitempty"` // number of the run of its line that has to end before
 	Branch     string    `json:"branch"`
 	Revision   string    `json:"revision"`
 	Title      string    `json:"title"` // first line of the commit message
@@ -68,9 +69,10 @@ type Attempt struct {
 
 // RunFilter narrows a list of runs; zero values do not.
 type RunFilter struct {
-	Project, Pipeline, Branch, State string
-	Before                           int // number of a run of the one pipeline
-	Limit                            int // 50 where it is 0, at most 500
+	Project, Pipeline, Branch string
+	State                     string // one, or several with commas between them
+	Before                    int    // number of a run of the one pipeline
+	Limit                     int    // 50 where it is 0, at most 500
 }
 
 // StartRun asks for a run of a branch's tip or of one revision.

@@ -11,8 +11,11 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
+// unfinished are the states of runs that have not ended.
+const unfinished = "running,waiting"
+
 // hasEnded says that nothing more will happen to a run.
-func hasEnded(r client.Run) bool { return r.State != "running" }
+func hasEnded(r client.Run) bool { return r.State != "running" && r.State != "waiting" }
 
 // runName is how people and verbs name a run.
 func runName(r client.Run) string { return fmt.Sprintf("%s#%d", r.Pipeline, r.Number) }

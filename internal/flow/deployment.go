@@ -18,7 +18,10 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 	}
 	step, _ := run.Step(e.Step)
 	if step.State != towpath.StepWaiting {
-		return nil // the run was stopped meanwhile
+		return nil
+	}
+	if run.Stopping != "" {
+		return a.neverAsked(run, step)
 	}
 	definition, _ := run.Environment(step.Deploy)
 	if reason, err := approval.Bars(a.tx, run, step, definition); err != nil || reason != "" {
@@ -114,6 +117,17 @@ func (a *act) withdrawDeployment(e towpath.WithdrawDeployment) error {
 	step, _ := run.Step(e.Step)
 	_, err = a.environmentHappens(towpath.EnvironmentKey(run.Pipeline, step.Deploy),
 		towpath.DeploymentDropped{Run: e.Run, Step: e.Step, At: a.at})
+	if errors.Is(err, store.ErrNotFound) {
+		return a.neverAsked(run, step)
+	}
+	return unlessRefused(err)
+}
+
+// neverAsked ends a deploy step of which its environment has not heard, as its run was stopped before.
+func (a *act) neverAsked(run towpath.Run, step towpath.Step) error {
+	_, err := a.runHappens(run.ID, towpath.DeploymentEnded{
+		Step: step.Name, State: towpath.DeploymentWithdrawn, Reason: run.Reason, At: a.at,
+	})
 	return unlessRefused(err)
 }
 

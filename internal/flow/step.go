@@ -239,7 +239,7 @@ func (a *act) supersedeOlder(e towpath.SupersedeOlder) error {
 	}
 	older, err := a.tx.Runs(store.RunFilter{
 		Pipeline: run.Pipeline, Branch: run.Change.Branch, Older: run.Number,
-		States: []towpath.RunState{towpath.RunRunning},
+		States: towpath.UnfinishedRuns,
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
@@ -56,8 +57,10 @@ func numberIn(r *http.Request, name string, most int, into *int) error {
 func (s *Server) runFilter(r *http.Request, caller access.Caller) (store.RunFilter, error) {
 	query := r.URL.Query()
 	filter := store.RunFilter{Pipeline: query.Get("pipeline"), Branch: query.Get("branch"), Limit: listed}
-	if state := query.Get("state"); state != "" {
-		filter.States = []towpath.RunState{towpath.RunState(state)}
+	if states := query.Get("state"); states != "" {
+		for state := range strings.SplitSeq(states, ",") {
+			filter.States = append(filter.States, towpath.RunState(state))
+		}
 	}
 	err := numberIn(r, "limit", listedMost, &filter.Limit)
 	if err == nil {
@@ -178,7 +181,7 @@ func explainStep(answer *client.Step, step towpath.Step, known []store.KnownWork
 
 func runOf(r towpath.Run, project string) client.Run {
 	run := client.Run{
-		ID: r.ID, Project: project, Pipeline: r.Pipeline, Number: r.Number, State: string(r.State), Reason: r.Reason,
+		ID: r.ID, Project: project, Pipeline: r.Pipeline, Number: r.Number, State: string(r.State), Reason: r.Reason, WaitsFor: r.WaitsFor,
 		Branch: r.Change.Branch, Revision: r.Change.Revision, Title: r.Change.Title(), Author: r.Change.Author,
 		Trigger: string(r.Change.Trigger), Upstream: r.Change.Upstream, Inputs: r.Change.Inputs, CreatedAt: r.CreatedAt, FinishedAt: r.FinishedAt,
 	}
