@@ -34,6 +34,8 @@ type (
 	WithdrawDeployment struct{ Run, Step string }
 	// SupersedeOlder stops older runs of the same pipeline and branch that have not passed this gate.
 	SupersedeOlder struct{ Run, Gate string }
+	// StartNext lets the run begin that waited for this one to end.
+	StartNext struct{ Run string }
 	// StartDownstream starts the pipelines that run after this one has passed.
 	StartDownstream struct{ Run string }
 	// AnnounceRun tells people that a run failed, or that it is over.
@@ -101,6 +103,9 @@ func (e WithdrawDeployment) Key() string { return "undeploy/" + e.Run + "/" + e.
 
 // Key implements Effect.
 func (e SupersedeOlder) Key() string { return "supersede/" + e.Run + "/" + e.Gate }
+
+// Key implements Effect.
+func (e StartNext) Key() string { return "next/" + e.Run }
 
 // Key implements Effect.
 func (e StartDownstream) Key() string { return "downstream/" + e.Run }

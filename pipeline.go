@@ -81,6 +81,7 @@ type Concurrency string
 // The values of Concurrency.
 const (
 	ConcurrencySupersede Concurrency = "supersede" // the older run stops when the newer one reaches the same gate
+	ConcurrencyQueue     Concurrency = "queue"     // the newer run begins when the older one has ended
 	ConcurrencyParallel  Concurrency = "parallel"  // both go on
 )
 
@@ -119,7 +120,9 @@ type StepDefinition struct {
 	Line     int      // in the pipeline file, for messages
 	Needs    []string // resolved: never implied
 	When     Condition
-	Excluded string // why the expression of `when` leaves the step out of this run; empty where it does not
+	Of       string            `json:",omitempty"` // the step of the file that this one is a combination of; empty where it is the step itself
+	Matrix   map[string]string `json:",omitempty"` // the combination
+	Excluded string            // why the expression of `when` leaves the step out of this run; empty where it does not
 	Script   *ScriptDefinition
 	Approve  *ApproveDefinition
 	Deploy   string   // the environment's name, for KindDeploy
@@ -147,11 +150,6 @@ type Checkout struct {
 	Submodules bool // with the files of submodules
 	LFS        bool // with the content of large files, by git-lfs
 	Depth      int  // commits of history that the step's git sees; 0 is all
-}
-
-// Retry says when an attempt that did not pass is followed by another.
-type Retry struct {
-	Lost int // how many lost workers a step survives
 }
 
 // Selector says which workers may take a lease.

@@ -7,14 +7,12 @@ import (
 	"time"
 )
 
-// MaxLost is how many lost workers a build or test step survives where its file says nothing.
-const MaxLost = 3
-
 // RunState is where a run stands.
 type RunState string
 
-// The states of a run; all but the first are final.
+// The states of a run; all but the first two are final.
 const (
+	RunWaiting    RunState = "waiting" // for another run of its line to end
 	RunRunning    RunState = "running"
 	RunPassed     RunState = "passed"
 	RunFailed     RunState = "failed"
@@ -23,10 +21,13 @@ const (
 )
 
 // RunStates lists every state.
-var RunStates = []RunState{RunRunning, RunPassed, RunFailed, RunCanceled, RunSuperseded}
+var RunStates = []RunState{RunWaiting, RunRunning, RunPassed, RunFailed, RunCanceled, RunSuperseded}
+
+// UnfinishedRuns are the states that are not final.
+var UnfinishedRuns = []RunState{RunWaiting, RunRunning}
 
 // IsFinal says that nothing more will happen to the run.
-func (s RunState) IsFinal() bool { return s != RunRunning }
+func (s RunState) IsFinal() bool { return !slices.Contains(UnfinishedRuns, s) }
 
 // Run is a pipeline at one revision, on its way through its steps. Its graph is frozen when it is made.
 type Run struct {
@@ -40,6 +41,7 @@ type Run struct {
 	Alerts       map[AlertKind][]string
 	State        RunState
 	Reason       string   // why it ended so, for people
+	WaitsFor     int      `json:",omitempty"` // number of the run that one which is waiting waits for
 	Stopping     RunState // RunCanceled or RunSuperseded while steps that run are still ending; else empty
 	Steps        []Step   // in the order of the file
 	CreatedAt    time.Time
@@ -160,13 +162,17 @@ func (t *runTransition) endAttempt(s *Step, state AttemptState, reason string, e
 // settle opens what has become ready, skips what cannot run any more, and ends the run when every step has ended.
 // Skipping a step may settle others, so it goes round until nothing changes.
 func (t *runTransition) settle() {
+	if t.run.State == RunWaiting && t.run.Stopping == "" {
+		return
+	}
 	for t.settleOnce() {
 	}
 	if slices.ContainsFunc(t.run.Steps, func(s Step) bool { return !s.State.IsFinal() }) {
 		return
 	}
 	t.run.State, t.run.Reason = t.outcome()
-	t.run.Stopping, t.run.FinishedAt = "", t.at
+	t.run.Stopping, t.run.WaitsFor, t.run.FinishedAt = "", 0, t.at
+	t.emit(StartNext{Run: t.run.ID})
 	if t.run.State == RunPassed {
 		t.emit(StartDownstream{Run: t.run.ID})
 	}
@@ -281,7 +287,16 @@ func (t *runTransition) outcome() (RunState, string) {
 	return RunPassed, ""
 }
 
-// stop ends what has not begun, asks what runs to end, and leaves a deployment that is under way alone.
+// wait lets the run begin only once another has ended; 0 is that it need not wait.
+func (t *runTransition) wait(behind int) {
+	t.run.WaitsFor, t.run.State, t.run.Reason = behind, RunRunning, ""
+	if behind > 0 {
+		t.run.State, t.run.Reason = RunWaiting, fmt.Sprintf("run %d goes before", behind)
+	}
+}
+
+// stop ends what has not begun, asks what runs to end, and leaves a deployment that is under way alone. One that waits for
+// its turn is asked back: the environment says whether it was withdrawn, or goes on to its end.
 func (t *runTransition) stop(state RunState, reason string) {
 	t.run.Stopping, t.run.Reason = state, reason
 	for i := range t.run.Steps {
@@ -302,9 +317,9 @@ func (t *runTransition) stopStep(s *Step, reason string) {
 	case s.State == StepWaiting && s.Kind == KindApprove:
 		t.emit(WithdrawApproval{Run: t.run.ID, Step: s.Name})
 		t.end(s, StepCanceled, reason)
-	case s.State == StepWaiting:
+	case s.State == StepWaiting: // its environment may have begun with it, and is the only one to know
 		t.emit(WithdrawDeployment{Run: t.run.ID, Step: s.Name})
-		t.end(s, StepCanceled, reason)
+		s.Reason = reason
 	default:
 		t.end(s, StepCanceled, reason)
 	}

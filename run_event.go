@@ -13,8 +13,17 @@ type RunEvent interface {
 	apply(*runTransition)
 }
 
-// RunStarted opens the first steps of a new run.
-type RunStarted struct{ At time.Time }
+// RunStarted opens the first steps of a new run, unless it waits for its turn.
+type RunStarted struct {
+	Behind int // number of the run of its line that has to end before; 0 where there is none
+	At     time.Time
+}
+
+// LineMoved says that a run of the same line ended, which one that waits may have waited for.
+type LineMoved struct {
+	Behind int // number of the run that it waits for now; 0: it is its turn
+	At     time.Time
+}
 
 // StepLeased says that a worker has taken an attempt.
 type StepLeased struct {
@@ -31,7 +40,8 @@ type StepReported struct {
 	Worker    string
 	State     AttemptState // AttemptPassed, AttemptFailed or AttemptCanceled
 	Reason    string
-	ExitCode  int
+	ExitCode  int  // below 1 where the script did not decide the end: it took too long, or could not be run
+	Unbegun   bool // the server could not begin it, and could not begin another
 	Outputs   map[string]string
 	Artifacts []Artifact
 	At        time.Time
@@ -84,6 +94,7 @@ type Superseded struct {
 }
 
 func (e RunStarted) when() time.Time      { return e.At }
+func (e LineMoved) when() time.Time       { return e.At }
 func (e StepLeased) when() time.Time      { return e.At }
 func (e StepReported) when() time.Time    { return e.At }
 func (e StepLost) when() time.Time        { return e.At }
@@ -100,7 +111,22 @@ func (e RunStarted) refusedBy(r Run) error {
 	return nil
 }
 
-func (e RunStarted) apply(t *runTransition) { t.run.CreatedAt = e.At }
+func (e RunStarted) apply(t *runTransition) {
+	t.run.CreatedAt = e.At
+	t.wait(e.Behind)
+}
+
+func (e LineMoved) refusedBy(r Run) error {
+	switch {
+	case r.State != RunWaiting:
+		return Errorf(CodeConflict, "run %d waits for no other", r.Number)
+	case r.WaitsFor == e.Behind:
+		return Errorf(CodeConflict, "run %d waits for run %d already", r.Number, e.Behind)
+	}
+	return nil
+}
+
+func (e LineMoved) apply(t *runTransition) { t.wait(e.Behind) }
 
 func (e StepLeased) refusedBy(r Run) error { return refuseAttempt(r, e.Step, e.Attempt, AttemptQueued) }
 
@@ -135,8 +161,18 @@ func (e StepReported) apply(t *runTransition) {
 	case AttemptCanceled:
 		t.end(s, StepCanceled, e.Reason)
 	default:
-		t.end(s, StepFailed, e.Reason)
+		t.fail(s, e)
 	}
+}
+
+// fail lets another attempt follow, where the step survives the failure.
+func (t *runTransition) fail(s *Step, e StepReported) {
+	if t.run.Stopping != "" || e.Unbegun || !s.survivesFailure(e.ExitCode) {
+		t.end(s, StepFailed, e.Reason)
+		return
+	}
+	s.Reason = e.Reason
+	t.enqueue(s)
 }
 
 func (e StepLost) refusedBy(r Run) error { return refuseAttempt(r, e.Step, e.Attempt, AttemptRunning) }
@@ -153,22 +189,6 @@ func (e StepLost) apply(t *runTransition) {
 	default:
 		t.end(s, StepFailed, e.Reason)
 	}
-}
-
-// survivesLoss says whether the step runs again after a lost worker: builds and tests do by themselves, others only if
-// their file says so, because half of what they did may have happened.
-func (s *Step) survivesLoss() bool {
-	limit := s.Script.Retry.Lost
-	if limit == 0 && s.Kind != KindRun {
-		limit = MaxLost
-	}
-	lost := 0
-	for _, a := range s.Attempts {
-		if a.State == AttemptLost {
-			lost++
-		}
-	}
-	return lost <= limit
 }
 
 func (e StepDecided) refusedBy(r Run) error {

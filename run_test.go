@@ -168,8 +168,27 @@ func TestANewerRunSupersedesOneThatWaitsAtTheSameGate(t *testing.T) {
 	s.passes("lint")
 	s.refuses(Superseded{Gate: "staging", By: 7, At: s.now}, CodeStale)
 	s.happens(Superseded{Gate: "staging", By: 8, At: s.now})
+	if want := []Effect{WithdrawDeployment{Run: "run-1", Step: "staging"}}; !cmp.Equal(want, s.effects) {
+		t.Fatalf("effects %v, want the deployment asked back", s.effects)
+	}
+	s.happens(DeploymentEnded{Step: "staging", Deployment: "d1", State: DeploymentWithdrawn, At: s.now})
 	if s.run.State != RunSuperseded {
 		t.Fatalf("run is %s, want superseded", s.run.State)
+	}
+}
+
+func TestARunStoppedAsItsDeploymentBeginsGoesOnToTheEndOfThat(t *testing.T) {
+	s := startStory(t, shopPipeline())
+	s.passes("shop")
+	s.passes("unit")
+	s.passes("lint")
+	s.happens(CancelRequested{By: "ana", At: s.now}) // the environment has begun, and was not heard yet
+	s.happens(DeploymentBegan{Step: "staging", Deployment: "d1", Release: 3, At: s.now})
+	s.expect(map[string]StepState{"staging": StepRunning, "production": StepCanceled})
+	s.happens(DeploymentEnded{Step: "staging", Deployment: "d1", State: DeploymentReturned, At: s.now})
+	s.expect(map[string]StepState{"staging": StepFailed})
+	if s.run.State != RunCanceled {
+		t.Fatalf("run is %s, want canceled", s.run.State)
 	}
 }
 
@@ -215,7 +234,7 @@ func TestRunsKeepTheirPromisesInEveryOrder(t *testing.T) {
 			if snapshot(t, run) != before {
 				t.Fatalf("Next changed the run that it was called on")
 			}
-			checkRunStep(t, run, next, effects, refused)
+			checkRunStep(t, run, next, effects, event, refused)
 			for _, e := range effects {
 				if done[e.Key()] {
 					t.Fatalf("effect %s came twice", e.Key())
@@ -232,7 +251,7 @@ func TestRunsKeepTheirPromisesInEveryOrder(t *testing.T) {
 }
 
 // checkRunStep holds what must be true of any step from one state of a run to the next.
-func checkRunStep(t *rapid.T, before, after Run, effects []Effect, refused bool) {
+func checkRunStep(t *rapid.T, before, after Run, effects []Effect, event RunEvent, refused bool) {
 	if refused && (len(effects) > 0 || snapshot(t, before) != snapshot(t, after)) {
 		t.Fatalf("a refused event had an effect")
 	}
@@ -246,6 +265,15 @@ func checkRunStep(t *rapid.T, before, after Run, effects []Effect, refused bool)
 		case !slices.Contains(StepStates, is.State):
 			t.Fatalf("%s has the unknown state %q", is.Name, is.State)
 		}
+		if is.Kind == KindDeploy && was.State != is.State {
+			checkWholeDeployment(t, was, is, event)
+		}
+		if was.State != is.State && is.State == StepFailed {
+			checkGivenUp(t, before, is)
+		}
+		if is.Script != nil && is.count(AttemptFailed) > is.Script.Retry.Times+1 {
+			t.Fatalf("%s failed %d times, which is to survive %d", is.Name, is.count(AttemptFailed), is.Script.Retry.Times)
+		}
 		for _, need := range is.Needs {
 			n, _ := after.Step(need)
 			if is.State != StepPending && is.State != StepCanceled && !n.State.IsFinal() {
@@ -253,15 +281,50 @@ func checkRunStep(t *rapid.T, before, after Run, effects []Effect, refused bool)
 			}
 		}
 	}
+	if after.State == RunWaiting && slices.ContainsFunc(after.Steps, func(s Step) bool { return s.State != StepPending }) {
+		t.Fatalf("a run that waits for run %d has begun", after.WaitsFor)
+	}
+	if (after.State == RunWaiting) != (after.WaitsFor > 0) {
+		t.Fatalf("the run is %s, and waits for run %d", after.State, after.WaitsFor)
+	}
 	open := slices.ContainsFunc(after.Steps, func(s Step) bool { return !s.State.IsFinal() })
 	if !after.CreatedAt.IsZero() && open == after.State.IsFinal() {
 		t.Fatalf("the run is %s while steps being open is %t", after.State, open)
 	}
 }
 
+// checkWholeDeployment holds that a deployment which an environment was asked for ends only by the environment's word,
+// whatever becomes of its run: it is never half canceled.
+func checkWholeDeployment(t *rapid.T, before, is Step, event RunEvent) {
+	if before.State != StepWaiting && before.State != StepRunning {
+		return
+	}
+	switch event.(type) {
+	case DeploymentBegan, DeploymentEnded:
+	default:
+		t.Fatalf("deployment %s went from %s to %s by %#v", is.Name, before.State, is.State, event)
+	}
+}
+
+// checkGivenUp holds that a step does not fail by an attempt that another was to follow.
+func checkGivenUp(t *rapid.T, before Run, is Step) {
+	if is.Script == nil || is.last().State != AttemptFailed || before.Stopping != "" {
+		return
+	}
+	retry, last := is.Script.Retry, is.last()
+	isCovered := len(retry.Codes) == 0 || slices.Contains(retry.Codes, last.ExitCode)
+	if isCovered && is.count(AttemptFailed) <= retry.Times && last.Reason != unbegun {
+		t.Fatalf("%s failed for good after %d of %d failures", is.Name, is.count(AttemptFailed), retry.Times+1)
+	}
+}
+
+// unbegun is the reason of attempts that could not be begun.
+const unbegun = "its secret was not granted"
+
 // finishRun gives everything that waits an outcome, and expects the run to end.
 func finishRun(t *rapid.T, run Run, now time.Time) {
 	run, _ = run.Next(RunStarted{At: now})
+	run, _ = run.Next(LineMoved{At: now})
 	for range 4 * len(run.Steps) {
 		for _, s := range run.Steps {
 			for _, e := range outcomes(s, now) {
@@ -293,7 +356,7 @@ func outcomes(s Step, at time.Time) []RunEvent {
 
 func drawPipeline(t *rapid.T) Pipeline {
 	kinds := []StepKind{KindBuild, KindTest, KindRun, KindApprove, KindDeploy}
-	p := Pipeline{Concurrency: rapid.SampledFrom([]Concurrency{ConcurrencySupersede, ConcurrencyParallel}).Draw(t, "concurrency")}
+	p := Pipeline{Concurrency: rapid.SampledFrom([]Concurrency{ConcurrencySupersede, ConcurrencyQueue, ConcurrencyParallel}).Draw(t, "concurrency")}
 	for i := range rapid.IntRange(1, 7).Draw(t, "steps") {
 		d := StepDefinition{Name: fmt.Sprint("s", i), Kind: rapid.SampledFrom(kinds).Draw(t, "kind")}
 		d.When = rapid.SampledFrom([]Condition{WhenPassed, WhenPassed, WhenAlways, WhenFailed}).Draw(t, "when")
@@ -306,11 +369,19 @@ func drawPipeline(t *rapid.T) Pipeline {
 			}
 		}
 		if d.Kind.IsScript() {
-			d.Script = &ScriptDefinition{Artifacts: []string{"out"}, Uses: d.Needs, Retry: Retry{Lost: rapid.IntRange(0, 2).Draw(t, "lost")}}
+			d.Script = &ScriptDefinition{Artifacts: []string{"out"}, Uses: d.Needs, Retry: drawRetry(t)}
 		}
 		p.Steps = append(p.Steps, d)
 	}
 	return p
+}
+
+func drawRetry(t *rapid.T) Retry {
+	return Retry{
+		Lost:  rapid.IntRange(0, 2).Draw(t, "lost"),
+		Times: rapid.IntRange(0, 2).Draw(t, "times"),
+		Codes: rapid.SampledFrom([][]int{nil, nil, {1}, {2, 75}}).Draw(t, "codes"),
+	}
 }
 
 func drawRunEvent(t *rapid.T, run Run, at time.Time) RunEvent {
@@ -321,9 +392,16 @@ func drawRunEvent(t *rapid.T, run Run, at time.Time) RunEvent {
 	decided := rapid.SampledFrom(ApprovalStates).Draw(t, "decided")
 	ended := rapid.SampledFrom(DeploymentStates).Draw(t, "ended")
 	leased := StepLeased{Step: step.Name, Attempt: attempt, Worker: worker, At: at}
-	reported := StepReported{Step: step.Name, Attempt: attempt, Worker: worker, State: state, At: at}
+	reported := StepReported{
+		Step: step.Name, Attempt: attempt, Worker: worker, State: state, At: at,
+		ExitCode: rapid.SampledFrom([]int{1, 75, -1}).Draw(t, "exit code"),
+	}
+	if rapid.IntRange(0, 9).Draw(t, "unbegun") == 0 {
+		reported.Unbegun, reported.Reason = true, unbegun
+	}
 	return rapid.SampledFrom([]RunEvent{
-		RunStarted{At: at},
+		RunStarted{Behind: rapid.IntRange(0, 2).Draw(t, "behind"), At: at},
+		LineMoved{Behind: rapid.IntRange(0, 2).Draw(t, "still behind"), At: at},
 		leased, leased, leased, reported, reported, reported,
 		StepLost{Step: step.Name, Attempt: attempt, At: at},
 		StepUnclaimed{Step: step.Name, Attempt: attempt, Reason: "no worker has os=plan9", At: at},

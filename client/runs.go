@@ -18,8 +18,9 @@ type Run struct {
 	Project    string    `json:"project"` // name
 	Pipeline   string    `json:"pipeline"`
 	Number     int       `json:"number"`
-	State      string    `json:"state"` // running, passed, failed, canceled or superseded
+	State      string    `json:"state"` // waiting, running, passed, failed, canceled or superseded
 	Reason     string    `json:"reason,omitempty"`
+	WaitsFor   int       `json:"waits_for,omitempty"` // number of the run of its line that has to end before
 	Branch     string    `json:"branch"`
 	Revision   string    `json:"revision"`
 	Title      string    `json:"title"` // first line of the commit message
@@ -38,13 +39,15 @@ type Inputs map[string]string
 // Step is a step of a run.
 type Step struct {
 	Name       string     `json:"name"`
-	Kind       string     `json:"kind"`  // build, test, run, approve or deploy
-	State      string     `json:"state"` // pending, queued, running, waiting, passed, failed, skipped or canceled
+	Matrix     Inputs     `json:"matrix,omitempty"` // the values of its combination, where it is one of a matrix
+	Kind       string     `json:"kind"`             // build, test, run, approve or deploy
+	State      string     `json:"state"`            // pending, queued, running, waiting, passed, failed, skipped or canceled
 	Reason     string     `json:"reason,omitempty"`
 	Needs      []string   `json:"needs,omitempty"`
 	Attempt    int        `json:"attempt,omitempty"`
 	Worker     string     `json:"worker,omitempty"` // name
 	ExitCode   int        `json:"exit_code,omitempty"`
+	Attempts   []Attempt  `json:"attempts,omitempty"` // all of them, the current one last, where there was more than one
 	Artifacts  []Artifact `json:"artifacts,omitempty"`
 	Release    int        `json:"release,omitempty"`
 	Deployment string     `json:"deployment,omitempty"`
@@ -53,11 +56,23 @@ type Step struct {
 	FinishedAt time.Time  `json:"finished_at,omitzero"`
 }
 
+// Attempt is one try of a step on one worker.
+type Attempt struct {
+	Number     int       `json:"number"` // counts from 1
+	State      string    `json:"state"`  // queued, running, passed, failed, lost or canceled
+	Reason     string    `json:"reason,omitempty"`
+	ExitCode   int       `json:"exit_code,omitempty"`
+	Worker     string    `json:"worker,omitempty"` // name
+	StartedAt  time.Time `json:"started_at,omitzero"`
+	FinishedAt time.Time `json:"finished_at,omitzero"`
+}
+
 // RunFilter narrows a list of runs; zero values do not.
 type RunFilter struct {
-	Project, Pipeline, Branch, State string
-	Before                           int // number of a run of the one pipeline
-	Limit                            int // 50 where it is 0, at most 500
+	Project, Pipeline, Branch string
+	State                     string // one, or several with commas between them
+	Before                    int    // number of a run of the one pipeline
+	Limit                     int    // 50 where it is 0, at most 500
 }
 
 // StartRun asks for a run of a branch's tip or of one revision.

@@ -84,7 +84,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		}),
 		Logs: kept.logs, Artifacts: kept.artifacts, Keep: flow.Keep(c.Keep),
 		Unclaimed: c.WaitForWorker,
-		Clock: clock, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
+		Clock:     clock, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
 	})
 	poller := trigger.NewPoller(trigger.PollerOptions{
 		Store: kept.db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Tags: tagged(kept.db), Clock: clock,

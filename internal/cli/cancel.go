@@ -41,7 +41,7 @@ func runToCancel(ctx context.Context, server *client.Client, name string) (clien
 	if name != "" {
 		return findRun(ctx, server, name)
 	}
-	running, err := server.Runs(ctx, client.RunFilter{State: "running"})
+	running, err := server.Runs(ctx, client.RunFilter{State: unfinished})
 	if err != nil {
 		return client.Run{}, err
 	}

@@ -77,12 +77,12 @@ func newProjectChangeCommand(console *Console) *cobra.Command {
 	var protected []string
 	var atOnce, priority int
 	command := &cobra.Command{
-		Use:     "change PROJECT",
-		Short:   "Set how a project is watched, what is trusted, and when it is its turn",
-		Long:    "Sets what the flags name, and leaves the rest as it is.",
+		Use:   "change PROJECT",
+		Short: "Set how a project is watched, what is trusted, and when it is its turn",
+		Long:  "Sets what the flags name, and leaves the rest as it is.",
 		Example: "  towpath project change shop --poll 30s\n  towpath project change shop --protect 'release/**' --forks run\n" +
 			"  towpath project change shop --steps-at-once 4",
-		Args:    cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 	}
 	flags := command.Flags()
 	flags.DurationVar(&poll, "poll", 0, "how often new commits are looked for; 0 is never")

@@ -11,8 +11,11 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
+// unfinished are the states of runs that have not ended.
+const unfinished = "running,waiting"
+
 // hasEnded says that nothing more will happen to a run.
-func hasEnded(r client.Run) bool { return r.State != "running" }
+func hasEnded(r client.Run) bool { return r.State != "running" && r.State != "waiting" }
 
 // runName is how people and verbs name a run.
 func runName(r client.Run) string { return fmt.Sprintf("%s#%d", r.Pipeline, r.Number) }
@@ -100,13 +103,25 @@ func stepDetail(s client.Step) string {
 	case "queued", "waiting", "skipped", "canceled":
 		return joined(", ", release, reasoned(s.State, s.Reason))
 	case "failed":
-		return joined(", ", release, s.Worker, failureOf(s))
+		return joined(", ", release, s.Worker, attemptsOf(s), failureOf(s))
 	}
-	attempt := ""
-	if s.Attempt > 1 {
-		attempt = fmt.Sprintf("attempt %d", s.Attempt)
+	return joined(", ", release, s.Worker, attemptsOf(s), s.Reason)
+}
+
+// attemptsOf says at which attempt a step is or passed, and how the one before it ended.
+func attemptsOf(s client.Step) string {
+	if s.Attempt < 2 {
+		return ""
 	}
-	return joined(", ", release, s.Worker, attempt, s.Reason)
+	text := fmt.Sprintf("attempt %d", s.Attempt)
+	if s.State == "passed" {
+		text = "passed at " + text
+	}
+	if i := s.Attempt - 2; i < len(s.Attempts) {
+		before := s.Attempts[i]
+		text += fmt.Sprintf(" (%d %s)", before.Number, reasoned(before.State, before.Reason))
+	}
+	return text
 }
 
 func failureOf(s client.Step) string {

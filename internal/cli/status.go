@@ -67,7 +67,7 @@ func (c *Console) overview(ctx context.Context, server *client.Client) (err erro
 	if o.Approvals, err = server.Approvals(ctx); err != nil {
 		return err
 	}
-	if o.Runs, err = server.Runs(ctx, client.RunFilter{State: "running"}); err != nil {
+	if o.Runs, err = server.Runs(ctx, client.RunFilter{State: unfinished}); err != nil {
 		return err
 	}
 	if len(o.Runs) == 0 {

@@ -46,7 +46,7 @@ func pipelines() []string {
 // unrest answers what is still going on; empty where nothing is.
 func (s *Story) unrest(ctx context.Context) (why string, err error) {
 	for _, pipeline := range pipelines() {
-		runs, err := s.Owner.Runs(ctx, client.RunFilter{Pipeline: pipeline, State: "running"})
+		runs, err := s.Owner.Runs(ctx, client.RunFilter{Pipeline: pipeline, State: "running,waiting"})
 		if err != nil || len(runs) > 0 {
 			return fmt.Sprintf("%d runs of %s", len(runs), pipeline), err
 		}

@@ -18,7 +18,7 @@ func (w *World) notes() string { return w.path("notes") }
 func (w *World) noting() string { return fmt.Sprintf(note, w.notes()) }
 
 // isOver says that a run has come to its end.
-func isOver(r client.Run) bool { return r.State != "running" }
+func isOver(r client.Run) bool { return r.State != "running" && r.State != "waiting" }
 
 func stepOf(r client.Run, name string) client.Step {
 	i := slices.IndexFunc(r.Steps, func(s client.Step) bool { return s.Name == name })

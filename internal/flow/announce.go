@@ -49,12 +49,16 @@ func (c *Conductor) tick(ctx context.Context, e towpath.Effect) error {
 }
 
 // owe leaves an effect for after the commit. The end of a run that is no news is not owed to anybody, and neither is that
-// of one which nothing follows.
+// of one which nothing follows or waits for.
 func (a *act) owe(run towpath.Run, effect towpath.Effect) error {
 	switch e := effect.(type) {
 	case towpath.AnnounceRun:
 		before, err := a.tx.StateBefore(run)
 		if _, tell := newsOf(e.State, before); err != nil || !tell {
+			return err
+		}
+	case towpath.StartNext:
+		if waiting, err := a.waitingIn(run); err != nil || len(waiting) == 0 {
 			return err
 		}
 	case towpath.StartDownstream:

@@ -203,7 +203,20 @@ func (a *act) createRun(change towpath.Change, p towpath.Pipeline) (towpath.Run,
 		return towpath.Run{}, err
 	}
 	change.Inputs = inputsOf(p, change)
-	run, effects := towpath.NewRun(a.newID(), change.Project, number, p, change).Next(towpath.RunStarted{At: a.at})
+	return a.beginRun(towpath.NewRun(a.newID(), change.Project, number, p, change))
+}
+
+// beginRun stores a new run, which begins at once or waits for its turn.
+func (a *act) beginRun(run towpath.Run) (towpath.Run, error) {
+	started := towpath.RunStarted{At: a.at}
+	if run.Concurrency == towpath.ConcurrencyQueue {
+		behind, err := a.behind(run)
+		if err != nil {
+			return run, err
+		}
+		started.Behind = behind
+	}
+	run, effects := run.Next(started)
 	if err := a.tx.CreateRun(run); err != nil {
 		return run, err
 	}

@@ -18,7 +18,10 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 	}
 	step, _ := run.Step(e.Step)
 	if step.State != towpath.StepWaiting {
-		return nil // the run was stopped meanwhile
+		return nil
+	}
+	if run.Stopping != "" {
+		return a.neverAsked(run, step)
 	}
 	definition, _ := run.Environment(step.Deploy)
 	if reason, err := approval.Bars(a.tx, run, step, definition); err != nil || reason != "" {
@@ -30,7 +33,11 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name, Environment: definition.Name}, definition.Secrets); err != nil {
 		return err
 	}
-	release, err := a.releaseOf(run, step)
+	artifacts, reason, err := a.shipped(run, step, definition)
+	if err != nil || reason != "" {
+		return a.refuseDeployment(run, step, reason, err)
+	}
+	release, err := a.releaseOf(run, artifacts)
 	if err != nil {
 		return err
 	}
@@ -69,14 +76,9 @@ func (a *act) refuseDeployment(run towpath.Run, step towpath.Step, reason string
 	return unlessRefused(err)
 }
 
-// releaseOf answers the run's release of the artifacts that a deploy step uses: the one that an earlier deploy step of
-// the run made, where the artifacts are the same.
-func (a *act) releaseOf(run towpath.Run, step towpath.Step) (towpath.Release, error) {
-	var artifacts []towpath.Artifact
-	for _, name := range step.Ships {
-		shipped, _ := run.Step(name)
-		artifacts = append(artifacts, shipped.Artifacts...)
-	}
+// releaseOf answers the run's release of these artifacts: the one that an earlier deploy step of the run made, where it
+// shipped the same.
+func (a *act) releaseOf(run towpath.Run, artifacts []towpath.Artifact) (towpath.Release, error) {
 	made, err := a.tx.ReleasesOfRun(run.ID)
 	if err != nil {
 		return towpath.Release{}, err
@@ -118,6 +120,17 @@ func (a *act) withdrawDeployment(e towpath.WithdrawDeployment) error {
 	step, _ := run.Step(e.Step)
 	_, err = a.environmentHappens(towpath.EnvironmentKey(run.Pipeline, step.Deploy),
 		towpath.DeploymentDropped{Run: e.Run, Step: e.Step, At: a.at})
+	if errors.Is(err, store.ErrNotFound) {
+		return a.neverAsked(run, step)
+	}
+	return unlessRefused(err)
+}
+
+// neverAsked ends a deploy step of which its environment has not heard, as its run was stopped before.
+func (a *act) neverAsked(run towpath.Run, step towpath.Step) error {
+	_, err := a.runHappens(run.ID, towpath.DeploymentEnded{
+		Step: step.Name, State: towpath.DeploymentWithdrawn, Reason: run.Reason, At: a.at,
+	})
 	return unlessRefused(err)
 }
 

@@ -145,6 +145,8 @@ func (c *Conductor) carryOut(ctx context.Context, e towpath.Effect) error {
 	// Leg 2: runs of the same branch.
 	case towpath.SupersedeOlder:
 		return c.done(ctx, e, func(a *act) error { return a.supersedeOlder(e) })
+	case towpath.StartNext:
+		return c.done(ctx, e, func(a *act) error { return a.startNext(e) })
 	case towpath.StartDownstream:
 		defer c.ChangesRecorded()
 		return c.done(ctx, e, func(a *act) error { return a.startDownstream(e) })

@@ -53,7 +53,7 @@ func (a *act) haltAll(backup time.Time, done *Restored) error {
 }
 
 func (a *act) cancelAll(done *Restored) error {
-	filter := store.RunFilter{States: []towpath.RunState{towpath.RunRunning}}
+	filter := store.RunFilter{States: towpath.UnfinishedRuns}
 	for {
 		runs, err := a.tx.Runs(filter)
 		if err != nil || len(runs) == 0 {

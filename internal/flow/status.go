@@ -63,7 +63,7 @@ func statusOfRun(run towpath.Run) towpath.Status {
 		s.Text += ": " + run.Reason
 	}
 	switch run.State {
-	case towpath.RunRunning:
+	case towpath.RunWaiting, towpath.RunRunning:
 		s.State = towpath.StatusPending
 	case towpath.RunPassed:
 		s.State = towpath.StatusSuccess

@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -83,7 +84,7 @@ func (a *act) failUnstarted(lease towpath.Lease, cause error) error {
 	}
 	_, err := a.runHappens(lease.Run, towpath.StepReported{
 		Step: lease.Step, Attempt: lease.Attempt, Worker: lease.Worker,
-		State: towpath.AttemptFailed, Reason: cause.Error(), At: a.at,
+		State: towpath.AttemptFailed, Reason: cause.Error(), Unbegun: true, At: a.at,
 	})
 	return err
 }
@@ -100,11 +101,23 @@ func (c *Conductor) UsedBy(ctx context.Context, l towpath.Lease) (used []towpath
 	return used, err
 }
 
+// usedBy answers the artifacts that a step uses, each with where it stands in the workspace: at the path at which it was
+// kept, and where several combinations of a matrix are used, each in a folder of its step's name.
 func usedBy(run towpath.Run, step towpath.Step) []towpath.Artifact {
 	var used []towpath.Artifact
+	combinations := map[string]int{}
 	for _, name := range step.Script.Uses {
 		s, _ := run.Step(name)
-		used = append(used, s.Artifacts...)
+		combinations[s.Of]++
+	}
+	for _, name := range step.Script.Uses {
+		s, _ := run.Step(name)
+		for _, a := range s.Artifacts {
+			if s.Of != "" && combinations[s.Of] > 1 {
+				a.Path = path.Join(s.Name, a.Path)
+			}
+			used = append(used, a)
+		}
 	}
 	return used
 }
@@ -259,7 +272,7 @@ func (a *act) supersedeOlder(e towpath.SupersedeOlder) error {
 	}
 	older, err := a.tx.Runs(store.RunFilter{
 		Pipeline: run.Pipeline, Branch: run.Change.Branch, Older: run.Number,
-		States: []towpath.RunState{towpath.RunRunning},
+		States: towpath.UnfinishedRuns,
 	})
 	if err != nil {
 		return err

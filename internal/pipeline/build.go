@@ -15,10 +15,13 @@ type builder struct {
 	whens map[string]when
 	order order
 	out   towpath.Pipeline
+
+	matrices map[string]matrix        // by step; only those that have one
+	written  []towpath.StepDefinition // the steps as the file has them, where those of out are expanded
 }
 
 func newBuilder(r *report, name string, root *value) *builder {
-	return &builder{report: r, name: name, root: root, whens: map[string]when{}}
+	return &builder{report: r, name: name, root: root, whens: map[string]when{}, matrices: map[string]matrix{}}
 }
 
 func (b *builder) build() *File {
@@ -31,7 +34,8 @@ func (b *builder) build() *File {
 	b.resolveNeeds()
 	b.resolveUses()
 	b.checkSteps()
-	return &File{name: b.name, pipeline: b.out, whens: b.whens}
+	b.expandMatrices()
+	return &File{name: b.name, pipeline: b.out, written: b.written, matrices: b.matrices, whens: b.whens}
 }
 
 func (b *builder) pipelineName() string {

@@ -27,8 +27,9 @@ func (f *File) Expand() []byte {
 		w.put(1, string(kind), p.Alerts[kind])
 	}
 	w.open(0, "steps")
-	for _, s := range p.Steps {
+	for _, s := range f.written {
 		w.step(s, f.whens[s.Name].text)
+		w.matrix(s.Name, f.matrices[s.Name])
 	}
 	if len(p.Environments) > 0 {
 		w.open(0, "environments")
@@ -60,6 +61,8 @@ func (w *writer) put(level int, key string, v any) {
 			return
 		}
 		value = listText(v)
+	case []int:
+		value = strings.ReplaceAll(fmt.Sprint(v), " ", ", ")
 	case map[string]string:
 		w.table(level, key, v)
 		return
@@ -117,13 +120,53 @@ func (w *writer) script(kind towpath.StepKind, s towpath.ScriptDefinition) {
 	w.put(2, "artifacts", s.Artifacts)
 	w.put(2, "platform", s.Platform)
 	w.put(2, "timeout", s.Timeout)
-	w.open(2, "retry")
-	w.put(3, "lost", s.Retry.Lost)
+	w.retry(s.Retry)
 	w.put(2, "clean", s.Clean)
 	w.open(2, "checkout")
 	w.put(3, "submodules", s.Checkout.Submodules)
 	w.put(3, "lfs", s.Checkout.LFS)
 	w.put(3, "depth", s.Checkout.Depth)
+}
+
+func (w *writer) retry(r towpath.Retry) {
+	w.open(2, "retry")
+	w.put(3, "lost", r.Lost)
+	w.put(3, "times", r.Times)
+	if len(r.Codes) > 0 {
+		w.put(3, "codes", r.Codes)
+	}
+}
+
+// matrix writes what a step is run for, and as a comment the steps that it makes.
+func (w *writer) matrix(step string, m matrix) {
+	if len(m.axes) == 0 {
+		return
+	}
+	w.open(2, "matrix")
+	for _, a := range m.axes {
+		w.put(3, a.key, a.values)
+	}
+	w.combinations(excludeKey, m.exclude, m)
+	w.combinations(includeKey, m.include, m)
+	for _, c := range m.combinations() {
+		fmt.Fprintf(w, "    # %s\n", m.nameOf(step, c))
+	}
+}
+
+func (w *writer) combinations(key string, listed []combination, m matrix) {
+	if len(listed) == 0 {
+		return
+	}
+	w.open(3, key)
+	for _, c := range listed {
+		var pairs []string
+		for _, a := range m.axes {
+			if value, said := c[a.key]; said {
+				pairs = append(pairs, scalarText(a.key)+": "+scalarText(value))
+			}
+		}
+		fmt.Fprintf(w, "        - {%s}\n", strings.Join(pairs, ", "))
+	}
 }
 
 func (w *writer) worker(level int, s towpath.Selector) {

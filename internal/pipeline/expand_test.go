@@ -126,8 +126,14 @@ func drawStep(t *rapid.T, b *strings.Builder, i int) {
 	if rapid.Bool().Draw(t, "artifacts") {
 		b.WriteString("    artifacts: [dist/]\n")
 	}
+	if rapid.IntRange(0, 3).Draw(t, "matrix") == 0 {
+		b.WriteString(rapid.SampledFrom([]string{
+			"    matrix: {a: [x, \"1\", 2], b: [\"y z\", \"'\"]}\n", "    matrix: {labels: [big]}\n",
+			"    matrix: {c: [x, y], arch: [amd64, arm64], exclude: [{c: x, arch: amd64}], include: [{c: z, arch: arm64}]}\n",
+		}).Draw(t, "axes"))
+	}
 	if rapid.Bool().Draw(t, "settings") {
-		fmt.Fprintf(b, "    env: {A: %s}\n    clean: true\n    worker: linux/amd64\n    retry: {lost: 2}\n", drawText(t, "variable"))
+		fmt.Fprintf(b, "    env: {A: %s}\n    clean: true\n    worker: linux/amd64\n    retry: {lost: 2, times: 1, codes: [2, 75]}\n", drawText(t, "variable"))
 	}
 }
 

@@ -63,6 +63,10 @@ func envFormat() *format {
 	return f
 }
 
+func labelFormat() *format {
+	return matching("a label", `^[A-Za-z0-9][A-Za-z0-9._=-]{0,62}$`, "labels are made of letters, digits, dots, dashes and underscores")
+}
+
 func globFormat() *format {
 	return &format{what: "a glob", check: func(s string) (string, string) {
 		if s == "" || !doublestar.ValidatePattern(s) {

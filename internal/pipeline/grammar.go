@@ -20,7 +20,7 @@ var grammar = sync.OnceValue(func() *shape {
 		field{key: "pipeline", aka: []string{"name"}, doc: "name of the pipeline; without it, a file in .towpath/ is named by its own name", shape: text(slugFormat("a pipeline's name"))},
 		field{key: "on", aka: []string{"trigger", "triggers"}, doc: "which changes become runs", shape: triggerShape()},
 		field{key: "concurrency", doc: "what a newer change does to an older run of the same branch", fallback: "supersede", shape: choice(
-			word{text: string(towpath.ConcurrencySupersede)}, word{text: "queue", later: true}, word{text: string(towpath.ConcurrencyParallel)})},
+			word{text: string(towpath.ConcurrencySupersede)}, word{text: string(towpath.ConcurrencyQueue)}, word{text: string(towpath.ConcurrencyParallel)})},
 		field{key: "alerts", doc: "who is told of what", shape: alertShape()},
 		field{key: "steps", aka: []string{"jobs", "stages"}, doc: "what is done, in its order", required: true, shape: list(stepShape())},
 		field{key: "environments", aka: []string{"env", "envs"}, doc: "where releases run", shape: table(slugFormat("an environment's name"), environmentShape())},
@@ -42,7 +42,7 @@ func alertShape() *shape {
 
 // workerShape is linux/amd64, or linux, or labels, or all of them.
 func workerShape() *shape {
-	label := matching("a label", `^[A-Za-z0-9][A-Za-z0-9._=-]{0,62}$`, "labels are made of letters, digits, dots, dashes and underscores")
+	label := labelFormat()
 	return either(
 		text(platformFormat(workerPattern, "a kind of worker")),
 		list(text(label)),

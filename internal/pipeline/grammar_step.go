@@ -50,9 +50,9 @@ func scriptFields() []field {
 		field{key: "timeout", doc: "how long an attempt may take", fallback: "1h", shape: duration(time.Second, 7*day)},
 		field{key: "retry", doc: "when another attempt follows one that did not pass", shape: either(mapping(
 			field{key: "lost", doc: "how many lost workers it survives; 3 for build and test, 0 for run", shape: number(0, 10)},
-			field{key: "times", doc: "how many failures it survives", later: true, shape: number(0, 10)},
-			field{key: "codes", doc: "only after these exit codes", later: true, shape: list(number(1, 255))},
-		), notYet(number(0, 10)))},
+			field{key: "times", doc: "how many failures it survives, of which a timeout is one; none where it is not said", shape: number(0, 10)},
+			field{key: "codes", doc: "only failures with one of these exit codes; by default any", shape: list(number(1, 1<<31-1))},
+		), number(0, 10))},
 		field{key: "clean", doc: "begins with an empty HOME", fallback: "false", shape: yesNo()},
 		field{key: "inside", aka: []string{"container", "image", "docker"}, doc: "a container or a machine to run in", later: true, shape: oneOf(
 			field{key: "image", doc: "container image", shape: text(nil)},
@@ -64,8 +64,7 @@ func scriptFields() []field {
 			field{key: "env", doc: "variables", shape: variablesShape()},
 			field{key: "ready", doc: "how it shows that it is ready", shape: &shape{kind: kindAny}},
 		))},
-		field{key: "matrix", doc: "runs the step once for each combination", later: true, shape: table(variableFormat(),
-			list(either(text(nil), number(-1<<31, 1<<31-1))))},
+		field{key: "matrix", aka: []string{"strategy", "axes"}, doc: "runs the step once for each combination of values; exclude leaves combinations out, include adds some", shape: matrixShape()},
 		field{key: "cache", doc: "paths kept under a key", later: true, shape: either(several(nil), mapping(
 			field{key: "key", doc: "what the content depends on", shape: text(nil)},
 			field{key: "paths", doc: "what is kept", shape: several(nil)},
@@ -79,6 +78,12 @@ func scriptFields() []field {
 			field{key: "depth", aka: []string{"fetch-depth"}, doc: "how many commits of history git sees; 0 is all", fallback: "0", shape: number(0, 100_000)},
 		)},
 	)
+}
+
+// matrixShape is keys with their values; exclude and include, which are no keys of that kind, hold combinations.
+func matrixShape() *shape {
+	whole := number(-1<<31, 1<<31-1)
+	return table(variableFormat(), list(either(text(nil), whole, table(variableFormat(), either(text(nil), whole)))))
 }
 
 func approveFields() []field {

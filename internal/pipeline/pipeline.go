@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"maps"
 	"path"
 	"slices"
@@ -12,8 +13,10 @@ import (
 // File is a pipeline file without errors.
 type File struct {
 	name     string
-	pipeline towpath.Pipeline // before a change is known: nothing is excluded
-	whens    map[string]when  // by step; only those that have one
+	pipeline towpath.Pipeline         // before a change is known: nothing is excluded
+	written  []towpath.StepDefinition // as the file has them: one with a matrix is one step
+	matrices map[string]matrix        // by step of the file; only those that have one
+	whens    map[string]when          // the same
 }
 
 // Parse reads a file. Its name is for messages, and names the pipeline of a file in .towpath/ that does not name it
@@ -61,7 +64,7 @@ func (f *File) Pipeline(change towpath.Change) (towpath.Pipeline, error) {
 	p.Alerts = maps.Clone(p.Alerts)
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		w, ok := f.whens[s.Name]
+		w, ok := f.whens[cmp.Or(s.Of, s.Name)]
 		if !ok || w.program == nil {
 			continue
 		}

@@ -137,6 +137,18 @@ func TestLostWorkersAreSurvivedWhereThatIsSafe(t *testing.T) {
 	}
 }
 
+func TestANumberAloneIsHowManyFailuresAreSurvived(t *testing.T) {
+	p := decide(t, "pipeline: a\nsteps: [{build: a, run: x, retry: 2}, {run: b, script: x, retry: {times: 1, codes: [75]}}, {test: c, run: x}]",
+		towpath.Change{})
+	for name, want := range map[string]towpath.Retry{
+		"a": {Lost: towpath.MaxLost, Times: 2}, "b": {Times: 1, Codes: []int{75}}, "c": {Lost: towpath.MaxLost},
+	} {
+		if diff := cmp.Diff(want, step(t, p, name).Script.Retry); diff != "" {
+			t.Errorf("retry of %s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestAFileInTheFolderIsNamedByItself(t *testing.T) {
 	file, problems := Parse(".towpath/checkout.yaml", []byte("steps: [{run: a, script: a}]"))
 	if file == nil || file.Name() != "checkout" {

@@ -51,6 +51,9 @@ func (b *builder) step(v *value) towpath.StepDefinition {
 	switch {
 	case s.Kind.IsScript():
 		s.Script = b.script(s.Kind, v)
+		if m := b.matrix(v, v.get("matrix")); m != nil && s.Name != "" {
+			b.matrices[s.Name] = *m
+		}
 	case s.Kind == towpath.KindApprove:
 		s.Approve = approval(v)
 	default:
@@ -77,13 +80,28 @@ func (b *builder) script(kind towpath.StepKind, v *value) *towpath.ScriptDefinit
 		Clean:     v.get("clean").bool(),
 		Timeout:   v.get("timeout").duration(),
 		Checkout:  checkout(v.get("checkout")),
-		Retry:     towpath.Retry{Lost: v.get("retry", "lost").int()},
-	}
-	if kind != towpath.KindRun && v.get("retry", "lost") == nil {
-		s.Retry.Lost = towpath.MaxLost
+		Retry:     b.retry(kind, v.get("retry")),
 	}
 	b.checkSecrets(v)
 	return s
+}
+
+// retry reads how often an attempt is followed by another: a number alone is how many failures are survived.
+func (b *builder) retry(kind towpath.StepKind, v *value) towpath.Retry {
+	r := towpath.Retry{Lost: v.get("lost").int(), Times: v.get("times").int()}
+	if v != nil && !v.isMapping() {
+		r.Times = v.number
+	}
+	if kind != towpath.KindRun && v.get("lost") == nil {
+		r.Lost = towpath.MaxLost
+	}
+	for _, code := range v.get("codes").each() {
+		r.Codes = append(r.Codes, code.number)
+	}
+	if len(r.Codes) > 0 && r.Times == 0 {
+		b.unfit(v.get("codes").key, "retry says after which exit codes, but not how often", "add times: 2, or take codes out")
+	}
+	return r
 }
 
 func checkout(v *value) towpath.Checkout {

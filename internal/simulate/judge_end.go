@@ -49,8 +49,8 @@ func (j *judge) tryToEnd() {
 // running says what has not ended, by what was read last.
 func (j *judge) running() string {
 	for _, id := range sortedKeys(j.runs) {
-		if run := j.runs[id]; run.State == towpath.RunRunning {
-			return fmt.Sprintf("run %d is running: %s", run.Number, stepsOf(run))
+		if run := j.runs[id]; !run.State.IsFinal() {
+			return fmt.Sprintf("run %d is %s: %s", run.Number, run.State, stepsOf(run))
 		}
 	}
 	for _, key := range sortedKeys(j.places) {

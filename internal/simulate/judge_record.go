@@ -88,7 +88,7 @@ func (j *judge) isRecorded(tx *store.Tx, f fact) (bool, error) {
 		return slices.ContainsFunc(a.Decisions, func(d towpath.Decision) bool { return d.Account == f.part }), err
 	case aCancel:
 		run := j.runs[f.subject]
-		return run.Stopping != "" || run.State != towpath.RunRunning && run.State != "", nil
+		return run.Stopping != "" || run.State.IsFinal() && run.State != "", nil
 	}
 	_, is := j.ended[f.subject]
 	return is, nil

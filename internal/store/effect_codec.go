@@ -25,6 +25,7 @@ func effectTypes() []effectType {
 		stored[towpath.RequestDeployment]("request-deployment"),
 		stored[towpath.WithdrawDeployment]("withdraw-deployment"),
 		stored[towpath.SupersedeOlder]("supersede-older"),
+		stored[towpath.StartNext]("start-next"),
 		stored[towpath.StartDownstream]("start-downstream"),
 		stored[towpath.AnnounceRun]("announce-run"),
 		stored[towpath.RecordDeployment]("record-deployment"),

@@ -28,6 +28,7 @@ func effects() []towpath.Effect {
 		towpath.RequestDeployment{Run: "r1", Step: "staging"},
 		towpath.WithdrawDeployment{Run: "r1", Step: "staging"},
 		towpath.SupersedeOlder{Run: "r1", Gate: "release"},
+		towpath.StartNext{Run: "r1"},
 		towpath.StartDownstream{Run: "r1"},
 		towpath.AnnounceRun{Run: "r1", State: towpath.RunFailed, Step: "unit"},
 		towpath.RecordDeployment{Deployment: d},

@@ -75,10 +75,10 @@ func (tx *Tx) removable(p Policy, limit int, condition string) ([]Removable, err
 	}, `
 		SELECT runs.id, runs.pipeline, runs.number
 		FROM runs JOIN pipelines ON pipelines.name = runs.pipeline
-		WHERE runs.state <> ? AND `+condition+`
+		WHERE runs.state NOT IN (?, ?) AND `+condition+`
 			AND (runs.finished < ? OR (? > 0 AND runs.number <= pipelines.runs - ?))
 		ORDER BY runs.created, runs.number`,
-		string(towpath.RunRunning), micros(p.Before), p.Newest, p.Newest)
+		string(towpath.RunWaiting), string(towpath.RunRunning), micros(p.Before), p.Newest, p.Newest)
 	if errors.Is(err, errEnough) {
 		err = nil
 	}

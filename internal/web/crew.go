@@ -35,6 +35,9 @@ func (c crew) explain(answer *client.Run, run towpath.Run) {
 		if step.Attempt() > 0 {
 			answer.Steps[i].Worker = c.names[step.Attempts[step.Attempt()-1].Worker]
 		}
+		for n := range answer.Steps[i].Attempts {
+			answer.Steps[i].Attempts[n].Worker = c.names[step.Attempts[n].Worker]
+		}
 		if step.State == towpath.StepQueued {
 			answer.Steps[i].Reason = queue.Why(queue.LaneOf(c.lanes, run.Pipeline, step.Script.Worker), c.known, c.now)
 		}

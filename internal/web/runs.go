@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -62,8 +63,10 @@ func numberIn(r *http.Request, name string, most int, into *int) error {
 func (s *Server) runFilter(r *http.Request, caller access.Caller) (store.RunFilter, error) {
 	query := r.URL.Query()
 	filter := store.RunFilter{Pipeline: query.Get("pipeline"), Branch: query.Get("branch"), Limit: listed}
-	if state := query.Get("state"); state != "" {
-		filter.States = []towpath.RunState{towpath.RunState(state)}
+	if states := query.Get("state"); states != "" {
+		for state := range strings.SplitSeq(states, ",") {
+			filter.States = append(filter.States, towpath.RunState(state))
+		}
 	}
 	err := numberIn(r, "limit", listedMost, &filter.Limit)
 	if err == nil {
@@ -160,7 +163,7 @@ func wholeRun(tx *store.Tx, run towpath.Run, now time.Time) (client.Run, error) 
 
 func runOf(r towpath.Run, project string) client.Run {
 	run := client.Run{
-		ID: r.ID, Project: project, Pipeline: r.Pipeline, Number: r.Number, State: string(r.State), Reason: r.Reason,
+		ID: r.ID, Project: project, Pipeline: r.Pipeline, Number: r.Number, State: string(r.State), Reason: r.Reason, WaitsFor: r.WaitsFor,
 		Branch: r.Change.Branch, Revision: r.Change.Revision, Title: r.Change.Title(), Author: r.Change.Author,
 		Trigger: string(r.Change.Trigger), Upstream: r.Change.Upstream, Inputs: r.Change.Inputs, CreatedAt: r.CreatedAt, FinishedAt: r.FinishedAt,
 	}
@@ -172,14 +175,29 @@ func runOf(r towpath.Run, project string) client.Run {
 
 func stepOf(step towpath.Step) client.Step {
 	s := client.Step{
-		Name: step.Name, Kind: string(step.Kind), State: string(step.State), Reason: step.Reason, Needs: step.Needs,
+		Name: step.Name, Matrix: step.Matrix, Kind: string(step.Kind), State: string(step.State), Reason: step.Reason, Needs: step.Needs,
 		Attempt: step.Attempt(), Artifacts: artifactsOf(step.Artifacts), Release: step.Release,
 		Deployment: step.Deployment, ReadyAt: step.ReadyAt, StartedAt: step.StartedAt, FinishedAt: step.FinishedAt,
 	}
 	if n := step.Attempt(); n > 0 {
 		s.ExitCode = step.Attempts[n-1].ExitCode
 	}
+	if step.Attempt() > 1 {
+		s.Attempts = attemptsOf(step.Attempts)
+	}
 	return s
+}
+
+// attemptsOf leaves the names of their workers out: whoever knows the workers adds them.
+func attemptsOf(attempts []towpath.Attempt) []client.Attempt {
+	var found []client.Attempt
+	for _, a := range attempts {
+		found = append(found, client.Attempt{
+			Number: a.Number, State: string(a.State), Reason: a.Reason, ExitCode: a.ExitCode,
+			StartedAt: a.StartedAt, FinishedAt: a.FinishedAt,
+		})
+	}
+	return found
 }
 
 func artifactsOf(artifacts []towpath.Artifact) []client.Artifact {

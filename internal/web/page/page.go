@@ -31,6 +31,11 @@ func logURL(r client.Run, step string) string {
 	return runURL(r.Pipeline, r.Number) + "/steps/" + url.PathEscape(step) + "/log"
 }
 
+// attemptURL is where the log of one attempt is read.
+func attemptURL(r client.Run, step string, attempt int) string {
+	return logURL(r, step) + "?attempt=" + strconv.Itoa(attempt)
+}
+
 // rawLogURL is where the bytes of the same log are.
 func rawLogURL(r client.Run, step string, attempt int) string {
 	return "/api/v1/pipelines/" + url.PathEscape(r.Pipeline) + "/runs/" + strconv.Itoa(r.Number) +
