@@ -62,6 +62,8 @@ type StepLease struct {
 	URL         string            `json:"url,omitempty"`         // of that environment
 	Uses        []Artifact        `json:"uses,omitempty"`
 	Keeps       []string          `json:"keeps,omitempty"` // paths whose trees are kept
+	Caches      []Cache           `json:"caches,omitempty"`
+	CacheScope  string            `json:"cache_scope,omitempty"` // that the step writes; empty: it keeps nothing
 	Platform    string            `json:"platform,omitempty"`
 	Timeout     float64           `json:"timeout"` // seconds
 	Expires     time.Time         `json:"expires"`

@@ -79,6 +79,8 @@ var stories = []story{
 	{name: "environments", call: "environments", doc: []client.Environment{}},
 	{name: "environment", call: "environments production", doc: client.Environment{}},
 	{name: "environment_unknown", call: "environments prod"},
+	{name: "cache", call: "cache shop", doc: []client.CacheEntry{}},
+	{name: "cache_clear", call: "cache clear shop --key go-", doc: client.Cleared{}},
 	{name: "releases", call: "releases production", doc: []client.Release{}},
 	{name: "deployments", call: "deployments shop/production", doc: []client.Deployment{}},
 	{name: "plan", call: "plan production 42", doc: client.Plan{}},

@@ -193,6 +193,13 @@ func shopWorld(t *testing.T) *world {
 	shopDeliveries(w)
 	w.answers("POST /api/v1/projects/shop/runs", shopRun())
 	shopChanges(w)
+	w.answers("GET /api/v1/projects/shop/cache", []client.CacheEntry{
+		{Project: "shop", Scope: "protected", Key: "go-linux-amd64-1f0c", Files: 1204, Size: 84_200_000, KeptAt: minutesAgo(300), UsedAt: minutesAgo(2), Trees: []client.CacheTree{
+			{Path: "~/go/pkg/mod", Digest: "sha256:b4c5", Files: 1204, Size: 84_200_000},
+		}},
+		{Project: "shop", Scope: "branch/faster", Key: "go-linux-amd64-77ab", Files: 1, Size: 12, KeptAt: minutesAgo(90), UsedAt: minutesAgo(90)},
+	})
+	w.answers("DELETE /api/v1/projects/shop/cache", client.Cleared{Entries: 2})
 	w.answers("GET /api/v1/projects/shop/secrets", []client.Secret{
 		{Name: "DATABASE_URL", Environments: []string{"production"}, Branches: []string{"main"}, UpdatedAt: minutesAgo(70)},
 		{Name: "SMTP_PASSWORD", UpdatedAt: minutesAgo(70)},

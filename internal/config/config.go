@@ -26,6 +26,9 @@ const DefaultListen = "127.0.0.1:8470"
 // leastLog is the smallest limit of a log.
 const leastLog Size = 100e3
 
+// leastCache is the smallest limit of a cache: 0 would be no limit elsewhere, and is none here.
+const leastCache Size = 1e6
+
 // Server is the settings of a server. Every field has its place in the file, and in the environment as
 // TOWPATH_<NAME>.
 type Server struct {
@@ -37,7 +40,8 @@ type Server struct {
 	Keep    Keep   `yaml:"keep" envPrefix:"KEEP_"`
 	LogJSON bool   `yaml:"log_json" env:"LOG_JSON"`
 
-	LogLimit Size `yaml:"log_limit" env:"LOG_LIMIT"` // that is kept of what one step prints
+	LogLimit   Size `yaml:"log_limit" env:"LOG_LIMIT"`     // that is kept of what one step prints
+	CacheLimit Size `yaml:"cache_limit" env:"CACHE_LIMIT"` // of the files that the steps of one project keep for later ones
 }
 
 // Worker is the settings of a worker, inside the server or on its own.
@@ -73,7 +77,7 @@ func DefaultServer() Server {
 	inside.Name = "server" // so that a worker beside the server can have the host's name
 	return Server{
 		Data: DefaultData("server"), Listen: DefaultListen, Worker: inside,
-		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day, Deliveries: 30 * day}, LogLimit: 256e6,
+		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day, Deliveries: 30 * day}, LogLimit: 256e6, CacheLimit: 10e9,
 	}
 }
 
@@ -158,7 +162,8 @@ func (s *Server) take(read Server, text []byte) error {
 		"alerts": func() { s.Alerts = defaults.Alerts },
 		"keep":   func() { s.Keep = defaults.Keep },
 
-		"log_limit": func() { s.LogLimit = defaults.LogLimit },
+		"log_limit":   func() { s.LogLimit = defaults.LogLimit },
+		"cache_limit": func() { s.CacheLimit = defaults.CacheLimit },
 	} {
 		if value, known := given[name]; known && value == nil {
 			restore()
@@ -220,6 +225,9 @@ func (s *Server) Finish() error {
 	}
 	if s.LogLimit < leastLog {
 		wrong = append(wrong, fmt.Errorf("log_limit: %s; at least %s of a log are kept", s.LogLimit, leastLog))
+	}
+	if s.CacheLimit < leastCache {
+		wrong = append(wrong, fmt.Errorf("cache_limit: %s; a project's cache holds at least %s", s.CacheLimit, leastCache))
 	}
 	wrong = append(wrong, s.Keep.wrong()...)
 	if s.Data, err = filepath.Abs(s.Data); err != nil {

@@ -120,6 +120,8 @@ func (w *writer) script(kind towpath.StepKind, s towpath.ScriptDefinition) {
 	w.open(2, "retry")
 	w.put(3, "lost", s.Retry.Lost)
 	w.put(2, "clean", s.Clean)
+	w.caches(s.Cache)
+	w.reports(s.Reports)
 	w.open(2, "checkout")
 	w.put(3, "submodules", s.Checkout.Submodules)
 	w.put(3, "lfs", s.Checkout.LFS)

@@ -78,6 +78,8 @@ func (b *builder) script(kind towpath.StepKind, v *value) *towpath.ScriptDefinit
 		Timeout:   v.get("timeout").duration(),
 		Checkout:  checkout(v.get("checkout")),
 		Retry:     towpath.Retry{Lost: v.get("retry", "lost").int()},
+		Cache:     b.caches(v),
+		Reports:   reports(v),
 	}
 	if kind != towpath.KindRun && v.get("retry", "lost") == nil {
 		s.Retry.Lost = towpath.MaxLost

@@ -46,6 +46,7 @@ type attempt struct {
 	record   *record
 	output   *output
 	room     room
+	caches   []stepCache
 	pristine *git.Pristine // the workspace before the script began; nil when it cannot be handed on
 }
 
@@ -151,6 +152,7 @@ func (a *attempt) carryOut(ctx context.Context) client.StepReport {
 		a.unreserve()
 		return failure(ctx, err)
 	}
+	a.restoreCaches(ctx)
 	result, err := a.script(ctx)
 	if err != nil {
 		a.log.Error("a script's end was not clean", "step", a.lease.Step, "error", err)
@@ -171,6 +173,7 @@ func (a *attempt) carryOut(ctx context.Context) client.StepReport {
 	if err := a.collect(ctx, &report); err != nil {
 		return failure(ctx, err)
 	}
+	a.keepCaches(ctx)
 	return report
 }
 

@@ -32,6 +32,7 @@ type server struct {
 	asking   int // now
 	removed  bool
 	trees    *trees
+	shelf    *shelf
 	hold     func() // is called with each report, before it is taken; may be nil
 }
 
@@ -48,7 +49,7 @@ func newServer(t testing.TB) *server {
 	t.Helper()
 	s := &server{
 		t: t, waiting: make(chan *client.StepLease, 1000), attempts: make(map[client.LeaseRef]*story),
-		changed: make(chan struct{}), trees: newTrees(t),
+		changed: make(chan struct{}), trees: newTrees(t), shelf: &shelf{},
 	}
 	s.listen("127.0.0.1:0")
 	t.Cleanup(s.goAway)
@@ -92,6 +93,7 @@ func (s *server) routes() http.Handler {
 		s.about(s.finish)(w, r)
 	})
 	s.trees.routes(mux, of+"artifacts/")
+	s.shelf.routes(mux, of+"cache/")
 	return mux
 }
 
