@@ -37,20 +37,21 @@ type Inputs map[string]string
 
 // Step is a step of a run.
 type Step struct {
-	Name       string     `json:"name"`
-	Kind       string     `json:"kind"`  // build, test, run, approve or deploy
-	State      string     `json:"state"` // pending, queued, running, waiting, passed, failed, skipped or canceled
-	Reason     string     `json:"reason,omitempty"`
-	Needs      []string   `json:"needs,omitempty"`
-	Attempt    int        `json:"attempt,omitempty"`
-	Worker     string     `json:"worker,omitempty"` // name
-	ExitCode   int        `json:"exit_code,omitempty"`
-	Artifacts  []Artifact `json:"artifacts,omitempty"`
-	Release    int        `json:"release,omitempty"`
-	Deployment string     `json:"deployment,omitempty"`
-	ReadyAt    time.Time  `json:"ready_at,omitzero"`
-	StartedAt  time.Time  `json:"started_at,omitzero"`
-	FinishedAt time.Time  `json:"finished_at,omitzero"`
+	Name       string      `json:"name"`
+	Kind       string      `json:"kind"`  // build, test, run, approve or deploy
+	State      string      `json:"state"` // pending, queued, running, waiting, passed, failed, skipped or canceled
+	Reason     string      `json:"reason,omitempty"`
+	Needs      []string    `json:"needs,omitempty"`
+	Attempt    int         `json:"attempt,omitempty"`
+	Worker     string      `json:"worker,omitempty"` // name
+	ExitCode   int         `json:"exit_code,omitempty"`
+	Artifacts  []Artifact  `json:"artifacts,omitempty"`
+	Tests      *TestTotals `json:"tests,omitempty"` // of one run, and not in a list
+	Release    int         `json:"release,omitempty"`
+	Deployment string      `json:"deployment,omitempty"`
+	ReadyAt    time.Time   `json:"ready_at,omitzero"`
+	StartedAt  time.Time   `json:"started_at,omitzero"`
+	FinishedAt time.Time   `json:"finished_at,omitzero"`
 }
 
 // RunFilter narrows a list of runs; zero values do not.

@@ -63,6 +63,7 @@ type StepLease struct {
 	Uses        []Artifact        `json:"uses,omitempty"`
 	Keeps       []string          `json:"keeps,omitempty"` // paths whose trees are kept
 	Caches      []Cache           `json:"caches,omitempty"`
+	Reports     *Reports          `json:"reports,omitempty"`
 	CacheScope  string            `json:"cache_scope,omitempty"` // that the step writes; empty: it keeps nothing
 	Platform    string            `json:"platform,omitempty"`
 	Timeout     float64           `json:"timeout"` // seconds

@@ -79,6 +79,7 @@ var stories = []story{
 	{name: "environments", call: "environments", doc: []client.Environment{}},
 	{name: "environment", call: "environments production", doc: client.Environment{}},
 	{name: "environment_unknown", call: "environments prod"},
+	{name: "tests", call: "tests shop#127", doc: []client.StepTests{}},
 	{name: "cache", call: "cache shop", doc: []client.CacheEntry{}},
 	{name: "cache_clear", call: "cache clear shop --key go-", doc: client.Cleared{}},
 	{name: "releases", call: "releases production", doc: []client.Release{}},

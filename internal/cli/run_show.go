@@ -100,13 +100,21 @@ func stepDetail(s client.Step) string {
 	case "queued", "waiting", "skipped", "canceled":
 		return joined(", ", release, reasoned(s.State, s.Reason))
 	case "failed":
-		return joined(", ", release, s.Worker, failureOf(s))
+		return joined(", ", release, s.Worker, testsOf(s), failureOf(s))
 	}
 	attempt := ""
 	if s.Attempt > 1 {
 		attempt = fmt.Sprintf("attempt %d", s.Attempt)
 	}
-	return joined(", ", release, s.Worker, attempt, s.Reason)
+	return joined(", ", release, s.Worker, testsOf(s), attempt, s.Reason)
+}
+
+// testsOf says what a step's tests came to; empty where it has no reports.
+func testsOf(s client.Step) string {
+	if s.Tests == nil {
+		return ""
+	}
+	return s.Tests.Said
 }
 
 func failureOf(s client.Step) string {

@@ -40,21 +40,13 @@ type cacheOf struct {
 	scopes towpath.CacheScopes
 }
 
-// cacheOf answers it, where the worker holds the lease.
-func (c *Conductor) cacheOf(tx *store.Tx, l towpath.Lease, index int) (cacheOf, error) {
-	held, err := tx.HeldLease(l.Run, l.Step, l.Attempt)
-	if err == nil && held.Worker != l.Worker {
-		err = towpath.Errorf(towpath.CodeStale, "attempt %d of %q is not leased to this worker", l.Attempt, l.Step)
-	}
+// newCacheOf answers it, where the worker holds the lease.
+func newCacheOf(tx *store.Tx, l towpath.Lease, index int) (cacheOf, error) {
+	run, step, err := heldStep(tx, l)
 	if err != nil {
 		return cacheOf{}, err
 	}
-	run, _, err := tx.Run(l.Run)
-	if err != nil {
-		return cacheOf{}, err
-	}
-	step, ok := run.Step(l.Step)
-	if !ok || step.Script == nil || index < 0 || index >= len(step.Script.Cache) {
+	if step.Script == nil || index < 0 || index >= len(step.Script.Cache) {
 		return cacheOf{}, towpath.Errorf(towpath.CodeInvalid, "step %q has no cache %d", l.Step, index)
 	}
 	return cacheOf{run: run, paths: step.Script.Cache[index].Paths, scopes: run.Change.CacheScopes()}, nil
@@ -67,7 +59,7 @@ func (c *Conductor) FindCache(ctx context.Context, l towpath.Lease, w CacheWish)
 		var e store.KnownCacheEntry
 		var found bool
 		err := c.store.View(ctx, func(tx *store.Tx) error {
-			of, err := c.cacheOf(tx, l, w.Cache)
+			of, err := newCacheOf(tx, l, w.Cache)
 			if err == nil {
 				e, found, err = find(tx, store.CacheQuery{Project: of.run.Project, Scopes: of.scopes.Reads, Paths: of.paths, Key: w.Key}, w.Restore)
 			}
@@ -145,7 +137,7 @@ func (c *Conductor) KeepCache(ctx context.Context, l towpath.Lease, o CacheOffer
 	}
 	var refused error
 	err = c.store.Update(ctx, func(tx *store.Tx) error {
-		of, err := c.cacheOf(tx, l, o.Cache)
+		of, err := newCacheOf(tx, l, o.Cache)
 		if err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ func scriptFields() []field {
 		field{key: "matrix", doc: "runs the step once for each combination", later: true, shape: table(variableFormat(),
 			list(either(text(nil), number(-1<<31, 1<<31-1))))},
 		field{key: "cache", doc: "folders kept under a key, for later steps", shape: cacheShape()},
-		field{key: "reports", doc: "test reports, as globs of files in JUnit's format", later: true, shape: reportsShape()},
+		field{key: "reports", doc: "test reports, as globs of files in JUnit's format", shape: reportsShape()},
 		field{key: "checkout", doc: "what of the repository stands in the workspace", shape: mapping(
 			field{key: "submodules", doc: "the files of submodules as well", fallback: "false", shape: yesNo()},
 			field{key: "lfs", doc: "the content of large files as well, by git-lfs", fallback: "false", shape: yesNo()},

@@ -51,7 +51,7 @@ var table = map[string][]string{
 	},
 	"read": {
 		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/changes", "GET /api/v1/projects/{project}/deliveries", "GET /projects/{project}",
-		"GET /api/v1/projects/{project}/cache",
+		"GET /api/v1/projects/{project}/cache", "GET /api/v1/pipelines/{pipeline}/runs/{number}/tests",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}", "GET /api/v1/pipelines/{pipeline}/runs/{number}/events",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/lines",
@@ -99,7 +99,7 @@ var table = map[string][]string{
 		"POST /api/v1/worker/lease", "POST /api/v1/worker/keep",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/renew", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/log",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/finish",
-		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/cache/find", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/cache/keep",
+		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/tests", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/cache/find", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/cache/keep",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/missing",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/packs",
 		"GET /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/packs/{digest}",

@@ -150,11 +150,13 @@ func wholeRun(tx *store.Tx, run towpath.Run) (client.Run, error) {
 	if err != nil {
 		return client.Run{}, err
 	}
+	totals, err := totalsBySteps(tx, run.ID)
 	answer := runOf(run, project.Name)
 	for i, step := range run.Steps {
 		explainStep(&answer.Steps[i], step, known)
+		answer.Steps[i].Tests = totals[step.Name]
 	}
-	return answer, nil
+	return answer, err
 }
 
 // explainStep says which worker runs a step, by name, or why none does.

@@ -166,11 +166,12 @@ func (a *attempt) carryOut(ctx context.Context) client.StepReport {
 		return failure(ctx, context.Cause(ctx))
 	case !result.Passed():
 		report.State = failed
+		_ = a.reportTests(ctx) // it has failed already
 		return report
 	case err != nil && !errors.Is(err, process.ErrLeftBehind):
 		return failure(ctx, err)
 	}
-	if err := a.collect(ctx, &report); err != nil {
+	if err := errors.Join(a.reportTests(ctx), a.collect(ctx, &report)); err != nil {
 		return failure(ctx, err)
 	}
 	a.keepCaches(ctx)

@@ -43,6 +43,7 @@ type story struct {
 	stop   *client.Renewal
 	stale  bool
 	renews int
+	tests  client.TestReport
 }
 
 func newServer(t testing.TB) *server {
@@ -92,6 +93,13 @@ func (s *server) routes() http.Handler {
 		}
 		s.about(s.finish)(w, r)
 	})
+	mux.HandleFunc("POST "+of+"tests", s.about(func(w http.ResponseWriter, r *http.Request, a *story) {
+		if err := json.NewDecoder(r.Body).Decode(&a.tests); err != nil {
+			refuse(w, http.StatusBadRequest, "invalid")
+			return
+		}
+		answer(w, struct{}{})
+	}))
 	s.trees.routes(mux, of+"artifacts/")
 	s.shelf.routes(mux, of+"cache/")
 	return mux
