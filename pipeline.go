@@ -143,6 +143,14 @@ type ScriptDefinition struct {
 	Checkout  Checkout `json:",omitzero"`
 	Timeout   time.Duration
 	Retry     Retry
+	Cache     []CacheDefinition  `json:",omitempty"`
+	Reports   *ReportsDefinition `json:",omitempty"` // nil: the step has none
+}
+
+// ReportsDefinition says where a step's script leaves what its tests came to.
+type ReportsDefinition struct {
+	JUnit    []string // globs of files in the workspace
+	Required bool     // a report that is missing or cannot be read fails the step
 }
 
 // Checkout says what of the repository a step finds besides the files of its revision.

@@ -7,18 +7,19 @@ import (
 
 // Approval is a request to people to let a run go on.
 type Approval struct {
-	Pipeline  string     `json:"pipeline"`
-	Run       int        `json:"run"` // number
-	Step      string     `json:"step"`
-	State     string     `json:"state"` // waiting, approved, rejected, expired or withdrawn
-	By        []string   `json:"by"`
-	Count     int        `json:"count"`
-	Message   string     `json:"message,omitempty"`
-	Intent    string     `json:"intent"` // digest of what is decided on; a decision names it
-	Plans     []Plan     `json:"plans,omitempty"`
-	Decisions []Decision `json:"decisions,omitempty"`
-	AskedAt   time.Time  `json:"asked_at"`
-	ExpiresAt time.Time  `json:"expires_at"`
+	Pipeline  string      `json:"pipeline"`
+	Run       int         `json:"run"` // number
+	Step      string      `json:"step"`
+	State     string      `json:"state"` // waiting, approved, rejected, expired or withdrawn
+	By        []string    `json:"by"`
+	Count     int         `json:"count"`
+	Message   string      `json:"message,omitempty"`
+	Intent    string      `json:"intent"` // digest of what is decided on; a decision names it
+	Plans     []Plan      `json:"plans,omitempty"`
+	Tests     []StepTests `json:"tests,omitempty"` // of the run, with what failed
+	Decisions []Decision  `json:"decisions,omitempty"`
+	AskedAt   time.Time   `json:"asked_at"`
+	ExpiresAt time.Time   `json:"expires_at"`
 }
 
 // Decision is one person's answer.

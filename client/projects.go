@@ -15,15 +15,15 @@ type Project struct {
 	Pipelines       []string  `json:"pipelines,omitempty"`
 	Poll            float64   `json:"poll"` // seconds; 0 is never
 	Paused          bool      `json:"paused,omitempty"`
-	Forks           string    `json:"forks,omitempty"`       // what becomes of pull requests from forks: run, ignore; empty is that each waits for a maintainer's go
-	Protected       []string  `json:"protected,omitempty"`   // globs of branches that are trusted besides the default one
-	KnownHosts      string    `json:"known_hosts,omitempty"` // the SSH host keys of its repository, as in known_hosts(5)
-	Forge           string    `json:"forge,omitempty"`       // the kind of its server: github, gitlab, gitea, bitbucket, bitbucket-server
-	WebhookURL      string    `json:"webhook_url"`           // where its forge delivers to
-	WebhookSecrets  int       `json:"webhook_secrets"`       // that deliveries may be signed with: 0 is that none is taken, 2 during a rotation
+	Forks           string    `json:"forks,omitempty"`         // what becomes of pull requests from forks: run, ignore; empty is that each waits for a maintainer's go
+	Protected       []string  `json:"protected,omitempty"`     // globs of branches that are trusted besides the default one
+	KnownHosts      string    `json:"known_hosts,omitempty"`   // the SSH host keys of its repository, as in known_hosts(5)
+	Forge           string    `json:"forge,omitempty"`         // the kind of its server: github, gitlab, gitea, bitbucket, bitbucket-server
+	WebhookURL      string    `json:"webhook_url"`             // where its forge delivers to
+	WebhookSecrets  int       `json:"webhook_secrets"`         // that deliveries may be signed with: 0 is that none is taken, 2 during a rotation
 	StepsAtOnce     int       `json:"steps_at_once,omitempty"` // that each of its pipelines runs at most; 0 is as many as there are workers for
 	Priority        int       `json:"priority,omitempty"`      // its steps go before those of projects with less; set by who manages workers
-	CredentialNames []string  `json:"credentials,omitempty"` // that the server has for its repository and its forge; their values are never read back
+	CredentialNames []string  `json:"credentials,omitempty"`   // that the server has for its repository and its forge; their values are never read back
 	CreatedAt       time.Time `json:"created_at"`
 }
 

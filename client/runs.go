@@ -38,22 +38,23 @@ type Inputs map[string]string
 
 // Step is a step of a run.
 type Step struct {
-	Name       string     `json:"name"`
-	Matrix     Inputs     `json:"matrix,omitempty"` // the values of its combination, where it is one of a matrix
-	Kind       string     `json:"kind"`             // build, test, run, approve or deploy
-	State      string     `json:"state"`            // pending, queued, running, waiting, passed, failed, skipped or canceled
-	Reason     string     `json:"reason,omitempty"`
-	Needs      []string   `json:"needs,omitempty"`
-	Attempt    int        `json:"attempt,omitempty"`
-	Worker     string     `json:"worker,omitempty"` // name
-	ExitCode   int        `json:"exit_code,omitempty"`
-	Attempts   []Attempt  `json:"attempts,omitempty"` // all of them, the current one last, where there was more than one
-	Artifacts  []Artifact `json:"artifacts,omitempty"`
-	Release    int        `json:"release,omitempty"`
-	Deployment string     `json:"deployment,omitempty"`
-	ReadyAt    time.Time  `json:"ready_at,omitzero"`
-	StartedAt  time.Time  `json:"started_at,omitzero"`
-	FinishedAt time.Time  `json:"finished_at,omitzero"`
+	Name       string      `json:"name"`
+	Matrix     Inputs      `json:"matrix,omitempty"` // the values of its combination, where it is one of a matrix
+	Kind       string      `json:"kind"`             // build, test, run, approve or deploy
+	State      string      `json:"state"`            // pending, queued, running, waiting, passed, failed, skipped or canceled
+	Reason     string      `json:"reason,omitempty"`
+	Needs      []string    `json:"needs,omitempty"`
+	Attempt    int         `json:"attempt,omitempty"`
+	Worker     string      `json:"worker,omitempty"` // name
+	ExitCode   int         `json:"exit_code,omitempty"`
+	Attempts   []Attempt   `json:"attempts,omitempty"` // all of them, the current one last, where there was more than one
+	Artifacts  []Artifact  `json:"artifacts,omitempty"`
+	Tests      *TestTotals `json:"tests,omitempty"` // of one run, and not in a list
+	Release    int         `json:"release,omitempty"`
+	Deployment string      `json:"deployment,omitempty"`
+	ReadyAt    time.Time   `json:"ready_at,omitzero"`
+	StartedAt  time.Time   `json:"started_at,omitzero"`
+	FinishedAt time.Time   `json:"finished_at,omitzero"`
 }
 
 // Attempt is one try of a step on one worker.

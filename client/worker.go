@@ -82,6 +82,9 @@ type StepLease struct {
 	URL         string            `json:"url,omitempty"`         // of that environment
 	Uses        []Artifact        `json:"uses,omitempty"`
 	Keeps       []string          `json:"keeps,omitempty"` // paths whose trees are kept
+	Caches      []Cache           `json:"caches,omitempty"`
+	Reports     *Reports          `json:"reports,omitempty"`
+	CacheScope  string            `json:"cache_scope,omitempty"` // that the step writes; empty: it keeps nothing
 	Platform    string            `json:"platform,omitempty"`
 	Timeout     float64           `json:"timeout"` // seconds
 	Expires     time.Time         `json:"expires"`

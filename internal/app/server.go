@@ -82,7 +82,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		Statuses: alert.NewStatuses(alert.StatusOptions{
 			Kinds: kinds, Token: shown.token, URL: address, Client: calls, Log: o.Log.With("room", "alert"),
 		}),
-		Logs: kept.logs, Artifacts: kept.artifacts, Keep: flow.Keep(c.Keep),
+		Logs: kept.logs, Artifacts: kept.artifacts, Keep: flow.Keep(c.Keep), CacheLimit: int64(c.CacheLimit),
 		Unclaimed: c.WaitForWorker,
 		Clock:     clock, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
 	})

@@ -122,6 +122,9 @@ func (c *Console) approvalText(a client.Approval) string {
 	for _, d := range a.Decisions {
 		lines = append(lines, decisionText(d))
 	}
+	for _, t := range a.Tests {
+		lines = append(lines, t.Step+": "+t.Totals.Said)
+	}
 	for _, p := range a.Plans {
 		lines = append(lines, "", strings.TrimRight(p.Text, "\n"))
 	}

@@ -103,7 +103,7 @@ func stepDetail(s client.Step) string {
 	case "queued", "waiting", "skipped", "canceled":
 		return joined(", ", release, reasoned(s.State, s.Reason))
 	case "failed":
-		return joined(", ", release, s.Worker, attemptsOf(s), failureOf(s))
+		return joined(", ", release, s.Worker, testsOf(s), attemptsOf(s), failureOf(s))
 	}
 	return joined(", ", release, s.Worker, attemptsOf(s), s.Reason)
 }
@@ -122,6 +122,14 @@ func attemptsOf(s client.Step) string {
 		text += fmt.Sprintf(" (%d %s)", before.Number, reasoned(before.State, before.Reason))
 	}
 	return text
+}
+
+// testsOf says what a step's tests came to; empty where it has no reports.
+func testsOf(s client.Step) string {
+	if s.Tests == nil {
+		return ""
+	}
+	return s.Tests.Said
 }
 
 func failureOf(s client.Step) string {

@@ -35,6 +35,7 @@ func newServerCommand(console *Console) *cobra.Command {
 	f.StringSliceVar(&flags.Worker.PassEnv, "pass-env", nil, "variables that steps get besides PATH")
 	f.StringVar(&flags.Alerts.Webhook, "alert-webhook", "", "address that alerts are posted to")
 	f.TextVar(&flags.LogLimit, "log-limit", flags.LogLimit, "how much is kept of what one step prints, like 256MB")
+	f.TextVar(&flags.CacheLimit, "cache-limit", flags.CacheLimit, "how much the steps of one project keep in its cache, like 10GB")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		settings, err := config.LoadServer(path)
 		if err != nil {
@@ -64,6 +65,7 @@ func override(s *config.Server, flags config.Server, given func(string) bool) {
 		"pass-env":      func() { s.Worker.PassEnv = flags.Worker.PassEnv },
 		"alert-webhook": func() { s.Alerts.Webhook = flags.Alerts.Webhook },
 		"log-limit":     func() { s.LogLimit = flags.LogLimit },
+		"cache-limit":   func() { s.CacheLimit = flags.CacheLimit },
 	} {
 		if given(name) {
 			set()

@@ -197,6 +197,23 @@ func shopWorld(t *testing.T) *world {
 	shopDeliveries(w)
 	w.answers("POST /api/v1/projects/shop/runs", shopRun())
 	shopChanges(w)
+	w.answers("GET /api/v1/pipelines/shop/runs/127/tests", []client.StepTests{{
+		Step: "unit", Attempt: 1, Totals: client.TestTotals{Passed: 316, Failed: 2, New: 1, Seconds: 12.8, Said: "2 of 318 tests failed (1 new)"}, Compared: 126,
+		Failed: []client.Test{
+			{Suite: "shop/cart", Name: "TestPay", Outcome: "failed", Message: "got 13, want 12", Output: "cart_test.go:12:\n  got 13, want 12", New: true},
+			{Suite: "shop/cart", Name: "TestShip", Outcome: "failed", Flickering: "passed and failed at one revision"},
+		},
+		Flickering: []client.Test{{Suite: "shop/cart", Name: "TestShip", Outcome: "failed", Flickering: "passed and failed at one revision"}},
+		Slowest:    []client.Test{{Suite: "shop/cart", Name: "TestAll", Outcome: "passed", Seconds: 3.2}},
+		Problems:   []string{"out/b.xml: read a JUnit report: malformed report"},
+	}})
+	w.answers("GET /api/v1/projects/shop/cache", []client.CacheEntry{
+		{Project: "shop", Scope: "protected", Key: "go-linux-amd64-1f0c", Files: 1204, Size: 84_200_000, KeptAt: minutesAgo(300), UsedAt: minutesAgo(2), Trees: []client.CacheTree{
+			{Path: "~/go/pkg/mod", Digest: "sha256:b4c5", Files: 1204, Size: 84_200_000},
+		}},
+		{Project: "shop", Scope: "branch/faster", Key: "go-linux-amd64-77ab", Files: 1, Size: 12, KeptAt: minutesAgo(90), UsedAt: minutesAgo(90)},
+	})
+	w.answers("DELETE /api/v1/projects/shop/cache", client.Cleared{Entries: 2})
 	w.answers("GET /api/v1/projects/shop/secrets", []client.Secret{
 		{Name: "DATABASE_URL", Environments: []string{"production"}, Branches: []string{"main"}, UpdatedAt: minutesAgo(70)},
 		{Name: "SMTP_PASSWORD", UpdatedAt: minutesAgo(70)},

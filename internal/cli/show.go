@@ -147,3 +147,15 @@ func joined(separator string, parts ...string) string {
 	}
 	return strings.Join(there, separator)
 }
+
+// sizeOf is a number of bytes for people.
+func sizeOf(bytes int64) string {
+	value, unit := float64(bytes), "bytes"
+	for _, next := range []string{"kB", "MB", "GB"} {
+		if value < 1000 {
+			break
+		}
+		value, unit = value/1000, next
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + " " + unit
+}

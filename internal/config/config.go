@@ -26,6 +26,9 @@ const DefaultListen = "127.0.0.1:8470"
 // leastLog is the smallest limit of a log.
 const leastLog Size = 100e3
 
+// leastCache is the smallest limit of a cache: 0 would be no limit elsewhere, and is none here.
+const leastCache Size = 1e6
+
 // Server is the settings of a server. Every field has its place in the file, and in the environment as
 // TOWPATH_<NAME>.
 type Server struct {
@@ -40,6 +43,7 @@ type Server struct {
 	LogLimit Size `yaml:"log_limit" env:"LOG_LIMIT"` // that is kept of what one step prints
 
 	WaitForWorker time.Duration `yaml:"wait_for_worker" env:"WAIT_FOR_WORKER"` // how long a step waits that no worker can run; 0s is for ever
+	CacheLimit    Size          `yaml:"cache_limit" env:"CACHE_LIMIT"`         // of the files that the steps of one project keep for later ones
 }
 
 // Worker is the settings of a worker, inside the server or on its own.
@@ -75,7 +79,7 @@ func DefaultServer() Server {
 	inside.Name = "server" // so that a worker beside the server can have the host's name
 	return Server{
 		Data: DefaultData("server"), Listen: DefaultListen, Worker: inside,
-		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day, Deliveries: 30 * day}, LogLimit: 256e6,
+		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day, Deliveries: 30 * day}, LogLimit: 256e6, CacheLimit: 10e9,
 		WaitForWorker: day,
 	}
 }
@@ -164,6 +168,7 @@ func (s *Server) take(read Server, text []byte) error {
 		"log_limit": func() { s.LogLimit = defaults.LogLimit },
 
 		"wait_for_worker": func() { s.WaitForWorker = defaults.WaitForWorker },
+		"cache_limit":     func() { s.CacheLimit = defaults.CacheLimit },
 	} {
 		if value, known := given[name]; known && value == nil {
 			restore()
@@ -228,6 +233,9 @@ func (s *Server) Finish() error {
 	}
 	if s.WaitForWorker < 0 {
 		wrong = append(wrong, fmt.Errorf("wait_for_worker: %s; it has to be 0s, which is for ever, or more", s.WaitForWorker))
+	}
+	if s.CacheLimit < leastCache {
+		wrong = append(wrong, fmt.Errorf("cache_limit: %s; a project's cache holds at least %s", s.CacheLimit, leastCache))
 	}
 	wrong = append(wrong, s.Keep.wrong()...)
 	if s.Data, err = filepath.Abs(s.Data); err != nil {

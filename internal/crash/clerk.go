@@ -94,6 +94,10 @@ func (c *clerk) steps() []step {
 			_, err := c.Owner.Unpin(ctx, shopEnvironment)
 			return err
 		}, "", "", "", false},
+		{func(ctx context.Context) error {
+			_, err := c.Owner.ClearCache(ctx, shopPipeline, "shop-")
+			return err
+		}, "cache.clear", shopPipeline, "", false},
 	}
 	if c.n%2 == 0 {
 		return steps

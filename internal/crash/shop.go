@@ -51,16 +51,22 @@ steps:
     retry: {lost: 10}
     run: |
       %[1]s
-      mkdir dist
+      test ! -d kept || cmp kept/a kept/b
+      mkdir -p kept dist
       cp %[2]s version mode dist/
       i=0; while [ $i -lt %[3]d ]; do i=$((i+1)); echo "line $i."; done
       seq 20000 | sed "s/$/ of version $(cat version)/" > dist/data
+      cp dist/data kept/a
+      cp kept/a kept/b
     artifacts: dist/
+    cache: {key: 'shop-{{hash "version"}}', paths: kept, restore: shop-}
   - test: unit
     retry: {lost: 10}
     run: |
       %[1]s
+      echo '<testsuite name="unit"><testcase name="the version"/></testsuite>' > unit.xml
       cmp version dist/version
+    reports: unit.xml
   - run: publish
     script: %[1]s
   - approve: release

@@ -17,8 +17,12 @@ import (
 func (c *Conductor) announceRun(ctx context.Context, e towpath.AnnounceRun) error {
 	var run towpath.Run
 	var before towpath.RunState
+	var tests string
 	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
 		if run, _, err = tx.Run(e.Run); err != nil {
+			return err
+		}
+		if tests, err = tellTests(tx, run.ID); err != nil {
 			return err
 		}
 		before, err = tx.StateBefore(run)
@@ -28,7 +32,9 @@ func (c *Conductor) announceRun(ctx context.Context, e towpath.AnnounceRun) erro
 		return err
 	}
 	if kind, tell := newsOf(e.State, before); tell {
-		if err := c.tell(ctx, runAlert(kind, run, e)); err != nil {
+		alert := runAlert(kind, run, e)
+		alert.Text += tests
+		if err := c.tell(ctx, alert); err != nil {
 			return err
 		}
 	}
@@ -122,8 +128,12 @@ func recipients(run towpath.Run, kind towpath.AlertKind) []string {
 func (c *Conductor) announceApproval(ctx context.Context, e towpath.AnnounceApproval) error {
 	var request towpath.Approval
 	var run towpath.Run
+	var tests []store.Tests
 	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
 		if request, _, err = tx.Approval(e.Approval); err != nil {
+			return err
+		}
+		if tests, err = tx.TestsOf(request.Run); err != nil {
 			return err
 		}
 		run, _, err = tx.Run(request.Run)
@@ -133,7 +143,11 @@ func (c *Conductor) announceApproval(ctx context.Context, e towpath.AnnounceAppr
 		return err
 	}
 	if request.State == towpath.ApprovalWaiting {
-		if err := c.tell(ctx, approvalAlert(run, request)); err != nil {
+		alert := approvalAlert(run, request)
+		for _, t := range tests {
+			alert.Text += fmt.Sprintf("\n%s: %s", t.Step, t.Totals)
+		}
+		if err := c.tell(ctx, alert); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -31,6 +32,7 @@ type Options struct {
 	Artifacts    *artifact.Store
 	Keep         Keep
 	Unclaimed    time.Duration // how long a step waits that no worker can run; 0 is for ever
+	CacheLimit   int64         // bytes that a project's cache holds; 0 is DefaultCacheLimit
 	Clock        func() time.Time
 	NewID        func() string // unique for ever
 	Log          *slog.Logger
@@ -90,6 +92,7 @@ type Conductor struct {
 	logs         *steplog.Store
 	artifacts    *artifact.Store
 	keep         Keep
+	cacheLimit   int64
 	beat         time.Time // of the server's heart, the last
 	renewable    instant   // since when leases can be renewed without a break
 	doing        notes     // by environment's key
@@ -102,7 +105,7 @@ type Conductor struct {
 func New(o Options) *Conductor {
 	c := &Conductor{
 		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, credentials: o.Credentials, announcer: o.Announcer,
-		inbox: o.Inbox, statuses: o.Statuses, logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep,
+		inbox: o.Inbox, statuses: o.Statuses, logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep, cacheLimit: cmp.Or(o.CacheLimit, DefaultCacheLimit),
 		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{}, unclaimed: o.Unclaimed,
 	}
 	c.deliveries = newLoop("deliveries", 2*time.Second, c.takeDeliveries, o.Log)

@@ -121,7 +121,11 @@ func (c *Conductor) sweepArtifacts(ctx context.Context) error {
 	kept := map[string]bool{}
 	err := c.store.View(ctx, func(tx *store.Tx) error {
 		digests, err := tx.KeptDigests()
-		for _, d := range digests {
+		if err != nil {
+			return err
+		}
+		cached, err := tx.CachedDigests()
+		for _, d := range append(digests, cached...) {
 			kept[d] = true
 		}
 		return err

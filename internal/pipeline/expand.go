@@ -122,6 +122,8 @@ func (w *writer) script(kind towpath.StepKind, s towpath.ScriptDefinition) {
 	w.put(2, "timeout", s.Timeout)
 	w.retry(s.Retry)
 	w.put(2, "clean", s.Clean)
+	w.caches(s.Cache)
+	w.reports(s.Reports)
 	w.open(2, "checkout")
 	w.put(3, "submodules", s.Checkout.Submodules)
 	w.put(3, "lfs", s.Checkout.LFS)

@@ -65,13 +65,8 @@ func scriptFields() []field {
 			field{key: "ready", doc: "how it shows that it is ready", shape: &shape{kind: kindAny}},
 		))},
 		field{key: "matrix", aka: []string{"strategy", "axes"}, doc: "runs the step once for each combination of values; exclude leaves combinations out, include adds some", shape: matrixShape()},
-		field{key: "cache", doc: "paths kept under a key", later: true, shape: either(several(nil), mapping(
-			field{key: "key", doc: "what the content depends on", shape: text(nil)},
-			field{key: "paths", doc: "what is kept", shape: several(nil)},
-		))},
-		field{key: "reports", doc: "test reports", later: true, shape: either(several(keptPathFormat()), mapping(
-			field{key: "junit", doc: "files in JUnit's format", shape: several(keptPathFormat())},
-		))},
+		field{key: "cache", doc: "folders kept under a key, for later steps", shape: cacheShape()},
+		field{key: "reports", doc: "test reports, as globs of files in JUnit's format", shape: reportsShape()},
 		field{key: "checkout", doc: "what of the repository stands in the workspace", shape: mapping(
 			field{key: "submodules", doc: "the files of submodules as well", fallback: "false", shape: yesNo()},
 			field{key: "lfs", doc: "the content of large files as well, by git-lfs", fallback: "false", shape: yesNo()},

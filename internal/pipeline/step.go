@@ -81,6 +81,8 @@ func (b *builder) script(kind towpath.StepKind, v *value) *towpath.ScriptDefinit
 		Timeout:   v.get("timeout").duration(),
 		Checkout:  checkout(v.get("checkout")),
 		Retry:     b.retry(kind, v.get("retry")),
+		Cache:     b.caches(v),
+		Reports:   reports(v),
 	}
 	b.checkSecrets(v)
 	return s

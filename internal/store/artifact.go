@@ -32,7 +32,8 @@ func (tx *Tx) ArtifactProjects(digest string) ([]string, error) {
 		WHERE artifacts.digest = ? ORDER BY runs.project`, digest)
 }
 
-// KeptDigests answers the digest of every artifact that some run still has: what else is in the artifact store may go.
+// KeptDigests answers the digest of every artifact that some run still has: what else is in the artifact store may go, but
+// for what is cached (CachedDigests).
 func (tx *Tx) KeptDigests() ([]string, error) {
 	return all(tx, text, "SELECT DISTINCT digest FROM artifacts ORDER BY digest")
 }

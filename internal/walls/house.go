@@ -30,7 +30,7 @@ func newHouse() house {
 		server = []string{"access", "alert", "approval", "queue", "trigger"}
 
 		// Legs that both sides use, so they cannot reach the store.
-		shared = []string{"artifact", "deploy", "pipeline"}
+		shared = []string{"artifact", "deploy", "pipeline", "report"}
 
 		// Drivers are handed in by the wiring; besides the worker, which runs steps, nobody else names one.
 		drivers = []string{"balancer", "database", "executor", "target"}
@@ -50,7 +50,7 @@ func newHouse() house {
 		// instances the keeper. The last two reach the server by HTTP only.
 		{name: "flow", may: slices.Concat(ground, server, shared, []string{"store"})},
 		{name: "web", may: slices.Concat(ground, server, shared, []string{"client", "config", "flow", "store"})},
-		{name: "worker", may: slices.Concat(ground, []string{"artifact", "client", "executor"})},
+		{name: "worker", may: slices.Concat(ground, []string{"artifact", "client", "executor", "report"})},
 		{name: "keeper", may: slices.Concat(ground, []string{"artifact", "client", "deploy"})},
 
 		// It conducts a whole house, whose world is its own, on a clock that is not ours.

@@ -58,6 +58,9 @@ func (s *Server) readApproval(r *http.Request) (answer client.Approval, err erro
 			return err
 		}
 		answer = approvalOf(a, run)
+		if answer.Tests, err = testsOfRun(tx, run.ID); err != nil {
+			return err
+		}
 		step, _ := run.Step(a.Step)
 		answer.Plans, err = s.plansBehind(tx, run, step)
 		return err

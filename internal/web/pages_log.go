@@ -4,6 +4,7 @@ import (
 	"errors"
 	"html"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,7 +66,13 @@ func (s *Server) logView(c call[none]) (page.Log, steplog.Name, error) {
 		return page.Log{}, q.name, err
 	}
 	run, err := s.readRun(c.Request)
+	if err != nil {
+		return page.Log{}, q.name, err
+	}
+	tests, err := s.readTests(c.Request)
+	tests = slices.DeleteFunc(tests, func(t client.StepTests) bool { return t.Step != q.name.Step || t.Attempt != q.name.Attempt })
 	return page.Log{
+		Tests: tests,
 		Frame: s.frame(c.Caller, "", run.Pipeline+" #"+strconv.Itoa(run.Number)+" "+q.name.Step),
 		Run:   run, Step: stepIn(run, q.name.Step), Attempt: q.name.Attempt,
 	}, q.name, err

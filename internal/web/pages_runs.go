@@ -74,13 +74,20 @@ func (s *Server) runPage(c call[none]) (templ.Component, error) {
 // runParts are the parts of a run's page that are sent again when they change.
 func runParts(view page.Run) []part {
 	return []part{
-		{"state", page.RunState(view)}, {"actions", page.RunActions(view)}, {"steps", page.RunSteps(view)},
+		{"state", page.RunState(view)},
+		{"actions", page.RunActions(view)},
+		{"steps", page.RunSteps(view)},
+		{"tests", page.RunTests(view.Tests)},
 	}
 }
 
 func (s *Server) runView(c call[none]) (page.Run, error) {
 	run, err := s.readRun(c.Request)
-	view := page.Run{Run: run, CanCancel: c.Can(access.CancelRun, c.Project.ID)}
+	if err != nil {
+		return page.Run{}, err
+	}
+	tests, err := s.readTests(c.Request)
+	view := page.Run{Run: run, Tests: tests, CanCancel: c.Can(access.CancelRun, c.Project.ID)}
 	view.Frame = s.frame(c.Caller, "", run.Pipeline+" #"+c.PathValue("number"))
 	return view, err
 }

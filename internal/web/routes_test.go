@@ -51,6 +51,7 @@ var table = map[string][]string{
 	},
 	"read": {
 		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/files", "GET /api/v1/projects/{project}/changes", "GET /api/v1/projects/{project}/deliveries", "GET /projects/{project}",
+		"GET /api/v1/projects/{project}/cache", "GET /api/v1/pipelines/{pipeline}/runs/{number}/tests",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}", "GET /api/v1/pipelines/{pipeline}/runs/{number}/events",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/lines",
@@ -76,7 +77,7 @@ var table = map[string][]string{
 		"POST /api/v1/environments/{pipeline}/{environment}/promote", "POST /environments/{pipeline}/{environment}/promote",
 	},
 	"manage": {
-		"PUT /api/v1/projects/{project}", "DELETE /api/v1/projects/{project}",
+		"PUT /api/v1/projects/{project}", "DELETE /api/v1/projects/{project}", "DELETE /api/v1/projects/{project}/cache",
 		"POST /api/v1/projects/{project}/changes/{id}/allow",
 		"GET /api/v1/projects/{project}/deliveries/{id}", "POST /api/v1/projects/{project}/deliveries/{id}/replay",
 		"POST /projects/{project}/deliveries/{id}/replay",
@@ -100,6 +101,7 @@ var table = map[string][]string{
 		"POST /api/v1/worker/hello", "POST /api/v1/worker/lease", "POST /api/v1/worker/keep",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/renew", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/log",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/finish",
+		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/tests", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/cache/find", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/cache/keep",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/missing",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/packs",
 		"GET /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/packs/{digest}",

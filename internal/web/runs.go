@@ -156,8 +156,15 @@ func wholeRun(tx *store.Tx, run towpath.Run, now time.Time) (client.Run, error) 
 		return client.Run{}, err
 	}
 	crew, err := crewOf(tx, now)
+	if err != nil {
+		return client.Run{}, err
+	}
+	totals, err := totalsBySteps(tx, run.ID)
 	answer := runOf(run, project.Name)
 	crew.explain(&answer, run)
+	for i, step := range run.Steps {
+		answer.Steps[i].Tests = totals[step.Name]
+	}
 	return answer, err
 }
 

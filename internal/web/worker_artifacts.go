@@ -44,7 +44,7 @@ func (s *Server) held(handler artifactHandler) func(http.ResponseWriter, *http.R
 			s.fail(w, r, err)
 			return
 		}
-		uses, err := s.Flow.UsedBy(r.Context(), lease)
+		uses, err := s.readsOf(r, lease)
 		if err == nil {
 			err = handler(w, r, uses)
 		}
@@ -52,6 +52,20 @@ func (s *Server) held(handler artifactHandler) func(http.ResponseWriter, *http.R
 			s.fail(w, r, explainArtifact(err))
 		}
 	}
+}
+
+// readsOf answers what a step uses, and the tree that is asked for where its cache has that.
+func (s *Server) readsOf(r *http.Request, lease towpath.Lease) (reader, error) {
+	uses, err := s.Flow.UsedBy(r.Context(), lease)
+	may, digest := reader(uses), r.PathValue("digest")
+	if err != nil || digest == "" || may.mayRead(digest) {
+		return may, err
+	}
+	isCached, err := s.Flow.MayReadCached(r.Context(), lease, digest)
+	if isCached {
+		may = append(may, towpath.Artifact{Digest: digest})
+	}
+	return may, err
 }
 
 // keeping lets in the keeper of the environment in the path. It may read its releases.

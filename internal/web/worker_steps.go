@@ -34,6 +34,8 @@ func (s *Server) registerWorkers() {
 	api(s, "POST "+leases+"finish", s.finish)
 	s.handle("POST "+leases+"log", s.appendLog)
 	s.registerArtifacts()
+	s.registerCache()
+	s.registerTests()
 	s.registerKeepers()
 }
 
@@ -117,6 +119,7 @@ func leaseOf(w *flow.Work) *client.StepLease {
 		Author: change.Author, AuthorEmail: change.AuthorEmail, Message: change.Message, Trusted: change.Trusted,
 		Checkout: client.Checkout(d.Checkout), Script: d.Run, Shell: d.Shell, Env: d.Env, Outputs: w.Outputs, Secrets: w.Secrets, Clean: d.Clean,
 		Environment: w.Place, URL: w.URL, Uses: artifactsOf(w.Uses), Keeps: d.Artifacts, Platform: d.Platform,
+		Reports: reportsOf(d), Caches: cachesOf(d), CacheScope: string(change.CacheScopes().Writes),
 		Timeout: d.Timeout.Seconds(), Expires: w.Lease.Expires, RenewEvery: queue.RenewEvery.Seconds(),
 		Fork: change.IsFromFork(), Trigger: string(change.Trigger), Tag: change.Tag(), Inputs: change.Inputs,
 	}

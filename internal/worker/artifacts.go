@@ -34,7 +34,7 @@ func (a *attempt) keep(ctx context.Context) ([]client.Artifact, error) {
 }
 
 func (a *attempt) keepTree(ctx context.Context, name string) (client.Artifact, error) {
-	dir, err := a.treeAt(name)
+	dir, err := folderBelow(a.room.workspace, name)
 	if err != nil {
 		return client.Artifact{}, err
 	}
@@ -52,12 +52,12 @@ func (a *attempt) keepTree(ctx context.Context, name string) (client.Artifact, e
 	}, nil
 }
 
-// treeAt is the folder that a name in the workspace leads to, which must not be outside.
-func (a *attempt) treeAt(name string) (string, error) {
+// folderBelow is the folder that a name in the workspace, or in HOME, leads to, which must not be outside.
+func folderBelow(base, name string) (string, error) {
 	if !filepath.IsLocal(name) {
 		return "", errors.New("the path leads out of the workspace")
 	}
-	root, err := filepath.EvalSymlinks(a.room.workspace)
+	root, err := filepath.EvalSymlinks(base)
 	if err != nil {
 		return "", err
 	}

@@ -46,6 +46,7 @@ type attempt struct {
 	record   *record
 	output   *output
 	room     room
+	caches   []stepCache
 	pristine *git.Pristine // the workspace before the script began; nil when it cannot be handed on
 }
 
@@ -151,6 +152,7 @@ func (a *attempt) carryOut(ctx context.Context) client.StepReport {
 		a.unreserve()
 		return failure(ctx, err)
 	}
+	a.restoreCaches(ctx)
 	result, err := a.script(ctx)
 	if err != nil {
 		a.log.Error("a script's end was not clean", "step", a.lease.Step, "error", err)
@@ -164,13 +166,15 @@ func (a *attempt) carryOut(ctx context.Context) client.StepReport {
 		return failure(ctx, context.Cause(ctx))
 	case !result.Passed():
 		report.State = failed
+		_ = a.reportTests(ctx) // it has failed already
 		return report
 	case err != nil && !errors.Is(err, process.ErrLeftBehind):
 		return failure(ctx, err)
 	}
-	if err := a.collect(ctx, &report); err != nil {
+	if err := errors.Join(a.reportTests(ctx), a.collect(ctx, &report)); err != nil {
 		return failure(ctx, err)
 	}
+	a.keepCaches(ctx)
 	return report
 }
 

@@ -20,6 +20,7 @@ func (w *worker) clearLeftovers() error {
 		return err
 	}
 	w.cache.clear()
+	w.clearHomes()
 	if err := w.mirrors.git.ClearScratch(); err != nil {
 		return err
 	}
@@ -27,6 +28,14 @@ func (w *worker) clearLeftovers() error {
 		return err
 	}
 	return each(w.dirs.work, w.discard)
+}
+
+// clearHomes removes what a killed worker left half restored of a step's cache.
+func (w *worker) clearHomes() {
+	halves, _ := filepath.Glob(filepath.Join(w.dirs.homes, "*", "*", restoring+"*"))
+	for _, half := range halves {
+		w.discard(half)
+	}
 }
 
 func (w *worker) clearLease(dir string) {

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -17,6 +18,7 @@ type output struct {
 	whole  *logCut
 	kept   *keptOutput
 	spool  *steplog.Spool
+	inside bool          // what the script printed last has no end of a line
 	ended  chan struct{} // closed when nothing more comes
 }
 
@@ -37,7 +39,21 @@ func newOutput(spool *steplog.Spool, secrets map[string]string, limit int64) *ou
 	return o
 }
 
-func (o *output) Write(p []byte) (int, error) { return o.masked.Write(p) }
+func (o *output) Write(p []byte) (int, error) {
+	if len(p) > 0 {
+		o.inside = p[len(p)-1] != '\n'
+	}
+	return o.masked.Write(p)
+}
+
+// say writes a line of our own, while no script runs.
+func (o *output) say(line string) {
+	before := ""
+	if o.inside {
+		before = "\n"
+	}
+	_, _ = fmt.Fprintf(o, "%stowpath: %s\n", before, line)
+}
 
 // end writes what was kept back, and the last line, if there is one to be written, and closes the log.
 func (o *output) end(last string) {

@@ -25,7 +25,7 @@ func (a *attempt) furnish(ctx context.Context) error {
 		return fmt.Errorf("open the workspace: %w", err)
 	}
 	defer root.Close()
-	p := placing{root: root, workspace: filepath.Base(a.room.workspace)}
+	p := placing{root: root, workspace: filepath.Base(a.room.workspace), aside: "replaced-"}
 	server := a.Client.ArtifactsOfLease(a.lease.LeaseRef)
 	for i, use := range a.lease.Uses {
 		unpacked := path.Join(".towpath", "artifact-"+strconv.Itoa(i))
@@ -48,6 +48,7 @@ type placing struct {
 	root      *os.Root
 	workspace string
 	placed    []string // paths of artifacts that are there
+	aside     string   // begins the names of what was moved away
 	moved     int
 }
 
@@ -105,7 +106,7 @@ func (p *placing) clear(target string) error {
 // away moves something to where the step's end finds it.
 func (p *placing) away(target string) error {
 	p.moved++
-	err := p.root.Rename(target, path.Join(".towpath", "replaced-"+strconv.Itoa(p.moved)))
+	err := p.root.Rename(target, path.Join(".towpath", p.aside+strconv.Itoa(p.moved)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

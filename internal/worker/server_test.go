@@ -32,6 +32,7 @@ type server struct {
 	asking   int // now
 	removed  bool
 	trees    *trees
+	shelf    *shelf
 	hold     func() // is called with each report, before it is taken; may be nil
 }
 
@@ -42,13 +43,14 @@ type story struct {
 	stop   *client.Renewal
 	stale  bool
 	renews int
+	tests  client.TestReport
 }
 
 func newServer(t testing.TB) *server {
 	t.Helper()
 	s := &server{
 		t: t, waiting: make(chan *client.StepLease, 1000), attempts: make(map[client.LeaseRef]*story),
-		changed: make(chan struct{}), trees: newTrees(t),
+		changed: make(chan struct{}), trees: newTrees(t), shelf: &shelf{},
 	}
 	s.listen("127.0.0.1:0")
 	t.Cleanup(s.goAway)
@@ -91,7 +93,15 @@ func (s *server) routes() http.Handler {
 		}
 		s.about(s.finish)(w, r)
 	})
+	mux.HandleFunc("POST "+of+"tests", s.about(func(w http.ResponseWriter, r *http.Request, a *story) {
+		if err := json.NewDecoder(r.Body).Decode(&a.tests); err != nil {
+			refuse(w, http.StatusBadRequest, "invalid")
+			return
+		}
+		answer(w, struct{}{})
+	}))
 	s.trees.routes(mux, of+"artifacts/")
+	s.shelf.routes(mux, of+"cache/")
 	return mux
 }
 
