@@ -87,7 +87,9 @@ func missingShellIsTold(t *testing.T, w Way) {
 }
 
 func environmentIsGiven(t *testing.T, w Way) {
-	t.Setenv("OPERATORS_OWN", "private")
+	if os.Getenv(operatorsOwn) == "" {
+		t.Fatal("there is nothing to be hidden")
+	}
 	script, out := w.script(t, `env`)
 	script.Env = append(slices.Clone(w.Env), "EMPTY=", `QUOTED=a "b" 'c' $(d) \e`, "MODE=fast")
 	w.ran(t, script)
@@ -178,7 +180,7 @@ func timeoutEndsIt(t *testing.T, w Way) {
 	script, out := w.script(t, "echo ready; sh -c 'while :; do sleep 1; done' "+word)
 	script.Timeout = w.Timeout
 	result := w.ran(t, script)
-	if want := executor.Expired(w.Timeout); result != want || out.String() != "ready\n" {
+	if want := executor.Expired(w.Timeout); result != want || !strings.HasPrefix("ready\n", out.String()) {
 		t.Errorf("%+v, want %+v; %q", result, want, out)
 	}
 	mustBeGone(t, word)

@@ -26,12 +26,13 @@ type Way struct {
 	Env []string
 	// Own are beginnings of variables that the way adds.
 	Own []string
-	// Timeout is the shortest in which a script comes to its first word.
+	// Timeout is one in which a script comes to its first word, most of the time.
 	Timeout time.Duration
 }
 
 // Run runs the suite.
 func (w Way) Run(t *testing.T) {
+	t.Setenv(operatorsOwn, "private")
 	for _, promise := range []struct {
 		name string
 		kept func(*testing.T, Way)
@@ -56,9 +57,15 @@ func (w Way) Run(t *testing.T) {
 		{"what holds the output does not delay its end", holderDoesNotDelay},
 		{"output that cannot be written is an error beside", brokenOutputIsBeside},
 	} {
-		t.Run(promise.name, func(t *testing.T) { promise.kept(t, w) })
+		t.Run(promise.name, func(t *testing.T) {
+			t.Parallel()
+			promise.kept(t, w)
+		})
 	}
 }
+
+// operatorsOwn is a variable of the worker's that no script is to see.
+const operatorsOwn = "OPERATORS_OWN"
 
 // wait bounds whatever a promise waits for.
 const wait = time.Minute
