@@ -63,7 +63,9 @@ func (r *running) follow(ctx context.Context) (executor.Result, error) {
 	defer attached.Close()
 	go func() { r.printed <- r.copy(attached.Reader) }()
 	waiting := r.client.ContainerWait(streams, r.id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	if err := r.start(ctx); err != nil {
+	if err := r.start(ctx); errors.Is(err, ErrNoDaemon) { // it may have begun
+		return executor.Broken(gone(err)), nil
+	} else if err != nil {
 		return r.failed(ctx, r.script, err), nil
 	}
 	ended, err := r.await(ctx, waiting)
@@ -101,7 +103,7 @@ func (r *running) await(ctx context.Context, waiting client.ContainerWaitResult)
 		case ended := <-waiting.Result:
 			return &ended, nil
 		case err := <-waiting.Error:
-			return nil, fmt.Errorf("the docker daemon went away, and the step's container with it: %w", err)
+			return nil, gone(err)
 		case <-until:
 		}
 		if next.do != nil {
@@ -110,6 +112,10 @@ func (r *running) await(ctx context.Context, waiting client.ContainerWaitResult)
 		}
 	}
 	return nil, nil
+}
+
+func gone(err error) error {
+	return fmt.Errorf("the docker daemon went away while the step's container ran: %w", err)
 }
 
 // interrupt asks every process of the container to end, as the shell's way does. Where the image has no shell for that,

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -105,6 +106,16 @@ func (d *Daemon) Kill(t *testing.T) {
 	}
 	_ = d.command.Wait() // it was killed
 	d.command = nil
+	d.reapContainerd()
+}
+
+// reapContainerd waits for the daemon's child, which dies with it and is left to us, the first process here: to the next
+// daemon one that nobody has waited for seems to live.
+func (d *Daemon) reapContainerd() {
+	text, err := os.ReadFile(filepath.Join(d.dir, "exec", "containerd", "containerd.pid"))
+	if pid, bad := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && bad == nil {
+		_, _ = syscall.Wait4(pid, nil, 0, nil)
+	}
 }
 
 // Import makes an image of busybox with more files, which are by their path: such an image needs no registry. Changes are
