@@ -139,6 +139,9 @@ type ScriptDefinition struct {
 	Checkout  Checkout `json:",omitzero"`
 	Timeout   time.Duration
 	Retry     Retry
+	Inside    *ContainerDefinition `json:",omitempty"` // nil: the worker's own shell
+	Services  []ServiceDefinition  `json:",omitempty"`
+	Network   string               `json:",omitempty"` // NetworkNone; empty is that of the worker, or of its container
 }
 
 // Checkout says what of the repository a step finds besides the files of its revision.

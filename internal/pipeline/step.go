@@ -78,11 +78,17 @@ func (b *builder) script(kind towpath.StepKind, v *value) *towpath.ScriptDefinit
 		Timeout:   v.get("timeout").duration(),
 		Checkout:  checkout(v.get("checkout")),
 		Retry:     towpath.Retry{Lost: v.get("retry", "lost").int()},
+		Inside:    inside(v.get("inside")),
+		Services:  b.services(v.get("services")),
+	}
+	if v.get("network").string() == towpath.NetworkNone {
+		s.Network = towpath.NetworkNone
 	}
 	if kind != towpath.KindRun && v.get("retry", "lost") == nil {
 		s.Retry.Lost = towpath.MaxLost
 	}
 	b.checkSecrets(v)
+	b.checkServices(v, *s)
 	return s
 }
 

@@ -133,7 +133,7 @@ func networksAreApart(t *testing.T, d *dockertest.Daemon) {
 	engine, address := open(t), regexp.MustCompile(`[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+`)
 	one, other := box("one"), box("other")
 	for _, b := range []*docker.Box{&one, &other} {
-		network, err := engine.Connect(t.Context(), b.Mark)
+		network, err := engine.Connect(t.Context(), b.Mark, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,7 +178,7 @@ func cleared(t *testing.T, d *dockertest.Daemon) {
 	engine := open(t)
 	mine, others := docker.Mark{ID: "mine"}, docker.Mark{ID: "others"}
 	for _, m := range []docker.Mark{mine, others} {
-		network, err := engine.Connect(t.Context(), m)
+		network, err := engine.Connect(t.Context(), m, false)
 		if err != nil {
 			t.Fatal(err)
 		}

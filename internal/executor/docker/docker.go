@@ -155,11 +155,11 @@ func (e *Engine) awaitRemoval(ctx context.Context, id string) error {
 	}
 }
 
-// Connect makes the network of an attempt, which Clear removes, and answers its ID.
-func (e *Engine) Connect(ctx context.Context, m Mark) (network string, err error) {
+// Connect makes the network of an attempt, which Clear removes, and answers its ID. An internal one leads nowhere else.
+func (e *Engine) Connect(ctx context.Context, m Mark, isInternal bool) (network string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	made, err := e.client.NetworkCreate(ctx, "towpath-"+m.ID, client.NetworkCreateOptions{Labels: m.labels()})
+	made, err := e.client.NetworkCreate(ctx, "towpath-"+m.ID, client.NetworkCreateOptions{Internal: isInternal, Labels: m.labels()})
 	if err != nil {
 		return "", fmt.Errorf("make the step's network: %w", e.explained(err))
 	}
