@@ -25,7 +25,8 @@ type beside struct {
 	Containers bool     // docker may hold something of the mark's
 }
 
-// stand writes down what is about to be made for an attempt, in as many groups as it has commands beside it.
+// stand writes down what is about to be made for an attempt, with a group for each command beside it. What it answers is
+// to be taken down also when it failed.
 func (a *attempt) stand(hasContainers bool, commands int) (*beside, error) {
 	b := &beside{Containers: hasContainers, Mark: docker.Mark{
 		ID: strings.ToLower(rand.Text()), Worker: a.Name, Run: a.lease.Run, Step: a.lease.Step, Number: a.lease.Attempt,
@@ -34,18 +35,18 @@ func (a *attempt) stand(hasContainers bool, commands int) (*beside, error) {
 	for range commands {
 		group, err := process.ReserveGroup()
 		if err != nil {
-			return b, errors.Join(fmt.Errorf("reserve a process group: %w", err), b.endGroups())
+			return b, fmt.Errorf("reserve a process group: %w", err)
 		}
 		b.Groups = append(b.Groups, group)
 	}
+	a.standing.Store(b.Mark.ID, true) // before another step finds the file
 	encoded, err := json.Marshal(b)
 	if err == nil {
 		err = os.WriteFile(b.file, encoded, 0o600)
 	}
 	if err != nil {
-		return b, errors.Join(fmt.Errorf("write down what stands beside a step: %w", err), b.endGroups())
+		return b, fmt.Errorf("write down what stands beside a step: %w", err)
 	}
-	a.standing.Store(b.Mark.ID, true)
 	return b, nil
 }
 
@@ -71,7 +72,10 @@ func (w *worker) clear(b *beside) error {
 			return err
 		}
 	}
-	return os.Remove(b.file)
+	if err := os.Remove(b.file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("forget what stood beside a step: %w", err)
+	}
+	return nil
 }
 
 func (b *beside) endGroups() error {
@@ -100,7 +104,7 @@ func (w *worker) clearStanding(file string) {
 		_ = os.Remove(file)
 		return
 	}
-	if err := w.clear(b); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := w.clear(b); err != nil {
 		w.log.Error("cannot end what stood beside a former step", "step", b.Mark.Step, "mark", b.Mark.ID, "error", err)
 	}
 }

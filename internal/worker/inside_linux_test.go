@@ -46,11 +46,14 @@ func mustLeaveNothing(t *testing.T, s *site, d *dockertest.Daemon) {
 func TestStepsRunInsideOfContainers(t *testing.T) {
 	dockertest.Run(t, func(t *testing.T, d *dockertest.Daemon) {
 		t.Run("with all that a step has", insideIsAsOutside)
+		t.Run("of which a killed worker leaves nothing", func(t *testing.T) { killedLeavesNothing(t, d) })
+		if testing.Short() {
+			return
+		}
 		t.Run("and see nothing else of the worker", insideSeesOnlyItsOwn)
 		t.Run("and say why they cannot", insideSaysWhyNot)
 		t.Run("and reach what stands beside them", func(t *testing.T) { servicesAreReached(t, d) })
 		t.Run("which tells its log when it fails", func(t *testing.T) { servicesTell(t, d) })
-		t.Run("of which a killed worker leaves nothing", func(t *testing.T) { killedLeavesNothing(t, d) })
 	})
 }
 

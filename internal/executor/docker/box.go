@@ -114,6 +114,7 @@ func (b boxes) hostConfig(script executor.Script) *container.HostConfig {
 		NetworkMode: container.NetworkMode(b.box.Network),
 		LogConfig:   container.LogConfig{Type: "none"}, // what it prints goes through us, masked
 		Init:        new(true),
+		SecurityOpt: []string{"label=disable"}, // SELinux keeps containers from the machine's folders otherwise
 		Resources:   b.box.Limits.resources(),
 	}
 }

@@ -34,6 +34,7 @@ func TestAContainerKeepsWhatAnExecutorPromises(t *testing.T) {
 			},
 			Own:     []string{"PATH=/usr/local/bin:/bin", "IMAGE=busybox", "HOME=", "HOSTNAME="},
 			Timeout: 3 * time.Second,
+			IsSlow:  true,
 		}.Run(t)
 	})
 }

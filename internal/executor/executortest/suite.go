@@ -28,39 +28,52 @@ type Way struct {
 	Own []string
 	// Timeout is one in which a script comes to its first word, most of the time.
 	Timeout time.Duration
+	// IsSlow has a short test try a part of the promises.
+	IsSlow bool
 }
 
 // Run runs the suite.
 func (w Way) Run(t *testing.T) {
 	t.Setenv(operatorsOwn, "private")
-	for _, promise := range []struct {
-		name string
-		kept func(*testing.T, Way)
-	}{
+	all := promises()
+	if testing.Short() && w.IsSlow {
+		all = all[:4]
+	}
+	for _, promise := range all {
+		t.Run(promise.name, func(t *testing.T) {
+			t.Parallel()
+			promise.kept(t, w)
+		})
+	}
+}
+
+type promise struct {
+	name string
+	kept func(*testing.T, Way)
+}
+
+// promises lists all of them. The first few are those that a way which is slow is held to in a short test.
+func promises() []promise {
+	return []promise{
 		{"output is in order and whole", outputIsWhole},
+		{"the environment is what was given", environmentIsGiven},
+		{"a daemon does not outlive it", daemonDoesNotOutliveIt},
+		{"an interrupt leaves it its grace", interruptLeavesGrace},
 		{"output may be of any bytes", outputMayBeOfAnyBytes},
 		{"the status is reported", statusIsReported},
 		{"a command that fails stops the script", failingCommandStops},
 		{"a shell that is missing is told", missingShellIsTold},
-		{"the environment is what was given", environmentIsGiven},
 		{"nothing is an argument that may be secret", nothingSecretIsAnArgument},
 		{"the standard input is empty", inputIsEmpty},
 		{"a script may be long", scriptMayBeLong},
 		{"it runs in its folder", runsInItsFolder},
 		{"the worker has what the script wrote", workerHasWhatWasWritten},
 		{"a timeout ends it", timeoutEndsIt},
-		{"an interrupt leaves it its grace", interruptLeavesGrace},
 		{"it is killed when it ignores every signal", ignoringSignalsIsInVain},
 		{"it does not start when it is too late", tooLateIsNotStarted},
-		{"a daemon does not outlive it", daemonDoesNotOutliveIt},
 		{"a daemon does not outlive its interrupt", daemonDoesNotOutliveTheInterrupt},
 		{"what holds the output does not delay its end", holderDoesNotDelay},
 		{"output that cannot be written is an error beside", brokenOutputIsBeside},
-	} {
-		t.Run(promise.name, func(t *testing.T) {
-			t.Parallel()
-			promise.kept(t, w)
-		})
 	}
 }
 
