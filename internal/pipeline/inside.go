@@ -59,8 +59,11 @@ func (b *builder) service(name string, v *value) towpath.ServiceDefinition {
 	return s
 }
 
-// checkServices tells what services cannot do together with the step's other keys.
+// checkServices tells what services, and the network, cannot do together with the step's other keys.
 func (b *builder) checkServices(v *value, s towpath.ScriptDefinition) {
+	if s.Network == towpath.NetworkNone && s.Inside == nil && !v.misread("inside") {
+		b.unfit(v.get("network").key, "a step of the worker's own shell has the worker's network", "run it inside of a container, or take network out")
+	}
 	for _, service := range s.Services {
 		of := v.get("services", service.Name)
 		switch {
@@ -69,8 +72,6 @@ func (b *builder) checkServices(v *value, s towpath.ScriptDefinition) {
 		case service.Container == nil && s.Inside != nil:
 			b.unfit(of.key, fmt.Sprintf("the service %s is a command of the worker's machine, which a step inside of a container cannot reach", service.Name),
 				"give it an image: the step's own will do")
-		case service.Container != nil && s.Inside == nil && s.Network == towpath.NetworkNone:
-			b.unfit(of.key, fmt.Sprintf("a step without a network cannot reach the service %s", service.Name), "run the step inside of a container, or leave it its network")
 		}
 	}
 }
