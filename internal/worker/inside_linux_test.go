@@ -178,7 +178,7 @@ func servicesTell(t *testing.T, d *dockertest.Daemon) {
 			"web-site | no disk\ntowpath: service web-site: it exited with status 3 before it was ready\n",
 		},
 		{
-			"echo waiting >&2; exec sleep 1000", "service web-site: it was not ready within 1.5s",
+			"echo waiting >&2; exec sleep 1000", "service web-site: it was not ready within 4s",
 			"web-site | waiting\n",
 		},
 	} {
@@ -186,7 +186,7 @@ func servicesTell(t *testing.T, d *dockertest.Daemon) {
 		service := web()
 		service.Command = tt.command
 		if strings.Contains(tt.reason, "within") {
-			service.Within = 1.5
+			service.Within = 4
 		}
 		l.Services = []client.Service{service}
 		report, log := s.result(l)

@@ -51,8 +51,8 @@ func TestAStepThatEndsBeforeItsServicesAreReadyLeavesNothing(t *testing.T) {
 	s := working(t)
 	file := filepath.Join(t.TempDir(), "pid")
 	l := s.beside("echo never", file)
-	l.Services[0].Ready.Command, l.Timeout = "test -e "+file+" && false", 1
-	if report, log := s.result(l); report.State != "failed" || report.Reason != "timed out after 1s" || strings.Contains(log, "never") {
+	l.Services[0].Ready.Command, l.Timeout = "test -e "+file+" && false", 3
+	if report, log := s.result(l); report.State != "failed" || report.Reason != "timed out after 3s" || strings.Contains(log, "never") {
 		t.Errorf("%+v\n%s", report, log)
 	}
 	mustBeGone(t, file)
@@ -79,11 +79,11 @@ func TestACommandBesideAStepThatFailsTellsWhatItPrinted(t *testing.T) {
 		},
 		{
 			"echo waiting >&2; sleep 1000", "echo nothing yet; false",
-			"service the-db: it was not ready within 1s: exited with status 1: nothing yet", "the-db | waiting\n",
+			"service the-db: it was not ready within 3s: exited with status 1: nothing yet", "the-db | waiting\n",
 		},
 	} {
 		l := s.beside("echo never", "unused")
-		l.Services[0].Command, l.Services[0].Ready.Command, l.Services[0].Within = tt.command, tt.ready, 1
+		l.Services[0].Command, l.Services[0].Ready.Command, l.Services[0].Within = tt.command, tt.ready, 3
 		report, log := s.result(l)
 		if report.State != "failed" || report.Reason != tt.reason || !strings.HasPrefix(log, tt.log) {
 			t.Errorf("%s: %+v\n%s", tt.command, report, log)
