@@ -143,8 +143,11 @@ type ScriptDefinition struct {
 	Checkout  Checkout `json:",omitzero"`
 	Timeout   time.Duration
 	Retry     Retry
-	Cache     []CacheDefinition  `json:",omitempty"`
-	Reports   *ReportsDefinition `json:",omitempty"` // nil: the step has none
+	Cache     []CacheDefinition    `json:",omitempty"`
+	Reports   *ReportsDefinition   `json:",omitempty"` // nil: the step has none
+	Inside    *ContainerDefinition `json:",omitempty"` // nil: the worker's own shell
+	Services  []ServiceDefinition  `json:",omitempty"`
+	Network   string               `json:",omitempty"` // NetworkNone; empty is that of the worker, or of its container
 }
 
 // ReportsDefinition says where a step's script leaves what its tests came to.

@@ -86,7 +86,10 @@ type StepLease struct {
 	Reports     *Reports          `json:"reports,omitempty"`
 	CacheScope  string            `json:"cache_scope,omitempty"` // that the step writes; empty: it keeps nothing
 	Platform    string            `json:"platform,omitempty"`
-	Timeout     float64           `json:"timeout"` // seconds
+	Inside      *Container        `json:"inside,omitempty"`   // nil: the worker's own shell
+	Services    []Service         `json:"services,omitempty"` // beside the step, in the order in which they are started
+	Network     string            `json:"network,omitempty"`  // "none": it reaches nothing but itself and its services
+	Timeout     float64           `json:"timeout"`            // seconds
 	Expires     time.Time         `json:"expires"`
 	RenewEvery  float64           `json:"renew_every"`         // seconds
 	LogLimit    int64             `json:"log_limit,omitempty"` // bytes that are kept of what the script prints; 0 is the worker's default
@@ -97,6 +100,34 @@ type Checkout struct {
 	Submodules bool `json:"submodules,omitempty"`
 	LFS        bool `json:"lfs,omitempty"`
 	Depth      int  `json:"depth,omitempty"` // commits of history; 0 is all
+}
+
+// Container is a container to run in.
+type Container struct {
+	Image       string  `json:"image"`
+	Pull        string  `json:"pull,omitempty"`        // missing, always or never
+	Credentials string  `json:"credentials,omitempty"` // for the image's registry: user:password, or docker's JSON. Not for the script
+	Memory      int64   `json:"memory,omitempty"`      // bytes; 0 is any amount, also of the next two
+	CPUs        float64 `json:"cpus,omitempty"`
+	Processes   int     `json:"processes,omitempty"`
+}
+
+// Service runs beside a step, in a container or as a command of the worker's machine.
+type Service struct {
+	Name      string            `json:"name"`
+	Container *Container        `json:"container,omitempty"`
+	Command   string            `json:"command,omitempty"`
+	Env       map[string]string `json:"env,omitempty"`
+	Ports     []int             `json:"ports,omitempty"`
+	Ready     Ready             `json:"ready,omitzero"`
+	Within    float64           `json:"within"` // seconds in which it has to get ready
+}
+
+// Ready is how a service shows that it is; at most one field is set.
+type Ready struct {
+	TCP     int    `json:"tcp,omitempty"`
+	HTTP    string `json:"http,omitempty"` // port and path: "8080/healthz"
+	Command string `json:"command,omitempty"`
 }
 
 // RepositoryAccess is what a worker shows a repository when it fetches. It is for git alone: the step's script never sees

@@ -17,7 +17,7 @@ func (g granted) ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (map[
 			use.Environment = before.Deploy
 		}
 	}
-	return g.secrets.Open(tx, use, step.Script.Secrets)
+	return g.secrets.Open(tx, use, step.Script.Grants())
 }
 
 // ForEnvironment answers the secrets of an environment's instances. What may be deployed there was decided before.

@@ -57,7 +57,7 @@ func Worker(ctx context.Context, o WorkerOptions) (err error) {
 	parts.Go(func() error { return introduce(ctx, o, server) })
 	parts.Go(func() error {
 		return worker.Run(ctx, worker.Options{
-			Client: server, DataDir: filepath.Join(o.Data, "steps"), Version: o.Version, Slots: o.Config.Slots,
+			Client: server, DataDir: filepath.Join(o.Data, "steps"), Version: o.Version, Name: o.Config.Name, Slots: o.Config.Slots,
 			Logger: o.Log.With("room", "worker"), PassEnv: o.Config.PassEnv,
 		})
 	})

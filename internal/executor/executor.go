@@ -1,8 +1,10 @@
 // Package executor names what every way of running a step's script has in common: what is run, and how it ended. One
-// folder below it is one way: package shell uses the worker's own shell.
+// folder below it is one way: package shell uses the worker's own shell, package docker a container. All of them pass the
+// suite of package executortest.
 package executor
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"syscall"
@@ -25,6 +27,16 @@ type Script struct {
 	Started func(group string)
 }
 
+// Executor is one way to run scripts. It may be used by many goroutines.
+//
+// Run runs the script to its end, or to that of its timeout or of ctx; then it is interrupted, and killed after its grace.
+// Everything that it started has ended when Run returns, and its output is delivered. A script that fails is not an error:
+// the error tells what went wrong beside it, such as output that could not be written, or why the machine did not start
+// it, which may be otherwise a moment later.
+type Executor interface {
+	Run(ctx context.Context, script Script) (Result, error)
+}
+
 // Outcome is how a script came to its end.
 type Outcome string
 
@@ -34,10 +46,11 @@ const (
 	TimedOut    Outcome = "timed out"   // interrupted, because it took longer than its timeout
 	Interrupted Outcome = "interrupted" // because its context ended
 	NotStarted  Outcome = "not started" // the shell is missing, for example
+	BrokenOff   Outcome = "broken off"  // what it ran in is gone, such as the daemon of its container
 )
 
 // Outcomes lists every outcome.
-var Outcomes = []Outcome{Exited, TimedOut, Interrupted, NotStarted}
+var Outcomes = []Outcome{Exited, TimedOut, Interrupted, NotStarted, BrokenOff}
 
 // Result is how a script ended.
 type Result struct {

@@ -128,6 +128,7 @@ func (w *writer) script(kind towpath.StepKind, s towpath.ScriptDefinition) {
 	w.put(3, "submodules", s.Checkout.Submodules)
 	w.put(3, "lfs", s.Checkout.LFS)
 	w.put(3, "depth", s.Checkout.Depth)
+	w.inside(s)
 }
 
 func (w *writer) retry(r towpath.Retry) {

@@ -1,6 +1,10 @@
 package pipeline
 
-import "time"
+import (
+	"time"
+
+	"github.com/towpath-cd/towpath"
+)
 
 func stepShape() *shape {
 	name := text(nameFormat())
@@ -54,16 +58,9 @@ func scriptFields() []field {
 			field{key: "codes", doc: "only failures with one of these exit codes; by default any", shape: list(number(1, 1<<31-1))},
 		), number(0, 10))},
 		field{key: "clean", doc: "begins with an empty HOME", fallback: "false", shape: yesNo()},
-		field{key: "inside", aka: []string{"container", "image", "docker"}, doc: "a container or a machine to run in", later: true, shape: oneOf(
-			field{key: "image", doc: "container image", shape: text(nil)},
-			field{key: "instance", doc: "step that built a machine image", shape: text(nameFormat())},
-		)},
-		field{key: "services", doc: "what runs beside the step", later: true, shape: table(nameFormat(), mapping(
-			field{key: "image", doc: "container image", shape: text(nil)},
-			field{key: "command", doc: "command", shape: text(nil)},
-			field{key: "env", doc: "variables", shape: variablesShape()},
-			field{key: "ready", doc: "how it shows that it is ready", shape: &shape{kind: kindAny}},
-		))},
+		field{key: "inside", aka: []string{"container", "image", "docker"}, doc: "the container that it runs in, by its image; by default the worker's own shell", shape: insideShape()},
+		field{key: "services", doc: "what runs beside the step", shape: servicesShape()},
+		field{key: "network", doc: "none: it reaches nothing but itself and its services", fallback: "host", shape: words("host", towpath.NetworkNone)},
 		field{key: "matrix", aka: []string{"strategy", "axes"}, doc: "runs the step once for each combination of values; exclude leaves combinations out, include adds some", shape: matrixShape()},
 		field{key: "cache", doc: "folders kept under a key, for later steps", shape: cacheShape()},
 		field{key: "reports", doc: "test reports, as globs of files in JUnit's format", shape: reportsShape()},

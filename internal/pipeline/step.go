@@ -83,8 +83,14 @@ func (b *builder) script(kind towpath.StepKind, v *value) *towpath.ScriptDefinit
 		Retry:     b.retry(kind, v.get("retry")),
 		Cache:     b.caches(v),
 		Reports:   reports(v),
+		Inside:    inside(v.get("inside")),
+		Services:  b.services(v.get("services")),
+	}
+	if v.get("network").string() == towpath.NetworkNone {
+		s.Network = towpath.NetworkNone
 	}
 	b.checkSecrets(v)
+	b.checkServices(v, *s)
 	return s
 }
 

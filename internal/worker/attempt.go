@@ -189,21 +189,33 @@ func failure(ctx context.Context, err error) client.StepReport {
 	return client.StepReport{State: failed, Reason: err.Error(), ExitCode: -1}
 }
 
-// script runs the step's script in the group whose name is on the disk already.
+// script runs the step's script, with what belongs around it, in the group whose name is on the disk already.
 func (a *attempt) script(ctx context.Context) (executor.Result, error) {
 	home, err := a.home(a.lease, a.room)
 	if err != nil {
-		return executor.Result{Outcome: executor.NotStarted, ExitCode: -1, Reason: err.Error()}, nil
+		return executor.NotBegun(err), nil
+	}
+	timeout := seconds(a.lease.Timeout)
+	limited, cancel := executor.Limit(ctx, timeout)
+	defer cancel()
+	around, err := a.surround(limited, home)
+	defer a.end(around)
+	switch {
+	case err == nil:
+	case limited.Err() != nil:
+		a.unreserve()
+		return executor.Cut(limited, timeout), nil
+	default:
+		return executor.NotBegun(err), nil
 	}
 	var result executor.Result
 	var beside error
 	waited := a.patiently(ctx, func() error {
 		failpoint.At("start a step").Before()
-		result, beside = a.shell.Run(ctx, executor.Script{
+		result, beside = around.way.Run(ctx, executor.Script{
 			Text: a.lease.Script, Shell: a.lease.Shell, Dir: a.room.workspace, Scratch: a.room.scratch,
-			Env: a.variables(a.lease, a.room, home), Output: a.output,
-			Timeout: seconds(a.lease.Timeout), Grace: a.Grace,
-			Group: a.record.group, Started: a.startedIn,
+			Env: a.variables(a.lease, a.room, home, around.env), Output: a.output,
+			Timeout: timeout, Grace: a.Grace, Group: a.record.group, Started: a.startedIn,
 		})
 		if result.Outcome == executor.NotStarted {
 			return beside

@@ -17,6 +17,7 @@ type folders struct {
 	mirrors   string // bare repositories
 	artifacts string // for later steps
 	access    string // credentials of repositories, while git uses them
+	beside    string // a file for each attempt beside which something stands
 }
 
 func openFolders(dir string) (folders, error) {
@@ -33,8 +34,9 @@ func openFolders(dir string) (folders, error) {
 		mirrors:   filepath.Join(absolute, "mirrors"),
 		artifacts: filepath.Join(absolute, "artifacts"),
 		access:    filepath.Join(absolute, "access"),
+		beside:    filepath.Join(absolute, "beside"),
 	}
-	for _, sub := range []string{f.leases, f.work, f.trash, f.homes, f.mirrors, f.artifacts} {
+	for _, sub := range []string{f.leases, f.work, f.trash, f.homes, f.mirrors, f.artifacts, f.beside} {
 		if err := os.MkdirAll(sub, 0o700); err != nil {
 			return f, fmt.Errorf("make the worker's data folder: %w", err)
 		}

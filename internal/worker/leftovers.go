@@ -16,6 +16,9 @@ var errKilled = errors.New("the worker was killed while this step ran")
 // clearLeftovers ends what a former worker left running, begins to deliver what it did not deliver, and removes its
 // workspaces. When it returns nothing of a former step runs any more.
 func (w *worker) clearLeftovers() error {
+	if err := each(w.dirs.beside, w.clearStanding); err != nil {
+		return err
+	}
 	if err := each(w.dirs.leases, w.clearLease); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -64,14 +65,16 @@ func accessOf(l *client.StepLease) git.Access {
 
 // hidden are the values that no log and no report of a step shows.
 func hidden(l *client.StepLease) map[string]string {
-	if l.Access == nil || l.Access.Password == "" {
-		return l.Secrets
-	}
 	all := maps.Clone(l.Secrets)
 	if all == nil {
 		all = map[string]string{}
 	}
-	all["the repository's password"] = l.Access.Password
+	if l.Access != nil && l.Access.Password != "" {
+		all["the repository's password"] = l.Access.Password
+	}
+	for i, value := range credentials(l) {
+		all["images' credentials "+strconv.Itoa(i)] = value
+	}
 	return all
 }
 

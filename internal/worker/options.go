@@ -23,6 +23,7 @@ type Options struct {
 	Client  *client.Client // with the worker's own key
 	DataDir string         // absolute; made when it is missing
 	Version string         // of this program
+	Name    string         // among the workers, for people who look at what it left in docker
 	Slots   int            // steps at a time; at least 1
 	Logger  *slog.Logger
 

@@ -11,10 +11,14 @@ import (
 )
 
 // variables is the whole environment of a step's script. What the repository or the change says reaches the script
-// here and nowhere else.
-func (w *worker) variables(l *client.StepLease, r room, home string) []string {
+// here and nowhere else. More wins over everything.
+func (w *worker) variables(l *client.StepLease, r room, home string, more map[string]string) []string {
 	env := make(map[string]string)
-	for _, name := range append(platformVariables(), w.PassEnv...) {
+	passed := w.PassEnv
+	if l.Inside == nil { // a container's image has its own
+		passed = append(platformVariables(), passed...)
+	}
+	for _, name := range passed {
 		if value, ok := os.LookupEnv(name); ok {
 			env[name] = value
 		}
@@ -24,11 +28,17 @@ func (w *worker) variables(l *client.StepLease, r room, home string) []string {
 	maps.Copy(env, l.Secrets)
 	maps.Copy(env, l.Outputs)
 	maps.Copy(env, ownVariables(l, r))
-	pairs := make([]string, 0, len(env))
+	maps.Copy(env, more)
+	return pairs(env)
+}
+
+// pairs writes variables as NAME=value.
+func pairs(env map[string]string) []string {
+	written := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		pairs = append(pairs, name+"="+env[name])
+		written = append(written, name+"="+env[name])
 	}
-	return pairs
+	return written
 }
 
 // ownVariables describe the step, its run and its change. They win over everything else of their names.

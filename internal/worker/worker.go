@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/executor/docker"
 	"github.com/towpath-cd/towpath/internal/executor/shell"
 )
 
@@ -35,6 +36,9 @@ type worker struct {
 	slots   chan struct{} // one token a free slot
 	places  *places
 	berths  chan *berth // that wait for a step
+
+	engine   func() (*docker.Engine, error) // finds docker when the first step needs it
+	standing sync.Map                       // marks of what stands beside steps now
 
 	running context.Context // ends when scripts are to be interrupted
 
@@ -82,7 +86,7 @@ func newWorker(options Options) (*worker, error) {
 	}
 	return &worker{
 		Options: o, log: o.Logger, dirs: dirs, shell: shell.New(), mirrors: m,
-		cache: cache{dir: dirs.artifacts, most: o.CacheSize},
+		cache: cache{dir: dirs.artifacts, most: o.CacheSize}, engine: newEngine(),
 		slots: freeSlots(o.Slots), places: newPlaces(o.Slots), berths: make(chan *berth, max(o.Slots, 1)),
 	}, nil
 }

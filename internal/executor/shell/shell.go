@@ -16,9 +16,6 @@ import (
 	"github.com/towpath-cd/towpath/internal/process"
 )
 
-// errTimeout is the cause of a script's end by its timeout.
-var errTimeout = errors.New("timeout of the script")
-
 // Shell runs scripts. It holds no state but the default command, and may be used by many goroutines.
 type Shell struct{ standard command }
 
@@ -32,23 +29,17 @@ type command struct {
 // New looks for the platform's shell once.
 func New() Shell { return Shell{standard: standard()} }
 
-// Run runs the script to its end, or to that of its timeout or of ctx; then it is interrupted, and killed after its
-// grace. Everything that it started has ended when Run returns, and its output is delivered. A script that fails is
-// not an error: the error tells what went wrong beside it, such as output that could not be written, or why the machine
-// did not start it, which may be otherwise a moment later.
+// Run runs a script as executor.Executor says.
 func (s Shell) Run(ctx context.Context, script executor.Script) (executor.Result, error) {
 	spec, err := s.prepare(script)
 	if err != nil {
-		return notStarted(err), nil
+		return executor.NotBegun(err), nil
 	}
-	if script.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, script.Timeout, errTimeout)
-		defer cancel()
-	}
+	ctx, cancel := executor.Limit(ctx, script.Timeout)
+	defer cancel()
 	running, err := process.Start(ctx, spec)
 	if err != nil {
-		return failedStart(ctx, err)
+		return failedStart(ctx, script.Timeout, err)
 	}
 	if script.Started != nil {
 		script.Started(running.Group())
@@ -130,29 +121,17 @@ func suffixFor(program string) string {
 	return ""
 }
 
-func notStarted(err error) executor.Result {
-	return executor.Result{Outcome: executor.NotStarted, ExitCode: -1, Reason: err.Error()}
-}
-
-func failedStart(ctx context.Context, err error) (executor.Result, error) {
+func failedStart(ctx context.Context, timeout time.Duration, err error) (executor.Result, error) {
 	if ctx.Err() != nil {
-		return interrupted(ctx), nil
+		return executor.Cut(ctx, timeout), nil
 	}
-	return notStarted(err), err
-}
-
-func interrupted(ctx context.Context) executor.Result {
-	return executor.Result{Outcome: executor.Interrupted, ExitCode: -1, Reason: context.Cause(ctx).Error()}
+	return executor.NotBegun(err), err
 }
 
 // judge tells a script that was ended by us from one that ended by itself, also in the moment in which both happen.
 func judge(ctx context.Context, timeout time.Duration, ended process.Result, err error) (executor.Result, error) {
-	cause := context.Cause(ctx)
-	switch {
-	case errors.Is(err, errTimeout):
-		return executor.Expired(timeout), besides(err, errTimeout)
-	case cause != nil && errors.Is(err, cause):
-		return interrupted(ctx), besides(err, cause)
+	if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {
+		return executor.Cut(ctx, timeout), besides(err, cause)
 	}
 	return executor.Ended(ended.ExitCode, ended.Signal), err
 }
