@@ -21,7 +21,13 @@ type machine struct {
 // newMachine is a worker that has registered.
 func (h *house) newMachine(id string) *machine {
 	h.t.Helper()
-	m := &machine{house: h, worker: towpath.Worker{ID: id, Name: id, OS: "linux", Arch: "amd64", Slots: 2}, holder: id + "/1", orders: map[string]flow.Order{}}
+	return h.newMachineOf(id, "linux")
+}
+
+// newMachineOf is one of another system.
+func (h *house) newMachineOf(id, system string) *machine {
+	h.t.Helper()
+	m := &machine{house: h, worker: towpath.Worker{ID: id, Name: id, OS: system, Arch: "amd64", Slots: 2}, holder: id + "/1", orders: map[string]flow.Order{}}
 	h.update(func(tx *store.Tx) error { return tx.RegisterWorker(m.worker, "key-"+id) })
 	return m
 }

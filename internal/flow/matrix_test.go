@@ -34,8 +34,7 @@ func builtOn(platform, step, digest string) towpath.Artifact {
 // buildsAll has a machine of each system build, and answers them.
 func (h *house) buildsAll() (linux, windows *machine) {
 	h.t.Helper()
-	linux, windows = h.newMachine("linux"), h.newMachine("windows")
-	windows.worker.OS = "windows"
+	linux, windows = h.newMachine("linux"), h.newMachineOf("windows", "windows")
 	linux.passes("shop-linux-1.25", builtOn("linux/amd64", "shop-linux-1.25", "aa"))
 	linux.passes("shop-linux-1.26", builtOn("linux/amd64", "shop-linux-1.26", "bb"))
 	if work := linux.lease(); work != nil {
