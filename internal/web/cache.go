@@ -18,7 +18,7 @@ func (s *Server) registerCache() {
 
 // findCache answers what a step restores, or null.
 func (s *Server) findCache(c call[client.CacheWish]) (*client.CacheEntry, error) {
-	lease, err := leaseIn(c.Request, c.Caller)
+	lease, err := s.heldLease(c.Request, c.Caller)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (s *Server) findCache(c call[client.CacheWish]) (*client.CacheEntry, error)
 
 // keepCache takes what a step keeps.
 func (s *Server) keepCache(c call[client.CacheOffer]) (client.CacheAnswer, error) {
-	lease, err := leaseIn(c.Request, c.Caller)
+	lease, err := s.heldLease(c.Request, c.Caller)
 	if err != nil {
 		return client.CacheAnswer{}, err
 	}
