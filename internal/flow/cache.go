@@ -162,9 +162,14 @@ func (c *Conductor) KeepCache(ctx context.Context, l towpath.Lease, o CacheOffer
 
 // keepEntry adds an entry, once there is room for it.
 func (c *Conductor) keepEntry(tx *store.Tx, e towpath.CacheEntry, paths []string) (why string, err error) {
-	_, found, err := tx.CacheEntry(store.CacheQuery{Project: e.Project, Scopes: []towpath.CacheScope{e.Scope}, Paths: paths, Key: e.Key})
-	if err != nil || found {
-		return "another step has kept it meanwhile", err
+	there, found, err := tx.CacheEntry(store.CacheQuery{Project: e.Project, Scopes: []towpath.CacheScope{e.Scope}, Paths: paths, Key: e.Key})
+	switch {
+	case err != nil:
+		return "", err
+	case found && there.Run == e.Run && slices.Equal(there.Trees, e.Trees): // the answer was lost
+		return "", nil
+	case found:
+		return "another step has kept it meanwhile", nil
 	}
 	if why, err = c.makeRoom(tx, e); err != nil || why != "" {
 		return why, err

@@ -108,6 +108,9 @@ func TestWhatProtectedBranchesReadWasKeptByProtectedBranches(t *testing.T) {
 	if good(m.MayReadCached(t.Context(), main.Lease, poison.Trees[0].Digest))(t) {
 		t.Error("a protected branch may read what a branch kept")
 	}
+	if why := m.keepsCache(main, "k1", "good"); why != "" {
+		t.Errorf("the same again, as after an answer that was lost: %q", why)
+	}
 	if why := m.keepsCache(main, "k1", "another"); !strings.Contains(why, "meanwhile") {
 		t.Errorf("an entry was written over: %q", why)
 	}

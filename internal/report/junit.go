@@ -96,7 +96,7 @@ func (r *junit) beginTest(e xml.StartElement) {
 		suite = r.suites[len(r.suites)-1]
 	}
 	r.test = &towpath.TestResult{
-		Suite: clip(suite, r.limits.Message), Name: clip(attribute(e, "name"), r.limits.Message), Outcome: towpath.TestPassed, Took: seconds(attribute(e, "time")),
+		Suite: clip(oneLine(suite), r.limits.Message), Name: clip(oneLine(attribute(e, "name")), r.limits.Message), Outcome: towpath.TestPassed, Took: seconds(attribute(e, "time")),
 	}
 	r.failure, r.printed = "", ""
 }
@@ -188,6 +188,16 @@ func seconds(text string) time.Duration {
 		return 0
 	}
 	return time.Duration(value * float64(time.Second))
+}
+
+// oneLine makes a name of what may stand in several lines.
+func oneLine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\r' || r == '\t' {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 func firstLine(text string) string {

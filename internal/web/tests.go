@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -46,6 +47,9 @@ func (s *Server) takeTests(r *http.Request, caller access.Caller) error {
 	}
 	tests := towpath.TestReport{LeftOut: sent.LeftOut, Problems: sent.Problems}
 	for _, t := range sent.Results {
+		if !slices.Contains(towpath.TestOutcomes, towpath.TestOutcome(t.Outcome)) {
+			return towpath.Errorf(towpath.CodeInvalid, "%q is no outcome of a test", t.Outcome)
+		}
 		tests.Results = append(tests.Results, towpath.TestResult{
 			Suite: t.Suite, Name: t.Name, Outcome: towpath.TestOutcome(t.Outcome), Took: time.Duration(t.Seconds * float64(time.Second)),
 			Message: t.Message, Output: t.Output, Flickering: t.Flickering,

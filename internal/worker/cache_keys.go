@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -138,31 +139,41 @@ func (a *attempt) findCache(ctx context.Context, w client.CacheWish) (entry *cli
 	return entry, err
 }
 
-// bring unpacks the trees of an entry, and then puts each in its place. What stands in a kept HOME already, other steps of
-// this worker may be using right now: it is left as it is, and answered.
+// bring unpacks all trees of an entry, and only then puts each in its place: of one that is damaged nothing is there. What
+// stands in a kept HOME already, other steps of this worker may be using right now: it is left as it is, and answered.
 func (a *attempt) bring(ctx context.Context, s *stepCache, entry client.CacheEntry) (left []string, err error) {
 	home, err := a.home(a.lease, a.room)
 	if err != nil {
 		return nil, err
 	}
-	scratch, err := os.MkdirTemp(home, restoring)
-	if err != nil {
-		return nil, err
-	}
-	defer a.discard(scratch)
 	root, err := os.OpenRoot(a.dirs.place(a.place))
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
+	scratch := filepath.Join(home, restoring+rand.Text())
+	defer a.discard(scratch)
 	p := placing{root: root, workspace: filepath.Base(a.room.workspace), aside: "cache-" + strconv.Itoa(s.index) + "-"}
+	var trees []broughtTree
 	for i, tree := range entry.Trees {
-		isKept, err := a.bringTree(ctx, &p, placeOfTree{tree: tree, home: home, scratch: filepath.Join(scratch, strconv.Itoa(i)), inside: fmt.Sprintf(".towpath/cache-%d-%d", s.index, i)})
-		if err != nil {
+		t := broughtTree{CacheTree: tree, placing: &p, home: home}
+		t.name, t.isOfHome = strings.CutPrefix(tree.Path, homeMark)
+		if t.isOfHome && holdsFiles(filepath.Join(home, t.name)) {
+			left = append(left, tree.Path)
+			continue
+		}
+		t.inside = fmt.Sprintf(".towpath/cache-%d-%d", s.index, i)
+		if t.at = filepath.Join(root.Name(), filepath.FromSlash(t.inside)); t.isOfHome {
+			t.at = filepath.Join(scratch, strconv.Itoa(i))
+		}
+		if err := a.unpackTree(ctx, tree, t.at); err != nil {
 			return nil, fmt.Errorf("%s: %w", tree.Path, err)
 		}
-		if isKept {
-			left = append(left, tree.Path)
+		trees = append(trees, t)
+	}
+	for _, t := range trees {
+		if err := t.put(); err != nil {
+			return nil, fmt.Errorf("%s: %w", t.Path, err)
 		}
 	}
 	return left, nil
@@ -171,27 +182,21 @@ func (a *attempt) bring(ctx context.Context, s *stepCache, entry client.CacheEnt
 // restoring begins the names of folders in a HOME in which trees are unpacked before they get their place there.
 const restoring = ".towpath-cache-"
 
-// placeOfTree is a tree on its way: by way of scratch to HOME, or by way of inside, a name below the place, to the workspace.
-type placeOfTree struct {
-	tree                  client.CacheTree
-	home, scratch, inside string
+// broughtTree is a tree that is unpacked beside its place: in HOME, or in the folder of the place, where it is called inside.
+type broughtTree struct {
+	client.CacheTree
+	*placing
+	name       string // below the workspace or HOME
+	isOfHome   bool
+	home       string
+	at, inside string
 }
 
-func (a *attempt) bringTree(ctx context.Context, p *placing, t placeOfTree) (isKept bool, err error) {
-	name, isOfHome := strings.CutPrefix(t.tree.Path, homeMark)
-	if isOfHome {
-		if holdsFiles(filepath.Join(t.home, name)) {
-			return true, nil
-		}
-		if err := a.unpackTree(ctx, t.tree, t.scratch); err != nil {
-			return false, err
-		}
-		return moveHome(t.home, t.scratch, name)
+func (t broughtTree) put() error {
+	if t.isOfHome {
+		return moveHome(t.home, t.at, t.name)
 	}
-	if err := a.unpackTree(ctx, t.tree, filepath.Join(p.root.Name(), filepath.FromSlash(t.inside))); err != nil {
-		return false, err
-	}
-	return false, p.put(t.inside, client.Artifact{Path: name})
+	return t.placing.put(t.inside, client.Artifact{Path: t.name})
 }
 
 func (a *attempt) unpackTree(ctx context.Context, t client.CacheTree, dir string) error {
@@ -204,26 +209,26 @@ func holdsFiles(dir string) bool {
 	return err == nil && len(entries) > 0
 }
 
-// moveHome gives a folder of HOME its name there, and says whether another step was faster. HOME cannot be left by it.
-func moveHome(home, from, name string) (isKept bool, err error) {
+// moveHome gives a folder of HOME its name there, unless another step was faster. HOME cannot be left by it.
+func moveHome(home, from, name string) error {
 	root, err := os.OpenRoot(home)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer root.Close()
 	from, err = filepath.Rel(home, from)
 	if err != nil {
-		return false, err
+		return err
 	}
 	name = filepath.FromSlash(path.Clean(name))
 	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return false, err
+		return err
 	}
 	_ = root.Remove(name) // an empty one
 	if err = root.Rename(from, name); err != nil && holdsFiles(filepath.Join(home, name)) {
-		return true, nil
+		return nil
 	}
-	return false, err
+	return err
 }
 
 // keepCaches keeps what a step that passed left under keys that had no entry. Whatever goes wrong with it is a line of the

@@ -134,6 +134,13 @@ func TestACacheNeverFailsAStep(t *testing.T) {
 				s.shelf.entries = []client.CacheEntry{{Key: "k", Trees: []client.CacheTree{{Path: "x", Digest: "sha256:" + strings.Repeat("ab", 32)}}}}
 			}, want: []string{"not restored: x: refused as not_found"},
 		},
+		"an entry of which half is gone": {
+			cache: client.Cache{Key: "k", Paths: []string{"x", "y"}}, script: "test ! -e x || exit 1; mkdir x y", before: func(s *site) {
+				both := client.Cache{Key: "k", Paths: []string{"x", "y"}}
+				s.cached(s.step("mkdir x y; echo 1 >x/1; echo 2 >y/2"), both)
+				s.shelf.entries[0].Trees[1].Digest = "sha256:" + strings.Repeat("ab", 32)
+			}, want: []string{"not restored: y: refused as not_found"},
+		},
 		"an entry that would be written elsewhere": {
 			cache: client.Cache{Key: "k", Paths: []string{"x"}}, script: "mkdir x; echo 1 >x/1", before: func(s *site) {
 				log := s.cached(s.step("mkdir x; echo 1 >x/1"), client.Cache{Key: "k", Paths: []string{"x"}})
