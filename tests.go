@@ -33,8 +33,8 @@ type TestResult struct {
 	Flickering string `json:",omitempty"`
 }
 
-// Key names the test among all of a pipeline's step.
-func (r TestResult) Key() string { return r.Suite + "\x00" + r.Name }
+// ID names the test among all of a step.
+func (r TestResult) ID() string { return r.Suite + "\x00" + r.Name }
 
 // String says it for people, in a line: "cart TestPay (new, flickers): got 13, want 12".
 func (r TestResult) String() string {
@@ -152,7 +152,7 @@ func (r TestReport) where(holds func(TestResult) bool) []TestResult {
 	return slices.DeleteFunc(found, func(t TestResult) bool { return !holds(t) })
 }
 
-// PastTests are the outcomes of an earlier report of the same step, by TestResult.Key or what stands for it.
+// PastTests are the outcomes of an earlier report of the same step, by TestResult.ID or what stands for it.
 type PastTests[K comparable] struct {
 	Run      int    // number
 	Revision string // that it was of

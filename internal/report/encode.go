@@ -47,7 +47,7 @@ func Decode(content []byte) (r towpath.TestReport, err error) {
 
 // Key stands for a test in what later reports are compared with.
 func Key(r towpath.TestResult) uint64 {
-	sum := sha256.Sum256([]byte(r.Key()))
+	sum := sha256.Sum256([]byte(r.ID()))
 	return binary.LittleEndian.Uint64(sum[:])
 }
 
