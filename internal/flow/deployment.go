@@ -3,6 +3,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/towpath-cd/towpath"
@@ -30,6 +31,9 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 	if reason, err := a.withholds(run, definition); err != nil || reason != "" {
 		return a.refuseDeployment(run, step, reason, err)
 	}
+	if reason := builtElsewhere(run, step, definition); reason != "" {
+		return a.refuseDeployment(run, step, reason, nil)
+	}
 	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name, Environment: definition.Name}, definition.Secrets); err != nil {
 		return err
 	}
@@ -50,6 +54,21 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 		Run: run.ID, Step: step.Name, Ref: run.Change.Branch, Definition: &definition,
 	}})
 	return unlessRefused(err)
+}
+
+// builtElsewhere says which step built for another platform than the environment's. Where the environment does not say what it
+// is, its keeper's machine does, and the target refuses it there before it touches anything.
+func builtElsewhere(run towpath.Run, step towpath.Step, d towpath.EnvironmentDefinition) string {
+	for _, name := range step.Ships {
+		shipped, _ := run.Step(name)
+		for _, artifact := range shipped.Artifacts {
+			if on := artifact.Platform; d.Platform != "" && on != "" && on != "any" && on != d.Platform {
+				return fmt.Sprintf("%q was built on %s (line %d), %s is %s; platform: any on the step says that it runs everywhere",
+					name, on, shipped.Line, d.Name, d.Platform)
+			}
+		}
+	}
+	return ""
 }
 
 // withholds says which secret of the environment the deployment does not get: better now than when instances start.

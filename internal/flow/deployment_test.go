@@ -305,3 +305,26 @@ func TestAFrozenEnvironmentTakesNothingButARollback(t *testing.T) {
 		t.Errorf("release %d is live", e.Live.Number)
 	}
 }
+
+func TestWhatWasBuiltForAnotherPlatformIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	t.Parallel()
+	for platform, refused := range map[string]string{
+		"linux/amd64": "",
+		"any":         "",
+		"linux/arm64": `"shop" was built on linux/arm64 (line 5), staging is linux/amd64; platform: any on the step says that it runs everywhere`,
+	} {
+		h := newHouse(t, straight("staging", "    platform: linux/amd64\n"))
+		m := h.newMachine("worker")
+		h.poll()
+		built := tree("shop", "aa")
+		built.Platform = platform
+		m.passes("shop", built)
+		step, _ := h.runs()[0].Step("staging")
+		if refused != "" && (step.State != towpath.StepFailed || step.Reason != refused || len(h.releases()) > 0) {
+			t.Errorf("%s: the step is %s: %s; there are %d releases", platform, step.State, step.Reason, len(h.releases()))
+		}
+		if refused == "" && (step.State == towpath.StepFailed || len(h.releases()) != 1) {
+			t.Errorf("%s: the step is %s: %s", platform, step.State, step.Reason)
+		}
+	}
+}
