@@ -25,6 +25,8 @@ const (
 	floodPace = 100 * time.Millisecond
 	// sendLimit bounds one call that carries a log, an artifact's names or a report.
 	sendLimit = time.Minute
+	// brokenMost is how often what a call carries is halved at most.
+	brokenMost = 7
 	// conflictTries is how often a server that holds something else is asked where to go on.
 	conflictTries = 5
 )
@@ -40,6 +42,7 @@ type sending struct {
 	offset    int64 // from where to go on
 	lostPlace bool  // the server has to be asked for the offset
 	conflicts int   // in a row
+	broken    int   // calls in a row that were not answered
 	buffer    []byte
 }
 
@@ -55,7 +58,7 @@ func (s *sending) send(ctx context.Context) error {
 			return nil
 		case err == nil:
 			pause.reset()
-			s.conflicts = 0
+			s.conflicts, s.broken = 0, max(0, s.broken-1)
 			s.gather(ctx, began)
 			continue
 		case ctx.Err() != nil:
@@ -63,6 +66,7 @@ func (s *sending) send(ctx context.Context) error {
 		case !s.mayGoOn(err):
 			return fmt.Errorf("send the log: %w", err)
 		}
+		s.broken = min(s.broken+1, brokenMost)
 		if stopped := pause.wait(ctx); stopped != nil {
 			return stopped
 		}
@@ -107,13 +111,14 @@ func (s *sending) chunk(ctx context.Context) (steplog.Chunk, error) {
 	}
 }
 
-// most is how many bytes the next call may carry.
+// most is how many bytes the next call may carry: half as many for each that broke, because a connection that breaks after
+// so many bytes would never bring more to the server.
 func (s *sending) most() int {
 	select {
 	case <-s.output.ended:
-		return sendRest
+		return sendRest >> s.broken
 	default:
-		return sendMost
+		return sendMost >> s.broken
 	}
 }
 
