@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	crowd         = 200 // workers
-	stepRate      = 20  // steps a second
-	crowdSteps    = 4   // of each run
-	crowdRamp     = 8 * time.Second
-	leasedGoal    = 100 // ms, of 99 in a hundred
-	crowdCores    = 1   // of the server, the goal
-	shortestStep  = 500 * time.Millisecond
-	longestStep   = 3500 * time.Millisecond
+	crowd        = 200 // workers
+	stepRate     = 20  // steps a second
+	crowdSteps   = 4   // of each run
+	crowdRamp    = 8 * time.Second
+	leasedGoal   = 100 // ms, of 99 in a hundred
+	crowdCores   = 1   // of the server, the goal
+	shortestStep = 500 * time.Millisecond
+	longestStep  = 3500 * time.Millisecond
 )
 
 // crowdPipeline has steps one after the other. Their scripts are never run: what they would cost is not the server's.

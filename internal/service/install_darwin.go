@@ -53,3 +53,20 @@ func definition(u Unit) (File, error) {
 	}
 	return Launchd(u, home), nil
 }
+
+// launchdDomain is where a job belongs: the machine, or the caller's session.
+func launchdDomain(u Unit, uid int) string {
+	if u.User {
+		return fmt.Sprintf("gui/%d", uid)
+	}
+	return "system"
+}
+
+func launchdEnable(u Unit, f File, uid int) []step {
+	domain := launchdDomain(u, uid)
+	return []step{{"launchctl", "bootstrap", domain, f.Path}, {"launchctl", "kickstart", "-k", domain + "/" + label(u)}}
+}
+
+func launchdDisable(u Unit, uid int) []step {
+	return []step{{"launchctl", "bootout", launchdDomain(u, uid) + "/" + label(u)}}
+}

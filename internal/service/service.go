@@ -56,9 +56,10 @@ func (f File) write() error {
 
 // described is a definition and what is done with it, for people.
 func described(f File, steps []step) string {
-	text := "# " + f.Path + "\n" + f.Text
+	var text strings.Builder
+	text.WriteString("# " + f.Path + "\n" + f.Text)
 	for _, s := range steps {
-		text += "# then: " + s.String() + "\n"
+		text.WriteString("# then: " + s.String() + "\n")
 	}
-	return text
+	return text.String()
 }
