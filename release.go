@@ -8,7 +8,7 @@ type Release struct {
 	Pipeline  string
 	Number    int    // counts from 1 in its pipeline
 	Run       string // run's ID
-	Change    int    // the run's number: says which of two releases is of the newer change
+	Change    int    // the run's Order: says which of two releases is of the newer change
 	Revision  string
 	Title     string // first line of the commit message
 	Author    string
@@ -25,7 +25,7 @@ func (r Release) Ref() ReleaseRef {
 // ReleaseRef names a release where the whole of it is not needed. The zero value is "no release".
 type ReleaseRef struct {
 	Number   int
-	Change   int // number of the run that made it
+	Change   int // Order of the run that made it
 	Revision string
 	Title    string
 }

@@ -39,6 +39,7 @@ type Run struct {
 	Concurrency  Concurrency
 	Environments []EnvironmentDefinition // as the file has them at this revision
 	Alerts       map[AlertKind][]string
+	Repeats      *Repetition `json:",omitempty"` // nil: the run is the first of its change
 	State        RunState
 	Reason       string   // why it ended so, for people
 	WaitsFor     int      `json:",omitempty"` // number of the run that one which is waiting waits for
@@ -173,6 +174,9 @@ func (t *runTransition) settle() {
 	t.run.State, t.run.Reason = t.outcome()
 	t.run.Stopping, t.run.WaitsFor, t.run.FinishedAt = "", 0, t.at
 	t.emit(StartNext{Run: t.run.ID})
+	if t.run.State == RunPassed && t.run.IsPartial() {
+		return // it says nothing of the pipeline
+	}
 	if t.run.State == RunPassed {
 		t.emit(StartDownstream{Run: t.run.ID})
 	}

@@ -276,12 +276,12 @@ func checkRunStep(t *rapid.T, before, after Run, effects []Effect, event RunEven
 		}
 		for _, need := range is.Needs {
 			n, _ := after.Step(need)
-			if is.State != StepPending && is.State != StepCanceled && !n.State.IsFinal() {
+			if is.State != was.State && is.State != StepCanceled && !n.State.IsFinal() {
 				t.Fatalf("%s is %s before %s has ended", is.Name, is.State, need)
 			}
 		}
 	}
-	if after.State == RunWaiting && slices.ContainsFunc(after.Steps, func(s Step) bool { return s.State != StepPending }) {
+	if after.State == RunWaiting && slices.ContainsFunc(after.Steps, func(s Step) bool { return s.State != StepPending && !s.State.IsFinal() }) {
 		t.Fatalf("a run that waits for run %d has begun", after.WaitsFor)
 	}
 	if (after.State == RunWaiting) != (after.WaitsFor > 0) {

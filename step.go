@@ -33,6 +33,7 @@ type Step struct {
 	State      StepState
 	Reason     string // why it is in this state, for people
 	Barred     bool   // skipped in a way that keeps the steps behind it from running
+	From       int    `json:",omitempty"` // number of the run in which it ended, where this run repeats that one; else 0
 	Attempts   []Attempt
 	ReadyAt    time.Time
 	StartedAt  time.Time

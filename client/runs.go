@@ -28,6 +28,8 @@ type Run struct {
 	Trigger    string    `json:"trigger"`
 	Upstream   string    `json:"upstream,omitempty"` // ID of the run that this one follows
 	Inputs     Inputs    `json:"inputs,omitempty"`
+	Repeats    int       `json:"repeats,omitempty"` // number of the run that this one repeats
+	RepeatedBy string    `json:"repeated_by,omitempty"`
 	Steps      []Step    `json:"steps,omitempty"`
 	CreatedAt  time.Time `json:"created_at"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`
@@ -44,6 +46,7 @@ type Step struct {
 	State      string      `json:"state"`            // pending, queued, running, waiting, passed, failed, skipped or canceled
 	Reason     string      `json:"reason,omitempty"`
 	Needs      []string    `json:"needs,omitempty"`
+	From       int         `json:"from,omitempty"` // number of the run in which it ended, where this one took that over
 	Attempt    int         `json:"attempt,omitempty"`
 	Worker     string      `json:"worker,omitempty"` // name
 	ExitCode   int         `json:"exit_code,omitempty"`
@@ -86,6 +89,15 @@ type StartRun struct {
 	ScriptsOnly bool `json:"scripts_only,omitempty"`
 }
 
+// Rerun says what of a run is run again: all of it where neither failed, step nor from is said, of which one may be.
+// What is not run again keeps its results and artifacts; approvals are asked again.
+type Rerun struct {
+	Failed  bool   `json:"failed,omitempty"`   // what did not pass, and all behind it
+	Step    string `json:"step,omitempty"`     // this step alone
+	From    string `json:"from,omitempty"`     // this step, and all behind it
+	NewPlan bool   `json:"new_plan,omitempty"` // the pipeline file is read again
+}
+
 // Runs answers runs, newest first.
 func (c *Client) Runs(ctx context.Context, f RunFilter) ([]Run, error) {
 	query := url.Values{}
@@ -117,6 +129,11 @@ func (c *Client) StartRun(ctx context.Context, project string, s StartRun) (Run,
 // CancelRun stops a run. A deployment that is under way goes on to its end.
 func (c *Client) CancelRun(ctx context.Context, pipeline string, number int) (Run, error) {
 	return post[Run](ctx, c, runPath(pipeline, number)+"/cancel", nil)
+}
+
+// RerunRun runs a run again, of the same change, and answers the new one.
+func (c *Client) RerunRun(ctx context.Context, pipeline string, number int, r Rerun) (Run, error) {
+	return post[Run](ctx, c, runPath(pipeline, number)+"/rerun", r)
 }
 
 // FollowRun calls see with the run each time it changes, from now until it has ended or see answers an error.

@@ -101,11 +101,19 @@ func stepDetail(s client.Step) string {
 	case "pending":
 		return ""
 	case "queued", "waiting", "skipped", "canceled":
-		return joined(", ", release, reasoned(s.State, s.Reason))
+		return joined(", ", release, takenFrom(s), reasoned(s.State, s.Reason))
 	case "failed":
 		return joined(", ", release, s.Worker, testsOf(s), attemptsOf(s), failureOf(s))
 	}
-	return joined(", ", release, s.Worker, attemptsOf(s), s.Reason)
+	return joined(", ", release, s.Worker, takenFrom(s), attemptsOf(s), s.Reason)
+}
+
+// takenFrom says in which run a step ended that this run took over.
+func takenFrom(s client.Step) string {
+	if s.From == 0 {
+		return ""
+	}
+	return fmt.Sprintf("from run %d", s.From)
 }
 
 // attemptsOf says at which attempt a step is or passed, and how the one before it ended.

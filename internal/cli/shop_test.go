@@ -76,6 +76,23 @@ func shopFailed() client.Run {
 	return r
 }
 
+// shopRepeated is its repetition, in which the test passes at its second attempt.
+func shopRepeated(state string) client.Run {
+	r := with(shopFailed(), "shop", client.Step{State: "passed", From: 127})
+	r = with(r, "unit", client.Step{
+		State: state, Worker: "worker-1", Attempt: 2, StartedAt: minutesAgo(1),
+		Attempts: []client.Attempt{{Number: 1, State: "failed", Reason: "exit code 2", ExitCode: 2}, {Number: 2, State: state}},
+	})
+	for _, name := range []string{"staging", "release", "production"} {
+		r = with(r, name, client.Step{State: "pending"})
+	}
+	r.Number, r.ID, r.State, r.Reason, r.Repeats, r.RepeatedBy, r.FinishedAt = 129, "r129", state, "", 127, "ana", time.Time{}
+	if state == "passed" {
+		r.FinishedAt = now
+	}
+	return r
+}
+
 // shopQueued is a run of another pipeline that no worker fits.
 func shopQueued() client.Run {
 	return client.Run{
@@ -242,6 +259,8 @@ func shopRuns(w *world) {
 		shopWaiting(), shopPassed())
 	w.streams("GET /api/v1/pipelines/shop/runs/127/events", shopFailed())
 	w.answers("POST /api/v1/pipelines/shop/runs/128/cancel", shopWaiting())
+	w.answers("POST /api/v1/pipelines/shop/runs/127/rerun", shopRepeated("running"))
+	w.streams("GET /api/v1/pipelines/shop/runs/129/events", shopRepeated("running"), shopRepeated("passed"))
 	w.answers("GET /api/v1/approvals", []client.Approval{shopApproval("waiting")})
 	w.answers("GET /api/v1/pipelines/shop/runs/128/approvals/release", withPlan(shopApproval("waiting")))
 	w.mux.HandleFunc("POST /api/v1/pipelines/shop/runs/128/approvals/release/decide", decideShop)

@@ -79,7 +79,7 @@ func (a *act) runHappens(id string, e towpath.RunEvent) (towpath.Run, error) {
 	}
 	a.last = savedRun{next, version + 1}
 	a.ring(TopicRuns, TopicRun(id))
-	if next.State != run.State {
+	if next.State != run.State && !next.IsPartial() {
 		effects = append(effects, towpath.ShowRunStatus{Run: id, State: next.State})
 	}
 	return next, a.settle(next.Project, next, effects)

@@ -222,5 +222,8 @@ func (a *act) beginRun(run towpath.Run) (towpath.Run, error) {
 	}
 	a.last = savedRun{run, 1}
 	a.ring(TopicRuns)
-	return run, a.settle(run.Project, run, append(effects, towpath.ShowRunStatus{Run: run.ID, State: run.State}))
+	if !run.IsPartial() {
+		effects = append(effects, towpath.ShowRunStatus{Run: run.ID, State: run.State})
+	}
+	return run, a.settle(run.Project, run, effects)
 }

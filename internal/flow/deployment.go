@@ -111,7 +111,7 @@ func (a *act) releaseOf(run towpath.Run, artifacts []towpath.Artifact) (towpath.
 		return towpath.Release{}, err
 	}
 	release := towpath.Release{
-		Project: run.Project, Pipeline: run.Pipeline, Number: number, Run: run.ID, Change: run.Number,
+		Project: run.Project, Pipeline: run.Pipeline, Number: number, Run: run.ID, Change: run.Order(),
 		Revision: run.Change.Revision, Title: run.Change.Title(), Author: run.Change.Author,
 		Artifacts: artifacts, Env: map[string]map[string]string{}, CreatedAt: a.at,
 	}

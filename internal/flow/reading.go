@@ -165,11 +165,14 @@ func leaveOut(p *towpath.Pipeline, change towpath.Change, w Wish) {
 	}
 }
 
+// scriptsOnly is why the gates of a run are left out that is of scripts only.
+const scriptsOnly = "this run is of scripts only"
+
 // leaveGatesOut excludes approvals and deployments.
 func leaveGatesOut(p *towpath.Pipeline) {
 	for i := range p.Steps {
 		if p.Steps[i].Kind.IsGate() {
-			p.Steps[i].Excluded = "this run is of scripts only"
+			p.Steps[i].Excluded = scriptsOnly
 		}
 	}
 }

@@ -278,6 +278,9 @@ func (a *act) supersedeOlder(e towpath.SupersedeOlder) error {
 		return err
 	}
 	for _, o := range older {
+		if o.Order() > run.Order() {
+			continue // this one repeats an older change
+		}
 		_, err := a.runHappens(o.ID, towpath.Superseded{Gate: e.Gate, By: run.Number, At: a.at})
 		if unlessRefused(err) != nil {
 			return err

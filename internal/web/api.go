@@ -42,6 +42,7 @@ func (s *Server) registerAPI() {
 	api(s, "GET /api/v1/runs", s.runs)
 	api(s, "GET /api/v1/pipelines/{pipeline}/runs/{number}", s.run)
 	api(s, "POST /api/v1/pipelines/{pipeline}/runs/{number}/cancel", s.cancelRun)
+	api(s, "POST /api/v1/pipelines/{pipeline}/runs/{number}/rerun", s.rerunRun)
 
 	api(s, "GET /api/v1/approvals", s.approvals)
 	api(s, "GET /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}", s.approval)

@@ -46,6 +46,7 @@ func (s *Server) registerPages() {
 	s.page("GET"+run, s.runPage)
 	s.handle("GET"+run+"/events", s.followRun)
 	s.form("POST"+run+"/cancel", s.cancelByForm)
+	s.form("POST"+run+"/rerun", s.rerunByForm)
 	s.page("GET"+run+"/steps/{step}/log", s.logPage)
 	s.handle("GET"+run+"/steps/{step}/log/events", s.followLog)
 

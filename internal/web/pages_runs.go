@@ -2,6 +2,8 @@ package web
 
 import (
 	"net/http"
+	"net/url"
+	"strconv"
 
 	"github.com/a-h/templ"
 
@@ -87,7 +89,9 @@ func (s *Server) runView(c call[none]) (page.Run, error) {
 		return page.Run{}, err
 	}
 	tests, err := s.readTests(c.Request)
-	view := page.Run{Run: run, Tests: tests, CanCancel: c.Can(access.CancelRun, c.Project.ID)}
+	view := page.Run{
+		Run: run, Tests: tests, CanCancel: c.Can(access.CancelRun, c.Project.ID), CanRerun: c.Can(access.StartRun, c.Project.ID),
+	}
 	view.Frame = s.frame(c.Caller, "", run.Pipeline+" #"+c.PathValue("number"))
 	return view, err
 }
@@ -104,6 +108,21 @@ func (s *Server) followRun(w http.ResponseWriter, r *http.Request, caller access
 		view, err := s.runView(c)
 		return runParts(view), towpath.RunState(view.Run.State).IsFinal(), err
 	})
+}
+
+// rerunByForm runs a run again, and shows the new one. What it runs is named by the button that was pressed.
+func (s *Server) rerunByForm(c call[none]) (string, error) {
+	wish := client.Rerun{NewPlan: c.PostFormValue("new_plan") != ""}
+	switch c.PostFormValue("what") {
+	case "failed":
+		wish.Failed = true
+	case "step":
+		wish.Step = c.PostFormValue("step")
+	case "from":
+		wish.From = c.PostFormValue("step")
+	}
+	run, err := s.rerunRun(call[client.Rerun]{Request: c.Request, Caller: c.Caller, Body: wish})
+	return "/runs/" + url.PathEscape(run.Pipeline) + "/" + strconv.Itoa(run.Number), err
 }
 
 func (s *Server) cancelByForm(c call[none]) (string, error) {

@@ -144,6 +144,8 @@ func TestAButtonIsThereForWhoMayUseItOnly(t *testing.T) {
 		{author, approval, approval, false, http.StatusGone, "decision", "approve"}, // the intent is missing as well
 		{asked, approval, approval, true, http.StatusGone, "decision", "approve"},
 		{deployer, run, run + "/cancel", true, http.StatusSeeOther, "x", ""},
+		{viewer, run, run + "/rerun", false, http.StatusForbidden, "what", "all"},
+		{deployer, run, run + "/rerun", true, http.StatusSeeOther, "what", "all"},
 		{deployer, environment, environment + "/freeze", false, http.StatusForbidden, "reason", ""},
 		{deployer, environment, environment + "/rollback", true, http.StatusSeeOther, "reason", "slow"},
 	} {

@@ -174,6 +174,9 @@ func runOf(r towpath.Run, project string) client.Run {
 		Branch: r.Change.Branch, Revision: r.Change.Revision, Title: r.Change.Title(), Author: r.Change.Author,
 		Trigger: string(r.Change.Trigger), Upstream: r.Change.Upstream, Inputs: r.Change.Inputs, CreatedAt: r.CreatedAt, FinishedAt: r.FinishedAt,
 	}
+	if r.Repeats != nil {
+		run.Repeats, run.RepeatedBy = r.Repeats.Number, r.Repeats.By
+	}
 	for _, step := range r.Steps {
 		run.Steps = append(run.Steps, stepOf(step))
 	}
@@ -182,7 +185,7 @@ func runOf(r towpath.Run, project string) client.Run {
 
 func stepOf(step towpath.Step) client.Step {
 	s := client.Step{
-		Name: step.Name, Matrix: step.Matrix, Kind: string(step.Kind), State: string(step.State), Reason: step.Reason, Needs: step.Needs,
+		Name: step.Name, Matrix: step.Matrix, Kind: string(step.Kind), State: string(step.State), Reason: step.Reason, Needs: step.Needs, From: step.From,
 		Attempt: step.Attempt(), Artifacts: artifactsOf(step.Artifacts), Release: step.Release,
 		Deployment: step.Deployment, ReadyAt: step.ReadyAt, StartedAt: step.StartedAt, FinishedAt: step.FinishedAt,
 	}
@@ -250,6 +253,22 @@ func (s *Server) cancelRun(c call[none]) (client.Run, error) {
 	}
 	run, err = s.Flow.Cancel(c.Context(), run.ID, flow.Act{By: c.Name, Record: s.record(c.Caller, "run.cancel", runName(run), "")})
 	return runOf(run, ""), err
+}
+
+// rerunRun runs a run again, and answers the new one.
+func (s *Server) rerunRun(c call[client.Rerun]) (client.Run, error) {
+	id, err := s.runID(c.Request)
+	if err != nil {
+		return client.Run{}, err
+	}
+	run, err := s.Flow.Rerun(c.Context(), flow.Repeat{
+		Run: id, Again: towpath.Again{Failed: c.Body.Failed, Step: c.Body.Step, From: c.Body.From}, NewPlan: c.Body.NewPlan,
+		By: c.Name, AllowForks: c.Can(access.AllowForks, c.Project.ID),
+		Record: func(tx *store.Tx, made towpath.Run) error {
+			return s.record(c.Caller, "run.rerun", runName(made), "repeats #"+c.PathValue("number"))(tx)
+		},
+	})
+	return runOf(run, c.Project.Name), err
 }
 
 func runName(r towpath.Run) string { return r.Pipeline + " #" + strconv.Itoa(r.Number) }
