@@ -40,7 +40,7 @@ func (s *Story) Rest(ctx context.Context) error {
 }
 
 func pipelines() []string {
-	return []string{shopPipeline, trialPipeline, toolsPipeline, millPipeline, bakeryPipeline, teamPipeline}
+	return []string{shopPipeline, trialPipeline, toolsPipeline, millPipeline, bakeryPipeline, ovenPipeline, teamPipeline}
 }
 
 // unrest answers what is still going on; empty where nothing is.

@@ -3,6 +3,7 @@ package crash
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
@@ -23,6 +24,7 @@ type mill struct {
 	*Story
 	repository *repository
 	started    []int // numbers of runs
+	oven       []int // the same, of the oven
 }
 
 func (w *World) millFile() string {
@@ -63,7 +65,7 @@ steps:
 func newMill(ctx context.Context, s *Story) (actor, error) {
 	m := &mill{Story: s}
 	var err error
-	files := map[string]string{"towpath.yaml": s.millFile(), ".towpath/bakery.yaml": s.bakeryFile()}
+	files := map[string]string{"towpath.yaml": s.millFile(), ".towpath/bakery.yaml": s.bakeryFile(), ".towpath/oven.yaml": s.ovenFile()}
 	if m.repository, err = s.newRepository(ctx, millPipeline, files); err != nil {
 		return nil, err
 	}
@@ -79,13 +81,18 @@ func newMill(ctx context.Context, s *Story) (actor, error) {
 func (m *mill) act(ctx context.Context) error {
 	var made client.Run
 	_, err := m.ask(ctx, func(ctx context.Context) (err error) {
-		made, err = m.Owner.StartRun(ctx, millPipeline, client.StartRun{})
+		made, err = m.Owner.StartRun(ctx, millPipeline, client.StartRun{Pipeline: millPipeline})
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	m.started = append(m.started, made.Number)
+	if len(m.started)%ovenEvery == 0 {
+		if err := m.bake(ctx); err != nil {
+			return err
+		}
+	}
 	return pause(ctx, millPause)
 }
 
@@ -107,7 +114,11 @@ func (m *mill) judge(ctx context.Context) (losses []Loss, err error) {
 		}
 	}
 	more, err := m.judgeFollowed(ctx)
-	return append(losses, more...), err
+	if err != nil {
+		return nil, err
+	}
+	baked, err := m.judgeOven(ctx)
+	return slices.Concat(losses, more, baked), err
 }
 
 // judgeFollowed sees that each run of the mill that passed was followed by one of the bakery.
