@@ -14,6 +14,8 @@ type scenario struct {
 	place    place // of every environment
 	shape    shape
 	parallel bool // runs of one branch do not supersede each other
+	queued   bool // runs of one branch go one after the other
+	retries  int  // how many failures a build or test survives
 	faults   faults
 }
 
@@ -73,6 +75,7 @@ func draw(d dice) scenario {
 	if d.chance(0.2) {
 		s.hosts = mostHosts
 	}
+	s.queued, s.retries = !s.parallel && d.chance(0.25), pick(d, 0, 0, 1, 2)
 	return s
 }
 
@@ -124,12 +127,15 @@ func (s scenario) environments() []string {
 func (s scenario) file() string {
 	var b strings.Builder
 	b.WriteString("pipeline: shop\n")
-	if s.parallel {
+	switch {
+	case s.parallel:
 		b.WriteString("concurrency: parallel\n")
+	case s.queued:
+		b.WriteString("concurrency: queue\n")
 	}
-	b.WriteString("steps:\n  - build: shop\n    run: make\n    artifacts: dist/\n")
+	fmt.Fprintf(&b, "steps:\n  - build: shop\n    run: make\n    artifacts: dist/\n    retry: %d\n", s.retries)
 	if s.shape.test {
-		b.WriteString("  - test: unit\n    run: make test\n")
+		fmt.Fprintf(&b, "  - test: unit\n    run: make test\n    retry: %d\n", s.retries)
 	}
 	if s.shape.staging {
 		b.WriteString("  - deploy: staging\n")
