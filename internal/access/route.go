@@ -144,6 +144,8 @@ var Routes = []Route{
 	{"POST", "/workers/{worker}/resume", ManageWorkers, NoProject},
 	{"POST", "/workers/{worker}/remove", ManageWorkers, NoProject},
 	{"GET", "/projects/{project}", ReadProject, FromProject},
+	{"GET", "/projects/{project}/run", StartRun, FromProject},
+	{"POST", "/projects/{project}/run", StartRun, FromProject},
 	{"POST", "/projects/{project}/deliveries/{id}/replay", ManageProject, FromProject},
 	{"GET", "/runs/{pipeline}/{number}", ReadProject, FromPipeline},
 	{"GET", "/runs/{pipeline}/{number}/events", ReadProject, FromPipeline},

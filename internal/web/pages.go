@@ -40,6 +40,8 @@ func (s *Server) registerPages() {
 	s.form("POST /workers/{worker}/remove", s.removeWorkerByForm)
 	s.page("GET /projects", s.projectListPage)
 	s.page("GET /projects/{project}", s.projectPage)
+	s.page("GET /projects/{project}/run", s.startPage)
+	s.handle("POST /projects/{project}/run", s.startByForm)
 	s.form("POST /projects/{project}/deliveries/{id}/replay", s.replayByForm)
 
 	const run = " /runs/{pipeline}/{number}"

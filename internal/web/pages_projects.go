@@ -15,7 +15,7 @@ func (s *Server) projectListPage(c call[none]) (templ.Component, error) {
 }
 
 func (s *Server) projectPage(c call[none]) (templ.Component, error) {
-	view := page.Project{Frame: s.frame(c.Caller, "", c.Project.Name), CanManage: c.Can(access.ManageProject, c.Project.ID)}
+	view := page.Project{Frame: s.frame(c.Caller, "", c.Project.Name), CanManage: c.Can(access.ManageProject, c.Project.ID), CanStart: c.Can(access.StartRun, c.Project.ID)}
 	var err error
 	if view.Project, err = s.project(c); err != nil {
 		return nil, err

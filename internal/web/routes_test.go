@@ -66,7 +66,7 @@ var table = map[string][]string{
 		"GET /approvals/{pipeline}/{number}/{step}",
 		"GET /environments/{pipeline}/{environment}", "GET /environments/{pipeline}/{environment}/events",
 	},
-	"start":  {"POST /api/v1/projects/{project}/runs", "POST /api/v1/pipelines/{pipeline}/runs/{number}/rerun", "POST /runs/{pipeline}/{number}/rerun"},
+	"start":  {"POST /api/v1/projects/{project}/runs", "POST /api/v1/pipelines/{pipeline}/runs/{number}/rerun", "POST /runs/{pipeline}/{number}/rerun", "GET /projects/{project}/run", "POST /projects/{project}/run"},
 	"cancel": {"POST /api/v1/pipelines/{pipeline}/runs/{number}/cancel", "POST /runs/{pipeline}/{number}/cancel"},
 	"approve": {
 		"POST /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}/decide", "POST /approvals/{pipeline}/{number}/{step}",
