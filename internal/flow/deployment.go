@@ -31,15 +31,15 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 	if reason, err := a.withholds(run, definition); err != nil || reason != "" {
 		return a.refuseDeployment(run, step, reason, err)
 	}
-	if reason := builtElsewhere(run, step, definition); reason != "" {
+	artifacts, reason, err := a.shipped(run, step, definition)
+	if err != nil || reason != "" {
+		return a.refuseDeployment(run, step, reason, err)
+	}
+	if reason := builtElsewhere(run, artifacts, definition); reason != "" {
 		return a.refuseDeployment(run, step, reason, nil)
 	}
 	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name, Environment: definition.Name}, definition.Secrets); err != nil {
 		return err
-	}
-	artifacts, reason, err := a.shipped(run, step, definition)
-	if err != nil || reason != "" {
-		return a.refuseDeployment(run, step, reason, err)
 	}
 	release, err := a.releaseOf(run, artifacts)
 	if err != nil {
@@ -58,14 +58,12 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 
 // builtElsewhere says which step built for another platform than the environment's. Where the environment does not say what it
 // is, its keeper's machine does, and the target refuses it there before it touches anything.
-func builtElsewhere(run towpath.Run, step towpath.Step, d towpath.EnvironmentDefinition) string {
-	for _, name := range step.Ships {
-		shipped, _ := run.Step(name)
-		for _, artifact := range shipped.Artifacts {
-			if on := artifact.Platform; d.Platform != "" && on != "" && on != "any" && on != d.Platform {
-				return fmt.Sprintf("%q was built on %s (line %d), %s is %s; platform: any on the step says that it runs everywhere",
-					name, on, shipped.Line, d.Name, d.Platform)
-			}
+func builtElsewhere(run towpath.Run, artifacts []towpath.Artifact, d towpath.EnvironmentDefinition) string {
+	for _, artifact := range artifacts {
+		if d.Platform != "" && !fits(artifact, d.Platform) {
+			builder, _ := run.Step(artifact.Step)
+			return fmt.Sprintf("%q was built on %s (line %d), %s is %s; platform: any on the step says that it runs everywhere",
+				builder.Name, artifact.Platform, builder.Line, d.Name, d.Platform)
 		}
 	}
 	return ""
