@@ -193,6 +193,21 @@ func (s *site) standing() []string {
 	return names
 }
 
+// clearsUp waits until nothing is left but what serves, and tells what is where that does not come.
+func (s *site) clearsUp() {
+	s.t.Helper()
+	var left []string
+	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			s.t.Logf("left are %q", left)
+		}
+	})
+	until(s.t, "nothing is left but what serves", func() bool {
+		left = s.standing()
+		return len(left) == 2
+	})
+}
+
 // load asks the proxy all the time, and never asks twice for the same.
 type load struct {
 	requests, failed atomic.Int64

@@ -69,7 +69,7 @@ func TestAKeeperThatIsKilledAnywhereGoesOnWhereItWas(t *testing.T) {
 		}
 	}
 	load.mustBeFlawless(t)
-	until(t, "nothing is left but what serves", func() bool { return len(s.standing()) == 2 })
+	s.clearsUp()
 	kill(keeper)
 }
 
