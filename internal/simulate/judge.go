@@ -41,20 +41,21 @@ type judge struct {
 	changes map[int]int // by release's number: its change
 
 	// What the world knows.
-	given   map[string]string          // by attempt: the call of a worker that got it
-	begun   map[string]bool            // attempts that run or ran
-	built   map[string]map[string]bool // by run: digests that its builds made
-	seen    map[string]map[string]bool // by run: digests that somebody said yes to
-	sick    map[int]bool
-	rotten  map[int]bool
-	grants  map[towpath.Epoch]*grant
-	granted int
-	latest  map[string]int // by environment: the latest grant whose keeper has looked
-	memory  map[string]*memory
-	alerts  map[string]string // by what they tell: their key
-	isTold  map[string]bool
-	wishes  int
-	plans   map[string]plannedAt
+	copyWatches map[string]map[string]watchSeen // those that had begun when the database was copied, by environment
+	given       map[string]string               // by attempt: the call of a worker that got it
+	begun       map[string]bool                 // attempts that run or ran
+	built       map[string]map[string]bool      // by run: digests that its builds made
+	seen        map[string]map[string]bool      // by run: digests that somebody said yes to
+	sick        map[int]bool
+	rotten      map[int]bool
+	grants      map[towpath.Epoch]*grant
+	granted     int
+	latest      map[string]int // by environment: the latest grant whose keeper has looked
+	memory      map[string]*memory
+	alerts      map[string]string // by what they tell: their key
+	isTold      map[string]bool
+	wishes      int
+	plans       map[string]plannedAt
 }
 
 // grant is an epoch as it was given to a process.

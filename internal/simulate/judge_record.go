@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/towpath-cd/towpath"
@@ -41,6 +42,10 @@ func (j *judge) acknowledge(f fact) { j.facts = append(j.facts, f) }
 func (j *judge) copied() {
 	j.recheck()
 	j.copyAt, j.copyOf = len(j.facts), len(j.places)
+	j.copyWatches = map[string]map[string]watchSeen{}
+	for key, m := range j.memory {
+		j.copyWatches[key] = maps.Clone(m.watches)
+	}
 }
 
 // hasNewPlaces says that environments came into being since the copy.
@@ -55,6 +60,9 @@ func (j *judge) restored() {
 	j.given, j.begun, j.memory = map[string]string{}, map[string]bool{}, map[string]*memory{}
 	j.ended, j.places = map[string]towpath.DeploymentState{}, map[string]towpath.Environment{}
 	j.alerts = map[string]string{}
+	for key, watches := range j.copyWatches { // they began when they did, and not when the copy came back
+		maps.Copy(j.remember(key).watches, watches)
+	}
 	j.recheck()
 }
 

@@ -21,12 +21,11 @@ type worker struct {
 	*process
 	world *world
 	who   towpath.Worker
-	call  int // of those that were answered or died with it
+	calls int // that it has made
 }
 
 func (r *worker) begin() {
 	r.start()
-	r.call++
 	r.world.say(r.name, "starts")
 	r.lease()
 }
@@ -38,10 +37,15 @@ func (r *worker) fall() {
 	r.world.after(r.world.dice.between(time.Second, 20*time.Second), nil, "", r.begin)
 }
 
-// lease asks for the next step, one at a time.
+// lease asks for the next step.
 func (r *worker) lease() {
+	r.calls++
+	r.ask(flow.StepCall{Worker: r.who, ID: fmt.Sprintf("%s/%d", r.name, r.calls)})
+}
+
+// ask makes a call for a step, and the same again where it was not answered.
+func (r *worker) ask(wish flow.StepCall) {
 	s := r.world.server
-	wish := flow.StepCall{Worker: r.who, ID: fmt.Sprintf("%s/%d", r.name, r.call)}
 	r.world.send(call{
 		from: r.process, what: "asks for a step", topic: flow.TopicQueue, atMost: leaseWait,
 		serve: func(ctx context.Context) (any, error) { return s.lease(ctx, r, wish) },
@@ -52,12 +56,14 @@ func (r *worker) lease() {
 		park:  func() flow.Parked { return s.rounds.Park(wish) },
 		given: func(work *flow.Work) { s.handedOut(r, wish, work) },
 		done: func(said any, err error) {
-			if err == nil {
-				r.call++
-			}
 			work, _ := said.(*flow.Work)
-			if err != nil || work == nil {
-				r.world.after(r.world.dice.between(200*time.Millisecond, 2*time.Second), r.process, "", r.lease)
+			pause := r.world.dice.between
+			switch {
+			case err != nil:
+				r.world.after(pause(200*time.Millisecond, 2*time.Second), r.process, "", func() { r.ask(wish) })
+				return
+			case work == nil:
+				r.world.after(pause(200*time.Millisecond, 2*time.Second), r.process, "", r.lease)
 				return
 			}
 			r.run(&attempt{worker: r, lease: work.Lease, work: work})

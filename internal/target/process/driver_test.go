@@ -315,6 +315,26 @@ func TestAnInstanceIsPlacedWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+func TestATakeOverRemovesWhatAKeeperThatDiedLeftHalfDone(t *testing.T) {
+	m := newMachine(t, definition(towpath.HealthDefinition{}))
+	var left []string
+	for _, name := range []string{"files/.placing-1", "files/.removed-r41-1", "run/.removed-r41-1"} {
+		left = append(left, filepath.Join(m.root, name))
+		if err := os.MkdirAll(left[len(left)-1], 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := towpath.Epoch{Number: m.epoch.Number + 1, Holder: "another keeper"}
+	if _, err := m.Do(t.Context(), deploy.Order{Epoch: next, Operation: deploy.Probe{}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range left {
+		if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", folder, err)
+		}
+	}
+}
+
 func TestATakeOverFencesEveryInstanceAtOnce(t *testing.T) {
 	m := newMachine(t, definition(towpath.HealthDefinition{}))
 	m.runs("r42-1")

@@ -92,7 +92,12 @@ func (d *Driver) admit(ctx context.Context, epoch towpath.Epoch) error {
 }
 
 func (d *Driver) under(ctx context.Context, epoch towpath.Epoch, do func() error) error {
-	return d.fence.under(ctx, epoch, func() error { return d.claim(ctx, epoch) }, do)
+	return d.fence.under(ctx, epoch, func() error {
+		if err := d.claim(ctx, epoch); err != nil {
+			return err
+		}
+		return d.clearAway() // of the one before, who may have died
+	}, do)
 }
 
 func (d *Driver) claim(ctx context.Context, epoch towpath.Epoch) error {
