@@ -40,7 +40,7 @@ func (a *act) work(lease towpath.Lease, run towpath.Run) (*Work, error) {
 	if w.Secrets, err = a.secrets.ForStep(a.tx, run, step); err != nil {
 		return nil, a.failUnstarted(lease, err)
 	}
-	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name}, step.Script.Secrets); err != nil {
+	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name}, step.Script.Grants()); err != nil {
 		return nil, err
 	}
 	if w.Access, err = a.accessTo(project); err != nil {
