@@ -7,20 +7,14 @@ const MaxLost = 3
 
 // Retry says when an attempt that did not pass is followed by another, which begins at once.
 type Retry struct {
-	Lost  int   // how many lost workers a step survives
+	Lost  int   // how many lost workers a step survives; where its file says nothing, MaxLost for builds and tests, else 0
 	Times int   `json:",omitempty"` // how many failures it survives
 	Codes []int `json:",omitempty"` // only failures with one of these exit codes; empty is any failure
 }
 
-// survivesLoss says whether the step runs again after a lost worker: builds and tests do by themselves, others only if
-// their file says so, because half of what they did may have happened.
-func (s *Step) survivesLoss() bool {
-	limit := s.Script.Retry.Lost
-	if limit == 0 && s.Kind != KindRun {
-		limit = MaxLost
-	}
-	return s.count(AttemptLost) <= limit
-}
+// survivesLoss says whether the step runs again after a lost worker. Where the file says nothing, builds and tests do, and
+// others do not, because half of what they did may have happened.
+func (s *Step) survivesLoss() bool { return s.count(AttemptLost) <= s.Script.Retry.Lost }
 
 // survivesFailure says whether the step runs again after its current attempt, which failed with that exit code. A timeout
 // is a failure without one.

@@ -16,7 +16,9 @@ var epochStart = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 // shopPipeline is the usual case: two tests side by side, a gate, two environments.
 func shopPipeline() Pipeline {
 	script := func(name string, kind StepKind, needs ...string) StepDefinition {
-		return StepDefinition{Name: name, Kind: kind, Needs: needs, When: WhenPassed, Script: &ScriptDefinition{Run: "true"}}
+		d := StepDefinition{Name: name, Kind: kind, Needs: needs, When: WhenPassed, Script: &ScriptDefinition{Run: "true"}}
+		d.Script.Retry.Lost = MaxLost
+		return d
 	}
 	build := script("shop", KindBuild)
 	build.Script.Artifacts = []string{"dist/"}
@@ -139,7 +141,7 @@ func TestALostBuildRunsAgainAndItsOldWorkerIsRefused(t *testing.T) {
 
 func TestALostScriptThatMayHaveHadEffectsIsNotRepeated(t *testing.T) {
 	p := shopPipeline()
-	p.Steps[0].Kind = KindRun
+	p.Steps[0].Kind, p.Steps[0].Script.Retry.Lost = KindRun, 0
 	s := startStory(t, p)
 	s.happens(StepLeased{Step: "shop", Attempt: 1, Worker: "w1", At: s.now})
 	s.happens(StepLost{Step: "shop", Attempt: 1, Reason: "lost", At: s.now})
@@ -269,7 +271,7 @@ func checkRunStep(t *rapid.T, before, after Run, effects []Effect, event RunEven
 			checkWholeDeployment(t, was, is, event)
 		}
 		if was.State != is.State && is.State == StepFailed {
-			checkGivenUp(t, before, is)
+			checkGivenUp(t, before, is, event)
 		}
 		if is.Script != nil && is.count(AttemptFailed) > is.Script.Retry.Times+1 {
 			t.Fatalf("%s failed %d times, which is to survive %d", is.Name, is.count(AttemptFailed), is.Script.Retry.Times)
@@ -306,9 +308,10 @@ func checkWholeDeployment(t *rapid.T, before, is Step, event RunEvent) {
 	}
 }
 
-// checkGivenUp holds that a step does not fail by an attempt that another was to follow.
-func checkGivenUp(t *rapid.T, before Run, is Step) {
-	if is.Script == nil || is.last().State != AttemptFailed || before.Stopping != "" {
+// checkGivenUp holds that a step does not fail by an attempt that another was to follow. No attempt follows where no
+// worker can run it.
+func checkGivenUp(t *rapid.T, before Run, is Step, event RunEvent) {
+	if _, isUnclaimed := event.(StepUnclaimed); isUnclaimed || is.Script == nil || is.last().State != AttemptFailed || before.Stopping != "" {
 		return
 	}
 	retry, last := is.Script.Retry, is.last()

@@ -59,10 +59,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	clock, secrets := newClock(), access.NewSecrets(kept.keys)
-	if _, err := secrets.Reseal(ctx, kept.db, kept.keys); err != nil { // what a rotation left that was cut off
-		o.Log.Warn("not every secret could be sealed with the newest key", "error", err)
-	}
+	clock, secrets := newClock(), openSecrets(ctx, kept, o.Log)
 	shown, kinds, calls := credentials{kept.db, secrets}, forgeKinds(), &http.Client{Timeout: forgeTime}
 	repositories, err := openRepositories(c.Data, shown)
 	if err != nil {
@@ -90,21 +87,17 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		Store: kept.db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Tags: tagged(kept.db), Clock: clock,
 		Log: o.Log.With("room", "trigger"),
 	})
-	if err := conductor.Start(ctx); err != nil {
+	if err := begin(ctx, conductor, poller, &closers); err != nil {
 		return err
 	}
-	closers.add(func() error { conductor.Stop(); return nil })
-	poller.Start()
-	closers.add(func() error { poller.Stop(); return nil })
 
-	takeBackup := func(ctx context.Context, w io.Writer) error {
-		return kept.backUp(ctx, c.Data, backup.About{Program: o.Version, MadeAt: clock().UTC()}, w)
-	}
 	handlers := web.New(web.Options{
 		Store: kept.db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Inbox: inbox, Forges: kinds, ForgeClient: calls, Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: clock, NewID: uuid.NewString,
 		LogLimit: int64(c.LogLimit), URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
-		Backup: takeBackup,
+		Backup: func(ctx context.Context, w io.Writer) error {
+			return kept.backUp(ctx, c.Data, backup.About{Program: o.Version, MadeAt: clock().UTC()}, w)
+		},
 		RotateKey: func(ctx context.Context, forget bool) (access.Rotation, error) {
 			return secrets.RotateKey(ctx, kept.db, kept.keys, forget)
 		},
@@ -120,6 +113,26 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	}
 	o.Ready(address, link)
 	return untilDone(ctx, failed)
+}
+
+// openSecrets seals with the newest key what a rotation left that was cut off.
+func openSecrets(ctx context.Context, kept storage, log *slog.Logger) *access.Secrets {
+	secrets := access.NewSecrets(kept.keys)
+	if _, err := secrets.Reseal(ctx, kept.db, kept.keys); err != nil {
+		log.Warn("not every secret could be sealed with the newest key", "error", err)
+	}
+	return secrets
+}
+
+// begin has runs go on where they stood, and repositories looked at.
+func begin(ctx context.Context, conductor *flow.Conductor, poller *trigger.Poller, closers *closing) error {
+	if err := conductor.Start(ctx); err != nil {
+		return err
+	}
+	closers.add(func() error { conductor.Stop(); return nil })
+	poller.Start()
+	closers.add(func() error { poller.Stop(); return nil })
+	return nil
 }
 
 // openRepositories keeps the mirrors of repositories, which are shown what the server has for them.
