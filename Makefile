@@ -6,7 +6,7 @@ SHELL := bash
 export GOFLAGS ?= -buildvcs=false
 TOOLS     := $(CURDIR)/tools/go.mod
 GOLANGCI  := go tool -modfile=$(TOOLS) golangci-lint
-PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 GENERATED := '*_templ.go' '*.schema.json' '*/shop.zip'
 
 build: ; go build -trimpath -ldflags='-s -w' -o bin/towpath ./cmd/towpath

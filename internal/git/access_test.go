@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -31,22 +32,27 @@ func askings(t *testing.T, g *git.Git, address string, a git.Access) map[string]
 	}
 }
 
+// wantEach asks all at once: each waits for a connection of its own most of the time.
 func wantEach(t *testing.T, what string, askings map[string]func() error, want error, secrets ...string) {
 	t.Helper()
+	var all sync.WaitGroup
 	for name, ask := range askings {
-		err := ask()
-		if !errors.Is(err, want) {
-			t.Errorf("%s, %s: %v, want %v", what, name, err, want)
-		}
-		if want != nil && git.Hint(err) == "" {
-			t.Errorf("%s, %s: no hint for %v", what, name, err)
-		}
-		for _, secret := range secrets {
-			if err != nil && strings.Contains(err.Error(), secret) {
-				t.Errorf("%s, %s tells a secret: %v", what, name, err)
+		all.Go(func() {
+			err := ask()
+			if !errors.Is(err, want) {
+				t.Errorf("%s, %s: %v, want %v", what, name, err, want)
 			}
-		}
+			if want != nil && git.Hint(err) == "" {
+				t.Errorf("%s, %s: no hint for %v", what, name, err)
+			}
+			for _, secret := range secrets {
+				if err != nil && strings.Contains(err.Error(), secret) {
+					t.Errorf("%s, %s tells a secret: %v", what, name, err)
+				}
+			}
+		})
 	}
+	all.Wait()
 }
 
 func TestAPasswordOpensARepositoryAndIsShownNowhere(t *testing.T) {

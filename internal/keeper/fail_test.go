@@ -197,6 +197,9 @@ func TestTheStrategysTestDecidesBeforeTheSwitch(t *testing.T) {
 }
 
 func TestWithoutAProxyADeploymentFailsAndSaysWhatIsMissing(t *testing.T) {
+	if testing.Short() {
+		return // the proxy is waited for as long as a restart of it may take, some 40 s
+	}
 	t.Parallel()
 	s := newSite(t, blueGreen())
 	s.ProxyDir += "-that-nobody-started"
