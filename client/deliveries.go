@@ -50,6 +50,17 @@ func (c *Client) RotateWebhook(ctx context.Context, project string) (Webhook, er
 	return post[Webhook](ctx, c, "/api/v1/projects/"+escape(project, "webhook"), nil)
 }
 
+// WebhookSecret is a secret that was made elsewhere, for example by the forge.
+type WebhookSecret struct {
+	Secret string `json:"secret,omitempty"` // 16 to 255 characters; empty is one that the server makes
+}
+
+// SetWebhookSecret has a project's webhook be signed with a secret that was made elsewhere. The one before stays valid
+// beside it, as with RotateWebhook; the answer does not repeat the secret.
+func (c *Client) SetWebhookSecret(ctx context.Context, project string, secret WebhookSecret) (Webhook, error) {
+	return post[Webhook](ctx, c, "/api/v1/projects/"+escape(project, "webhook"), secret)
+}
+
 // DropWebhookSecret ends the validity of the secret before the current one.
 func (c *Client) DropWebhookSecret(ctx context.Context, project string) error {
 	return remove(ctx, c, "/api/v1/projects/"+escape(project, "webhook", "previous"))

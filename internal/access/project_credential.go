@@ -3,8 +3,10 @@ package access
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
@@ -59,20 +61,40 @@ func (s *Secrets) Credentials(tx *store.Tx, project string) (map[CredentialName]
 	return values, nil
 }
 
-// RotateHookSecret makes a new secret for a project's webhook. The one that was valid stays so beside it, until
-// DropHookSecret or the next rotation.
-func (s *Secrets) RotateHookSecret(tx *store.Tx, project string, now time.Time) (secret string, err error) {
+// RotateHookSecret gives a project's webhook another secret: the one that was made elsewhere, or a new one where that is
+// empty. The one that was valid stays so beside it, until it is dropped or until the next rotation. To give what is valid
+// already changes nothing.
+func (s *Secrets) RotateHookSecret(tx *store.Tx, project, made string, now time.Time) (secret string, err error) {
 	known, err := s.Credentials(tx, project)
-	if err != nil {
-		return "", err
+	if err != nil || made != "" && made == known[HookSecret] {
+		return made, err
 	}
 	if before, is := known[HookSecret]; is {
 		if err := s.PutCredential(tx, project, HookSecretBefore, before, now); err != nil {
 			return "", err
 		}
 	}
-	secret = NewHookSecret()
+	secret = made
+	if secret == "" {
+		secret = NewHookSecret()
+	}
 	return secret, s.PutCredential(tx, project, HookSecret, secret, now)
+}
+
+// The lengths of a webhook's secret that was made elsewhere, in bytes: what is shorter can be guessed from one delivery,
+// and no forge takes a longer one.
+const minHookSecret, maxHookSecret = 16, 255
+
+// CheckHookSecret refuses what no forge would sign with.
+func CheckHookSecret(secret string) error {
+	if len(secret) < minHookSecret || len(secret) > maxHookSecret {
+		return towpath.Errorf(towpath.CodeInvalid, "a webhook's secret has %d to %d characters, this one has %d", minHookSecret, maxHookSecret, len(secret)).
+			WithHint("let the forge make one, or let Towpath: towpath project webhook PROJECT --rotate")
+	}
+	if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return towpath.Errorf(towpath.CodeInvalid, "a webhook's secret is of letters, digits and signs, without spaces and line breaks")
+	}
+	return nil
 }
 
 // HookSecrets answers the secrets that a project's deliveries may be signed with: none, one or two.

@@ -98,19 +98,28 @@ func (s *Server) replayDelivery(c call[none]) (answer client.Delivery, err error
 	return answer, err
 }
 
-// rotateHookSecret makes a new secret for the project's webhook, which is answered this once.
-func (s *Server) rotateHookSecret(c call[none]) (client.Webhook, error) {
-	made, err := s.newHookSecret(c.Request, c.Caller, c.Project)
-	if err == nil {
-		made.Manual = s.pasted(c.Project, made)
+// rotateHookSecret gives the project's webhook another secret. One that is made here is answered this once.
+func (s *Server) rotateHookSecret(c call[client.WebhookSecret]) (client.Webhook, error) {
+	if c.Body.Secret == "" {
+		made, err := s.newHookSecret(c.Request, c.Caller, c.Project, "")
+		if err == nil {
+			made.Manual = s.pasted(c.Project, made)
+		}
+		return made, err
 	}
+	if err := access.CheckHookSecret(c.Body.Secret); err != nil {
+		return client.Webhook{}, err
+	}
+	made, err := s.newHookSecret(c.Request, c.Caller, c.Project, c.Body.Secret)
+	made.Secret = ""
 	return made, err
 }
 
-func (s *Server) newHookSecret(r *http.Request, by access.Caller, p towpath.Project) (made client.Webhook, err error) {
+// newHookSecret rotates to a secret that was made elsewhere, or to a new one where that is empty.
+func (s *Server) newHookSecret(r *http.Request, by access.Caller, p towpath.Project, given string) (made client.Webhook, err error) {
 	made.URL = s.hookURL(p)
 	err = s.audited(r, by, "webhook.rotate", p.Name, "", func(tx *store.Tx) error {
-		made.Secret, err = s.Secrets.RotateHookSecret(tx, p.ID, s.Clock())
+		made.Secret, err = s.Secrets.RotateHookSecret(tx, p.ID, given, s.Clock())
 		return err
 	})
 	return made, err

@@ -258,6 +258,31 @@ func TestTwoSecretsAreValidWhileOneTakesTheOthersPlace(t *testing.T) {
 	}
 }
 
+func TestASecretThatWasMadeElsewhereIsTakenAndNeverRepeated(t *testing.T) {
+	w := newHouse(t).webhook("shop")
+	given := client.WebhookSecret{Secret: "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="}
+	for range 2 { // the second time it is valid already, and drops nothing
+		answer, err := w.owner.SetWebhookSecret(t.Context(), "shop", given)
+		must(t, err)
+		if answer.Secret != "" || strings.Contains(answer.Manual, given.Secret) || answer.URL == "" {
+			t.Errorf("it was answered %+v", answer)
+		}
+	}
+	for n, secret := range []string{w.secret, given.Secret} {
+		ping := call{id: fmt.Sprint("d-", n), event: "ping", secret: secret, body: []byte("{}")}
+		if status := w.makes(ping); status != http.StatusAccepted {
+			t.Errorf("signed with secret %d it was answered %d", n, status)
+		}
+	}
+	for _, bad := range []string{"short", strings.Repeat("x", 256), "sixteen or more but with spaces", "sixteen or more\n"} {
+		_, err := w.owner.SetWebhookSecret(t.Context(), "shop", client.WebhookSecret{Secret: bad})
+		if fault, is := errors.AsType[*client.Error](err); !is || fault.Code != "invalid" {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	w.settled()
+}
+
 func TestADeliveryThatIsTooLargeOrCompressedIsRefused(t *testing.T) {
 	w := newHouse(t).webhook("shop")
 	large := call{id: "d-1", event: "ping", body: bytes.Repeat([]byte("x"), trigger.MaxDelivery+1)}

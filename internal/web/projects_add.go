@@ -271,7 +271,7 @@ func (a *addition) webhook() (*client.Webhook, error) {
 	if !a.Body.Webhook {
 		return nil, nil //nolint:nilnil // nobody asked for one
 	}
-	made, err := a.newHookSecret(a.Request, a.Caller, a.project)
+	made, err := a.newHookSecret(a.Request, a.Caller, a.project, "")
 	if err != nil {
 		return nil, err
 	}
