@@ -428,6 +428,7 @@ func TestTheStoriesSeeEveryKindOfTrouble(t *testing.T) {
 		"lost on its way", "is lost", "once more", "freezes for", "dies in its work", "refuses", "nobody hears what became",
 		"cannot be read", "crashes by itself", "hangs", "starts again", "a clock jumps to 24h", "sees", "failed (try 5)",
 		"it gives up", "roll back", "cancel", "freeze", "thaw", "deploy release", "start a run",
+		"repeats run 1: {Failed:false Step: From:}", "repeats run 1: {Failed:true",
 		"the goal is reached", "decides on something else", "true", ": false", "halted,", "expired",
 	} {
 		if !strings.Contains(script.String(), trouble) {

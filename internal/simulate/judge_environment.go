@@ -199,13 +199,29 @@ func (j *judge) fated(known map[int]bool, release int, chance float64) bool {
 func (j *judge) placed(s *site, o order, i *instance) {
 	j.stale(s, o)
 	run := o.release.Run
-	if len(i.digests) != 1 || !j.built[run][i.digests[0]] {
-		j.breaks(sameBytes, "%s: %s is placed with %v, and run %s has built %v", s.key, i.id, i.digests, run, sortedKeys(j.built[run]))
+	if built := j.builtFor(run); len(i.digests) != 1 || !built[i.digests[0]] {
+		j.breaks(sameBytes, "%s: %s is placed with %v, and run %s has built %v", s.key, i.id, i.digests, run, sortedKeys(built))
 		return
 	}
 	if s.key == "shop/production" && j.world.drawn.shape.approve && !j.seen[run][i.digests[0]] {
 		j.breaks(approved, "%s: %s is placed with %s, which nobody approved", s.key, i.id, i.digests[0])
 	}
+}
+
+// builtFor answers the digests that a run's builds made: in this run or, where it repeats a part of another, in the one
+// that its build has ended in.
+func (j *judge) builtFor(run string) map[string]bool {
+	for _, step := range j.runs[run].Steps {
+		if step.Kind != towpath.KindBuild || step.From == 0 {
+			continue
+		}
+		for id, other := range j.runs {
+			if other.Number == step.From {
+				return j.built[id]
+			}
+		}
+	}
+	return j.built[run]
 }
 
 // planned keeps whether anything is left to do.

@@ -115,7 +115,7 @@ func stepOf(run towpath.Run, name string) towpath.Step {
 func (j *judge) checkRuns(runs []towpath.Run) {
 	byHand, pushed := 0, map[string]int{}
 	for _, run := range runs {
-		if run.Change.Trigger == towpath.TriggerManual {
+		if run.Change.Trigger == towpath.TriggerManual || run.Repeats != nil {
 			byHand++
 			continue
 		}
@@ -126,6 +126,20 @@ func (j *judge) checkRuns(runs []towpath.Run) {
 	if byHand > j.wishes {
 		j.breaks(outcome, "%d wishes made %d runs", j.wishes, byHand)
 	}
+}
+
+// endedRun is any run that has ended, if there is one.
+func (j *judge) endedRun(d dice) (towpath.Run, bool) {
+	var ended []towpath.Run
+	for _, id := range sortedKeys(j.runs) {
+		if run := j.runs[id]; run.State.IsFinal() {
+			ended = append(ended, run)
+		}
+	}
+	if len(ended) == 0 {
+		return towpath.Run{}, false
+	}
+	return pick(d, ended...), true
 }
 
 // checkChanges judges that each has one outcome, and the right one.

@@ -43,6 +43,9 @@ func (p *people) begin() {
 
 // calm has people help where only a person can. What is wrong they see on the pages, where the judge looks as well.
 func (p *people) calm() {
+	if p.world.dice.chance(0.1) { // most stories have no run that has ended before
+		p.runAgain()
+	}
 	p.world.every(5*time.Second, 8*time.Second, p.process, func() {
 		for _, id := range sortedKeys(p.world.judge.runs) {
 			for _, step := range p.world.judge.runs[id].Steps {
@@ -172,7 +175,7 @@ func (p *people) promote() {
 // want is one of the things that people want without being asked.
 func (p *people) want() {
 	d, name := p.world.dice, pick(p.world.dice, p.world.drawn.environments()...)
-	switch d.IntN(6) {
+	switch d.IntN(8) {
 	case 0:
 		p.cancel(fmt.Sprintf("id%d", 1+d.IntN(p.world.server.ids+1)))
 	case 1, 2:
@@ -181,6 +184,8 @@ func (p *people) want() {
 		p.deploy(name, 1+d.IntN(p.world.drawn.pushes+1))
 	case 4:
 		p.freeze(name)
+	case 5, 6:
+		p.runAgain()
 	default:
 		p.run()
 	}
@@ -276,6 +281,33 @@ func (p *people) run() {
 			runs, err := s.conductor.StartRun(ctx, flow.Wish{Project: project.ID, By: ben, Record: unrecorded})
 			for _, run := range runs {
 				j.acknowledge(fact{kind: aRun, subject: run.ID})
+			}
+			return nil, err
+		},
+		done: func(any, error) {},
+	})
+}
+
+// runAgain asks for a run, or a part of it, once more.
+func (p *people) runAgain() {
+	s, j, d := p.world.server, p.world.judge, p.world.dice
+	of, is := j.endedRun(d)
+	if !is {
+		return
+	}
+	step := pick(d, of.Steps...).Name
+	wish := flow.Repeat{
+		Run: of.ID, Again: pick(d, towpath.Again{}, towpath.Again{Failed: true}, towpath.Again{Step: step}, towpath.Again{From: step}),
+		NewPlan: d.chance(0.3), By: ben, Record: func(*store.Tx, towpath.Run) error { return nil },
+	}
+	p.send(call{
+		what: fmt.Sprintf("run %d again: %+v", of.Number, wish.Again),
+		serve: func(ctx context.Context) (any, error) {
+			j.wishes++
+			run, err := s.conductor.Rerun(ctx, wish)
+			if err == nil {
+				j.acknowledge(fact{kind: aRun, subject: run.ID})
+				p.world.say("server", "run %d repeats run %d: %+v", run.Number, of.Number, wish.Again)
 			}
 			return nil, err
 		},
