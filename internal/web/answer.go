@@ -50,9 +50,14 @@ func (c call[I]) escaped(names ...string) string {
 type none struct{}
 
 // api registers a handler that takes and answers JSON. An answer of none is 204.
-func api[I, O any](s *Server, pattern string, handler func(call[I]) (O, error)) {
-	s.shapes[pattern] = shape{takes: typeOf[I](), answers: typeOf[O]()}
-	read := readJSON
+func api[I, O any](s *Server, pattern string, handler func(call[I]) (O, error), query ...parameter) {
+	s.shapes[pattern] = shape{takes: typeOf[I](), answers: typeOf[O](), query: query}
+	read := func(r *http.Request, into any) error {
+		if err := checkQuery(r, query); err != nil {
+			return err
+		}
+		return readJSON(r, into)
+	}
 	if _, path, _ := strings.Cut(pattern, " "); strings.HasPrefix(path, "/api/v1/worker/") {
 		read = readJSONOfWorker
 	}

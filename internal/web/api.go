@@ -6,7 +6,8 @@ import (
 	"github.com/towpath-cd/towpath/internal/access"
 )
 
-// registerAPI names every call that people and programs make with JSON, in the order of the table of routes.
+// registerAPI names every call that people and programs make with JSON, in the order of the table of routes, with what it
+// takes in its query.
 func (s *Server) registerAPI() {
 	s.handle("GET /healthz", s.healthz)
 	s.handle("GET /api/v1/openapi.json", s.openAPI)
@@ -24,9 +25,9 @@ func (s *Server) registerAPI() {
 	api(s, "PUT /api/v1/projects/{project}", s.changeProject)
 	api(s, "DELETE /api/v1/projects/{project}", s.removeProject)
 	api(s, "GET /api/v1/projects/{project}/files", s.pipelineFiles)
-	api(s, "GET /api/v1/projects/{project}/changes", s.changes)
+	api(s, "GET /api/v1/projects/{project}/changes", s.changes, paged(aNumber, "number")...)
 	api(s, "POST /api/v1/projects/{project}/changes/{id}/allow", s.allowChange)
-	api(s, "GET /api/v1/projects/{project}/deliveries", s.deliveries)
+	api(s, "GET /api/v1/projects/{project}/deliveries", s.deliveries, paged(aNumber, "ID")...)
 	api(s, "GET /api/v1/projects/{project}/deliveries/{id}", s.delivery)
 	api(s, "POST /api/v1/projects/{project}/deliveries/{id}/replay", s.replayDelivery)
 	api(s, "POST /api/v1/projects/{project}/webhook", s.rotateHookSecret)
@@ -35,11 +36,12 @@ func (s *Server) registerAPI() {
 	s.handle("POST /hooks/{project}", s.hook)
 	api(s, "POST /api/v1/projects/{project}/runs", s.startRun)
 	api(s, "GET /api/v1/projects/{project}/secrets", s.listSecrets)
-	api(s, "GET /api/v1/projects/{project}/secret-uses", s.secretUses)
+	api(s, "GET /api/v1/projects/{project}/secret-uses", s.secretUses, aText("name", "of the secret; all without it"), limited())
 	api(s, "PUT /api/v1/projects/{project}/secrets/{name}", s.putSecret)
 	api(s, "DELETE /api/v1/projects/{project}/secrets/{name}", s.removeSecret)
 
-	api(s, "GET /api/v1/runs", s.runs)
+	api(s, "GET /api/v1/runs", s.runs, paged(aNumber, "number",
+		aText("project", "its name"), aText("pipeline", "its name"), aText("branch", "its name"), aText("state", "one or more, with commas between"))...)
 	api(s, "GET /api/v1/pipelines/{pipeline}/runs/{number}", s.run)
 	api(s, "POST /api/v1/pipelines/{pipeline}/runs/{number}/cancel", s.cancelRun)
 	api(s, "POST /api/v1/pipelines/{pipeline}/runs/{number}/rerun", s.rerunRun)
@@ -48,11 +50,11 @@ func (s *Server) registerAPI() {
 	api(s, "GET /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}", s.approval)
 	api(s, "POST /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}/decide", s.decide)
 
-	api(s, "GET /api/v1/environments", s.environments)
+	api(s, "GET /api/v1/environments", s.environments, aText("project", "its name; all that the caller may see without it"))
 	const environment = " /api/v1/environments/{pipeline}/{environment}"
 	api(s, "GET"+environment, s.environment)
-	api(s, "GET"+environment+"/plan", s.plan)
-	api(s, "GET"+environment+"/deployments", s.deployments)
+	api(s, "GET"+environment+"/plan", s.plan, aNumber("release", "as if this one were the goal; by default what the keeper does next"))
+	api(s, "GET"+environment+"/deployments", s.deployments, paged(aText, "ID")...)
 	api(s, "GET"+environment+"/releases", s.releases)
 	api(s, "POST"+environment+"/deploy", s.deploy)
 	api(s, "POST"+environment+"/rollback", s.rollback)

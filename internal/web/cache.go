@@ -13,7 +13,7 @@ func (s *Server) registerCache() {
 	api(s, "POST "+leases+"cache/find", s.findCache)
 	api(s, "POST "+leases+"cache/keep", s.keepCache)
 	api(s, "GET /api/v1/projects/{project}/cache", s.cache)
-	api(s, "DELETE /api/v1/projects/{project}/cache", s.clearCache)
+	api(s, "DELETE /api/v1/projects/{project}/cache", s.clearCache, aText("key", "what the keys begin with; all without it"))
 }
 
 // findCache answers what a step restores, or null.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,8 +21,11 @@ const (
 func (s *Server) registerLogs() {
 	const log = "GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log"
 	s.handle(log, s.log)
-	api(s, log+"/lines", s.logLines)
-	api(s, log+"/search", s.searchLog)
+	attempt := aNumber("attempt", "of the step (default the last)")
+	api(s, log+"/lines", s.logLines, attempt,
+		aNumber("from", "the first line, counted from 1, or from the log's end below 0"), aNumber("limit", fmt.Sprintf("1 to %d lines (default %d)", linesMost, linesGiven)))
+	api(s, log+"/search", s.searchLog, attempt, aText("text", "that lines have; without a capital letter it stands for capital letters as well"),
+		aNumber("from", "the first line to look at, counted from 1"), aNumber("limit", fmt.Sprintf("1 to %d lines (default %d)", foundMost, foundGiven)))
 }
 
 // logLines answers lines from one on; a number below 0 counts from the log's end.

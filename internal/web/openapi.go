@@ -13,7 +13,10 @@ import (
 )
 
 // shape is what a call takes and answers; nil is nothing.
-type shape struct{ takes, answers reflect.Type }
+type shape struct {
+	takes, answers reflect.Type
+	query          []parameter
+}
 
 var pathValue = regexp.MustCompile(`\{([a-z]+)\}`)
 
@@ -49,6 +52,11 @@ func operationOf(route access.Route, known shape) map[string]any {
 	for _, name := range pathValue.FindAllStringSubmatch(route.Pattern, -1) {
 		parameters = append(parameters, map[string]any{
 			"name": name[1], "in": "path", "required": true, "schema": map[string]string{"type": "string"},
+		})
+	}
+	for _, p := range known.query {
+		parameters = append(parameters, map[string]any{
+			"name": p.name, "in": "query", "description": p.doc, "schema": map[string]string{"type": p.kind},
 		})
 	}
 	if parameters != nil {
