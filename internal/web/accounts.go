@@ -20,7 +20,7 @@ func (s *Server) login(c call[struct {
 }
 
 func (s *Server) logout(c call[none]) (none, error) {
-	return none{}, s.Guard.SignOut(c.Context(), c.Caller)
+	return none{}, s.rightsChanged(s.Guard.SignOut(c.Context(), c.Caller))
 }
 
 func (s *Server) me(c call[none]) (client.Me, error) {
@@ -45,7 +45,7 @@ func (s *Server) setPassword(c call[struct {
 	Password string `json:"password"`
 }],
 ) (none, error) {
-	return none{}, s.Guard.SetPassword(c.Context(), c.Caller, c.Body.Present, c.Body.Password)
+	return none{}, s.rightsChanged(s.Guard.SetPassword(c.Context(), c.Caller, c.Body.Present, c.Body.Password))
 }
 
 func (s *Server) tokens(c call[none]) ([]client.Token, error) {
@@ -74,7 +74,7 @@ func (s *Server) newToken(c call[client.Token]) (client.Token, error) {
 }
 
 func (s *Server) removeToken(c call[none]) (none, error) {
-	return none{}, s.Guard.RemoveToken(c.Context(), c.Caller, c.PathValue("name"))
+	return none{}, s.rightsChanged(s.Guard.RemoveToken(c.Context(), c.Caller, c.PathValue("name")))
 }
 
 func (s *Server) accounts(c call[none]) ([]client.Account, error) {

@@ -19,12 +19,12 @@ func (s *Server) record(by access.Caller, action, object, detail string) func(*s
 
 // audited does a privileged act in a transaction of its own, and records it there.
 func (s *Server) audited(r *http.Request, by access.Caller, action, object, detail string, act func(*store.Tx) error) error {
-	return s.Store.Update(r.Context(), func(tx *store.Tx) error {
+	return s.rightsChanged(s.Store.Update(r.Context(), func(tx *store.Tx) error {
 		if err := act(tx); err != nil {
 			return err
 		}
 		return s.record(by, action, object, detail)(tx)
-	})
+	}))
 }
 
 func (s *Server) changeEnvironment(r *http.Request, by access.Caller, action, detail string, event func(towpath.Environment) towpath.EnvironmentEvent) (client.Environment, error) {

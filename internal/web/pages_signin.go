@@ -62,7 +62,7 @@ func localPath(asked string) string {
 }
 
 func (s *Server) signOut(w http.ResponseWriter, r *http.Request, caller access.Caller) {
-	if err := s.Guard.SignOut(r.Context(), caller); err != nil {
+	if err := s.rightsChanged(s.Guard.SignOut(r.Context(), caller)); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -98,5 +98,5 @@ func (s *Server) newPassword(r *http.Request, caller access.Caller) error {
 	if password != r.PostForm.Get("again") {
 		return towpath.Errorf(towpath.CodeInvalid, "the two new passwords are not the same")
 	}
-	return s.Guard.SetPassword(r.Context(), caller, r.PostForm.Get("present"), password)
+	return s.rightsChanged(s.Guard.SetPassword(r.Context(), caller, r.PostForm.Get("present"), password))
 }

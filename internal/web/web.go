@@ -146,9 +146,43 @@ func routeOf(pattern string) (access.Route, bool) {
 	return access.Route{}, false
 }
 
-// live is a request's context that also ends when the server stops.
+// live is the context of a call that waits: it also ends when the server stops, and when the caller may not make the call
+// any more, because the session, the token or the role is gone.
 func (s *Server) live(r *http.Request) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
 	stop := context.AfterFunc(s.stopping, cancel)
+	if route, ok := routeOf(r.Pattern); ok {
+		go s.whileAdmitted(ctx, r, route, cancel)
+	}
 	return ctx, func() { stop(); cancel() }
+}
+
+// topicAccess is rung when somebody may have lost the right to go on with what waits.
+const topicAccess = "access"
+
+// rightsChanged has those who wait be asked again, after an act that may have taken somebody's rights. It answers err.
+func (s *Server) rightsChanged(err error) error {
+	if err == nil {
+		s.Hub.Ring(topicAccess)
+	}
+	return err
+}
+
+// whileAdmitted asks again whether the caller may, whenever that may have changed, and now and then by itself.
+func (s *Server) whileAdmitted(ctx context.Context, r *http.Request, route access.Route, cancel context.CancelFunc) {
+	for {
+		changed := s.Hub.Wait(topicAccess)
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-time.After(keepAlive):
+		}
+		_, err := s.Guard.Admit(r, route)
+		switch towpath.CodeOf(err) {
+		case towpath.CodeUnauthorized, towpath.CodeForbidden, towpath.CodeNotFound:
+			cancel()
+			return
+		}
+	}
 }
