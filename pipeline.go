@@ -131,11 +131,14 @@ type StepDefinition struct {
 
 // ScriptDefinition is what a worker needs to know to run a build, test or run step.
 type ScriptDefinition struct {
-	Run       string // one script, stops at the first command that fails
-	Shell     string // the interpreter's command line, e.g. "bash -euo pipefail"; empty is the worker's default
-	Worker    Selector
-	Env       map[string]string
-	Secrets   []string // names; granted by the server, never by the file
+	Run     string // one script, stops at the first command that fails
+	Shell   string // the interpreter's command line, e.g. "bash -euo pipefail"; empty is the worker's default
+	Worker  Selector
+	Env     map[string]string
+	Secrets []string // names; granted by the server, never by the file
+
+	SecretFiles []string `json:",omitempty"` // those of Secrets of which the script sees a file: the variable holds its path
+
 	Uses      []string // steps whose artifacts stand in the workspace
 	Artifacts []string // paths in the workspace that are kept
 	Platform  string   // "any" where artifacts run everywhere; empty is the worker's own

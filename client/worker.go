@@ -77,6 +77,7 @@ type StepLease struct {
 	Env         map[string]string `json:"env,omitempty"`     // the file's own
 	Outputs     map[string]string `json:"outputs,omitempty"` // TOWPATH_OUT_… of the steps it needs
 	Secrets     map[string]string `json:"secrets,omitempty"`
+	SecretFiles map[string]string `json:"secret_files,omitempty"` // those that the script sees as files, whose paths are in the variables
 	Clean       bool              `json:"clean,omitempty"`
 	Environment string            `json:"environment,omitempty"` // nearest deployment before this step
 	URL         string            `json:"url,omitempty"`         // of that environment

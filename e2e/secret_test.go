@@ -17,19 +17,23 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
-const secretValue = "hunter2-and-a-long-tail/of+signs="
+const (
+	secretValue = "hunter2-and-a-long-tail/of+signs="
+	secretFile  = "first line of a file\nsecond line of a file\n"
+)
 
 func TestASecretReachesItsStepAndNothingElse(t *testing.T) {
 	t.Parallel()
 	s := openSite(t)
 	s.holds("hold")
-	repository := s.withSecrets(client.Secret{Name: "API_KEY", Value: secretValue})
+	repository := s.withSecrets(client.Secret{Name: "API_KEY", Value: secretValue}, client.Secret{Name: "CONFIG", Value: secretFile})
 	repository.push(tree{"towpath.yaml": `
 pipeline: app
 steps:
   - test: granted
-    secrets: [API_KEY]
+    secrets: [API_KEY, {name: CONFIG, as: file}]
     run: |
+      sha256sum <"$CONFIG"; cat "$CONFIG"
       echo "the key is $API_KEY."
       printf %s "$API_KEY" | base64 -w0; echo
       printf %s "$API_KEY" | sha256sum
@@ -44,15 +48,17 @@ steps:
 		}
 	}
 	s.standsNowhere(secretValue)
+	s.standsNowhere("line of a file")
 	s.letsGo("hold")
 	s.ends(1, "passed")
 
 	text := s.log(1, "granted", 0)
-	sum := sha256.Sum256([]byte(secretValue))
-	if !strings.Contains(text, hex.EncodeToString(sum[:])) {
-		t.Errorf("the step did not get the value: %s", text)
+	for _, value := range []string{secretValue, secretFile} {
+		if sum := sha256.Sum256([]byte(value)); !strings.Contains(text, hex.EncodeToString(sum[:])) {
+			t.Errorf("the step did not get the value: %s", text)
+		}
 	}
-	for _, form := range []string{secretValue, base64.StdEncoding.EncodeToString([]byte(secretValue))} {
+	for _, form := range []string{secretValue, "line of a file", base64.StdEncoding.EncodeToString([]byte(secretValue))} {
 		if strings.Contains(text, form) {
 			t.Errorf("the log shows the secret as %s", form)
 		}
@@ -61,7 +67,7 @@ steps:
 
 	known, err := s.api.Secrets(t.Context(), "app")
 	s.must(err)
-	if len(known) != 1 || known[0].Name != "API_KEY" || known[0].Value != "" {
+	if len(known) != 2 || known[0].Name != "API_KEY" || known[0].Value+known[1].Value != "" {
 		t.Errorf("the API answers %+v", known)
 	}
 	run, err := s.api.Run(t.Context(), "app", 1)

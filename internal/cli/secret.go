@@ -23,10 +23,12 @@ func newSecretPutCommand(console *Console) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "put PROJECT NAME",
 		Short: "Write a secret, new or again",
-		Long: "Reads the value from standard input, or asks for it without showing it; one line's end at its end does not belong\n" +
-			"to it. Steps of protected branches get it, unless --environment or --branch say otherwise. It is never read back.",
-		Example: "  towpath secret put shop SMTP_PASSWORD < password.txt\n  towpath secret put shop DATABASE_URL --environment production",
-		Args:    cobra.ExactArgs(2),
+		Long: "Reads the value from standard input, or asks for it without showing it. The line's end after a single line does not\n" +
+			"belong to it; a value of several lines stays as it is. Steps of protected branches get it, unless\n" +
+			"--environment or --branch say otherwise. It is never read back.",
+		Example: "  towpath secret put shop SMTP_PASSWORD < password.txt\n  towpath secret put shop KUBECONFIG < ~/.kube/config\n" +
+			"  towpath secret put shop DATABASE_URL --environment production",
+		Args: cobra.ExactArgs(2),
 	}
 	command.Flags().StringSliceVar(&secret.Environments, "environment", nil, "environment whose instances get it")
 	command.Flags().StringSliceVar(&secret.Branches, "branch", nil, "branches whose steps get it, * and ** stand for any name (default protected ones)")

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -86,8 +87,9 @@ func (c *Console) confirm(question string, yes bool) error {
 // maxSecret is the size of the largest secret that is read, in bytes.
 const maxSecret = 1 << 20
 
-// readSecret reads a value without showing it: typed by a person who is asked for it, or else all of the input. One
-// line's end at its end does not belong to it.
+// readSecret reads a value without showing it: typed by a person who is asked for it, or else all of the input. The line's end
+// after a single line does not belong to it; several lines are a file, and stay as they are: a key without its last line's
+// end is none to OpenSSH.
 func (c *Console) readSecret(what string) (string, error) {
 	file, ok := terminalOf(c.In)
 	if !ok {
@@ -95,9 +97,20 @@ func (c *Console) readSecret(what string) (string, error) {
 		if len(all) > maxSecret {
 			return "", usage("the value is over 1 MiB", "keep what is so large in a file of its own, and its key as the secret")
 		}
-		return strings.TrimSuffix(strings.TrimSuffix(string(all), "\n"), "\r"), err
+		if err == nil && !utf8.Valid(all) {
+			return "", usage("the value is not a text (UTF-8)", "encode it, by base64 for example, and have the step decode it")
+		}
+		return withoutLineEnd(string(all)), err
 	}
 	return c.readUnseen(file, what)
+}
+
+func withoutLineEnd(text string) string {
+	line := strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	if strings.Contains(line, "\n") {
+		return text
+	}
+	return line
 }
 
 // readUnseen takes the terminal's echo away before it asks, so that not even a fast typist's first letters are shown.

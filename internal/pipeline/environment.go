@@ -31,7 +31,6 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 		Worker:    selector(v.get("worker")),
 		Branches:  v.get("branches").texts(),
 		Env:       v.get("env").table(),
-		Secrets:   v.get("secrets").texts(),
 		Instances: v.get("instances").int(),
 		Target:    target(v.get("target")),
 		Balancer:  b.balancer(name, v),
@@ -44,7 +43,7 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 	b.setStop(name, &e, v)
 	e.Strategy = strategy(v.get("strategy"), e)
 	e.Minimum = b.minimum(name, e, v)
-	b.checkSecrets(v)
+	e.Secrets, _ = b.secrets(v)
 	b.checkSlots(e, v)
 	e.Watch = b.watch(e, v)
 	if v.get("drift").string() == string(towpath.DriftMend) {

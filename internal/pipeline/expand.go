@@ -115,7 +115,7 @@ func (w *writer) script(kind towpath.StepKind, s towpath.ScriptDefinition) {
 	w.put(2, "shell", s.Shell)
 	w.worker(2, s.Worker)
 	w.put(2, "env", s.Env)
-	w.put(2, "secrets", s.Secrets)
+	w.secrets(s)
 	w.put(2, "uses", s.Uses)
 	w.put(2, "artifacts", s.Artifacts)
 	w.put(2, "platform", s.Platform)
@@ -310,8 +310,10 @@ func listText(texts []string) string {
 	for i, t := range texts {
 		quoted[i] = scalarText(t)
 	}
-	return "[" + strings.Join(quoted, ", ") + "]"
+	return bracketed(quoted)
 }
+
+func bracketed(written []string) string { return "[" + strings.Join(written, ", ") + "]" }
 
 // blockText writes a text of several lines as a block, where a block keeps it as it is.
 func blockText(s string, level int) string {

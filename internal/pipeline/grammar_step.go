@@ -47,7 +47,7 @@ func scriptFields() []field {
 		field{key: "shell", doc: "the command that runs the script, such as bash -euo pipefail; by default the worker's", shape: text(nil)},
 		field{key: "worker", aka: []string{"runs-on", "runner", "agent", "node"}, doc: "which workers may run it", shape: workerShape()},
 		field{key: "env", aka: []string{"environment", "variables"}, doc: "variables", shape: variablesShape()},
-		field{key: "secrets", doc: "names of secrets that the server grants", shape: several(variableFormat())},
+		field{key: "secrets", doc: "names of secrets that the server grants; {name: …, as: file} is seen as a file", shape: secretsShape()},
 		field{key: "uses", doc: "steps whose artifacts stand in the workspace; by default all it needs, directly or not", shape: several(nameFormat())},
 		field{key: "artifacts", doc: "paths that are kept", shape: several(keptPathFormat())},
 		field{key: "platform", doc: "any, where the artifacts run everywhere; by default the worker's own", shape: words("any")},

@@ -73,7 +73,6 @@ func (b *builder) script(kind towpath.StepKind, v *value) *towpath.ScriptDefinit
 		Shell:     v.get("shell").string(),
 		Worker:    selector(v.get("worker")),
 		Env:       v.get("env").table(),
-		Secrets:   v.get("secrets").texts(),
 		Uses:      v.get("uses").texts(),
 		Artifacts: v.get("artifacts").texts(),
 		Platform:  v.get("platform").string(),
@@ -89,7 +88,7 @@ func (b *builder) script(kind towpath.StepKind, v *value) *towpath.ScriptDefinit
 	if v.get("network").string() == towpath.NetworkNone {
 		s.Network = towpath.NetworkNone
 	}
-	b.checkSecrets(v)
+	s.Secrets, s.SecretFiles = b.secrets(v)
 	b.checkServices(v, *s)
 	return s
 }
@@ -137,16 +136,6 @@ func selector(v *value) towpath.Selector {
 		return towpath.Selector{OS: system, Arch: arch}
 	default:
 		return towpath.Selector{OS: v.get("os").string(), Arch: v.get("arch").string(), Labels: v.get("labels").texts()}
-	}
-}
-
-// checkSecrets refuses a name that is a secret and a variable at once: which of them won would be a surprise.
-func (b *builder) checkSecrets(v *value) {
-	env := v.get("env").table()
-	for _, secret := range v.get("secrets").each() {
-		if _, both := env[secret.text]; both {
-			b.unfit(secret.at, secret.text+" is both in env and in secrets", "keep one of them")
-		}
 	}
 }
 

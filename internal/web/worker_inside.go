@@ -8,18 +8,18 @@ import (
 	"github.com/towpath-cd/towpath/internal/flow"
 )
 
-// secretsOf leaves out what only fetches images: the script does not see it.
-func secretsOf(w *flow.Work) map[string]string {
-	var seen map[string]string
+// secretsOf answers which secrets the script sees as variables and which as files. It leaves out what only fetches images.
+func secretsOf(w *flow.Work) (variables, files map[string]string) {
+	variables, files = map[string]string{}, map[string]string{}
 	for name, value := range w.Secrets {
-		if slices.Contains(w.Step.Script.Secrets, name) {
-			if seen == nil {
-				seen = map[string]string{}
-			}
-			seen[name] = value
+		switch d := w.Step.Script; {
+		case slices.Contains(d.SecretFiles, name):
+			files[name] = value
+		case slices.Contains(d.Secrets, name):
+			variables[name] = value
 		}
 	}
-	return seen
+	return variables, files
 }
 
 func containerOf(d *towpath.ContainerDefinition, secrets map[string]string) *client.Container {

@@ -117,12 +117,13 @@ func leaseOf(w *flow.Work) *client.StepLease {
 		Kind:     string(w.Step.Kind), Project: w.Project.Name, Pipeline: w.Run.Pipeline, RunNumber: w.Run.Number,
 		Repository: w.Project.URL, Access: accessOf(w.Access), Revision: change.Revision, Ref: change.FetchRef(), Branch: change.Branch,
 		Author: change.Author, AuthorEmail: change.AuthorEmail, Message: change.Message, Trusted: change.Trusted,
-		Checkout: client.Checkout(d.Checkout), Script: d.Run, Shell: d.Shell, Env: d.Env, Outputs: w.Outputs, Secrets: secretsOf(w), Clean: d.Clean,
+		Checkout: client.Checkout(d.Checkout), Script: d.Run, Shell: d.Shell, Env: d.Env, Outputs: w.Outputs, Clean: d.Clean,
 		Environment: w.Place, URL: w.URL, Uses: artifactsOf(w.Uses), Keeps: d.Artifacts, Platform: d.Platform,
 		Reports: reportsOf(d), Caches: cachesOf(d), CacheScope: string(change.CacheScopes().Writes),
 		Timeout: d.Timeout.Seconds(), Expires: w.Lease.Expires, RenewEvery: queue.RenewEvery.Seconds(),
 		Fork: change.IsFromFork(), Trigger: string(change.Trigger), Tag: change.Tag(), Inputs: change.Inputs,
 	}
+	lease.Secrets, lease.SecretFiles = secretsOf(w)
 	lease.Inside, lease.Services, lease.Network = containerOf(d.Inside, w.Secrets), servicesOf(w), d.Network
 	if request := change.Request; request != nil {
 		lease.PullRequest, lease.BaseBranch, lease.HeadBranch = request.Number, request.Base, request.Head

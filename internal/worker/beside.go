@@ -15,13 +15,14 @@ import (
 	"github.com/towpath-cd/towpath/internal/process"
 )
 
-// beside is what stands beside a step outside of its process group: containers, a network, the groups of its services. It
-// is on the disk before the first of it is made, so that the next worker on the same data folder ends what a killed one
-// left. It holds no secret.
+// beside is what stands beside a step outside of its process group: containers, a network, the groups of its services, the
+// folder of its secrets. It is on the disk before the first of it is made, so that the next worker on the same data folder ends
+// what a killed one left. It holds no secret itself.
 type beside struct {
 	file       string
 	Mark       docker.Mark
 	Groups     []string // of services that are commands
+	Secrets    string   `json:",omitempty"` // folder of the secrets that the script sees as files
 	Containers bool     // docker may hold something of the mark's
 }
 
@@ -31,7 +32,7 @@ func (a *attempt) stand(hasContainers bool, commands int) (*beside, error) {
 	b := &beside{Containers: hasContainers, Mark: docker.Mark{
 		ID: strings.ToLower(rand.Text()), Worker: a.Name, Run: a.lease.Run, Step: a.lease.Step, Number: a.lease.Attempt,
 	}}
-	b.file = filepath.Join(a.dirs.beside, b.Mark.ID)
+	b.file, b.Secrets = filepath.Join(a.dirs.beside, b.Mark.ID), a.secretsFolder(b.Mark.ID)
 	for range commands {
 		group, err := process.ReserveGroup()
 		if err != nil {
@@ -60,7 +61,7 @@ func (w *worker) takeDown(b *beside) {
 }
 
 func (w *worker) clear(b *beside) error {
-	if err := b.endGroups(); err != nil {
+	if err := errors.Join(b.endGroups(), b.forgetSecrets()); err != nil {
 		return err
 	}
 	if b.Containers {

@@ -18,6 +18,7 @@ type folders struct {
 	artifacts string // for later steps
 	access    string // credentials of repositories, while git uses them
 	beside    string // a file for each attempt beside which something stands
+	secrets   string // of steps, as files, where the machine has no folder in memory; made when it is needed
 }
 
 func openFolders(dir string) (folders, error) {
@@ -35,6 +36,7 @@ func openFolders(dir string) (folders, error) {
 		artifacts: filepath.Join(absolute, "artifacts"),
 		access:    filepath.Join(absolute, "access"),
 		beside:    filepath.Join(absolute, "beside"),
+		secrets:   filepath.Join(absolute, "secrets"),
 	}
 	for _, sub := range []string{f.leases, f.work, f.trash, f.homes, f.mirrors, f.artifacts, f.beside} {
 		if err := os.MkdirAll(sub, 0o700); err != nil {

@@ -32,7 +32,7 @@ type surroundings struct {
 // surround makes what the step's script runs in. Whatever it answers has to be ended.
 func (a *attempt) surround(ctx context.Context, home string) (*surroundings, error) {
 	s := &surroundings{way: a.shell}
-	if a.lease.Inside == nil && len(a.lease.Services) == 0 {
+	if a.lease.Inside == nil && len(a.lease.Services) == 0 && len(a.lease.SecretFiles) == 0 {
 		return s, a.mustHaveNetwork()
 	}
 	if a.hasContainers() {
@@ -45,6 +45,9 @@ func (a *attempt) surround(ctx context.Context, home string) (*surroundings, err
 	}
 	var err error
 	if s.beside, err = a.stand(a.hasContainers(), a.commands()); err != nil {
+		return s, err
+	}
+	if err := a.putSecrets(s.beside.Secrets); err != nil {
 		return s, err
 	}
 	network, err := a.connect(ctx, s.beside)
@@ -126,6 +129,9 @@ func (a *attempt) inside(b *beside, network, home string) (executor.Executor, er
 	}
 	if !strings.HasPrefix(home, a.room.scratch+string(filepath.Separator)) {
 		box.Folders = append(box.Folders, home)
+	}
+	if a.room.secrets != "" {
+		box.Folders = append(box.Folders, a.room.secrets)
 	}
 	mirror, err := a.mirrors.of(a.lease.Repository)
 	if err != nil {

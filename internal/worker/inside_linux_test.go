@@ -46,6 +46,7 @@ func mustLeaveNothing(t *testing.T, s *site, d *dockertest.Daemon) {
 func TestStepsRunInsideOfContainers(t *testing.T) {
 	dockertest.Run(t, func(t *testing.T, d *dockertest.Daemon) {
 		t.Run("with all that a step has", insideIsAsOutside)
+		t.Run("and its secrets as files", insideSeesSecretsAsFiles)
 		t.Run("of which a killed worker leaves nothing", func(t *testing.T) { killedLeavesNothing(t, d) })
 		if testing.Short() {
 			return

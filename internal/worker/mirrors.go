@@ -69,6 +69,9 @@ func hidden(l *client.StepLease) map[string]string {
 	if all == nil {
 		all = map[string]string{}
 	}
+	for name, value := range l.SecretFiles {
+		all["the file "+name] = value
+	}
 	if l.Access != nil && l.Access.Password != "" {
 		all["the repository's password"] = l.Access.Password
 	}

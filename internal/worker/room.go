@@ -19,6 +19,7 @@ type room struct {
 	scratch   string // for our own files, and the folders below
 	temporary string // TMPDIR
 	outputs   string // TOWPATH_OUTPUT, a file
+	secrets   string // folder of those that the script sees as files; empty where there are none
 }
 
 func roomIn(dir, pipeline string) room {

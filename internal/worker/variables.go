@@ -26,6 +26,7 @@ func (w *worker) variables(l *client.StepLease, r room, home string, more map[st
 	maps.Copy(env, folderVariables(home, r.temporary))
 	maps.Copy(env, l.Env)
 	maps.Copy(env, l.Secrets)
+	maps.Copy(env, r.secretPaths(l.SecretFiles))
 	maps.Copy(env, l.Outputs)
 	maps.Copy(env, ownVariables(l, r))
 	maps.Copy(env, more)

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package worker
+
+// folderInMemory answers none: these systems have no such folder of their own.
+func folderInMemory() (dir string, found bool) { return "", false }
