@@ -143,6 +143,8 @@ func (c *Client) Secrets(ctx context.Context, project string) ([]Secret, error) 
 type Secret struct {
 	Name         string    `json:"name"`
 	Value        string    `json:"value,omitempty"`        // written, never answered
+	From         string    `json:"from,omitempty"`         // the command of the server's settings that has the value; else empty
+	Command      string    `json:"command,omitempty"`      // answered: that command, as it is written there; empty where it is there no more
 	Environments []string  `json:"environments,omitempty"` // names; empty is steps, wherever they stand, but no instances
 	Branches     []string  `json:"branches,omitempty"`     // globs; empty is protected branches
 	UpdatedAt    time.Time `json:"updated_at,omitzero"`

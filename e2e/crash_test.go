@@ -49,6 +49,7 @@ func unreachable() map[string]string {
 		"app.takeKey":                     person,
 		"(cli.credentials).save":          person,
 		"(*demo.stage).write":             "the demo's own list of what it started",
+		"(*flow.Conductor).complete":      "the story's settings have no commands; the same call is given the attempt again, and fetches anew",
 		"(*flow.Conductor).noteCache":     "of an entry that nobody used for a minute, or whose bytes are gone: what is not noted is noted the next time",
 	}
 }

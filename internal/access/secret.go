@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/secret"
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
@@ -22,7 +24,10 @@ type Sealer interface {
 const MaxSecret = 64 << 10
 
 // Secrets keeps values that are written, never read back, and given only to what they are granted to.
-type Secrets struct{ sealer Sealer }
+type Secrets struct {
+	sealer   Sealer
+	commands *secret.Commands // nil: there are none
+}
 
 // NewSecrets makes the keeper of secrets.
 func NewSecrets(s Sealer) *Secrets { return &Secrets{sealer: s} }
@@ -38,26 +43,29 @@ var secretNames = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 
 // Put writes a secret of a project, by its ID, new or again.
 func (s *Secrets) Put(tx *store.Tx, project, name, value string, grant SecretGrant, now time.Time) error {
-	switch {
-	case !secretNames.MatchString(name):
-		return towpath.Errorf(towpath.CodeInvalid, "%q cannot be a secret's name", name).
-			WithHint("use letters, digits and underscores, as in NPM_TOKEN")
-	case value == "" || len(value) > MaxSecret:
-		return towpath.Errorf(towpath.CodeInvalid, "a secret's value has 1 to %d bytes", MaxSecret)
+	if value == "" || len(value) > MaxSecret || strings.ContainsRune(value, 0) {
+		return towpath.Errorf(towpath.CodeInvalid, "a secret's value is a text of 1 to %d bytes", MaxSecret)
 	}
-	for _, glob := range grant.Branches {
+	return s.put(tx, store.Secret{
+		Project: project, Name: name, Environments: grant.Environments, Branches: grant.Branches, SetAt: now,
+	}, value)
+}
+
+// put seals a text for the secret's row: its value, or the name of the command that has it.
+func (s *Secrets) put(tx *store.Tx, k store.Secret, text string) (err error) {
+	if !secretNames.MatchString(k.Name) {
+		return towpath.Errorf(towpath.CodeInvalid, "%q cannot be a secret's name", k.Name).
+			WithHint("use letters, digits and underscores, as in NPM_TOKEN")
+	}
+	for _, glob := range k.Branches {
 		if !doublestar.ValidatePattern(glob) {
 			return towpath.Errorf(towpath.CodeInvalid, "%q is not a pattern of branches", glob)
 		}
 	}
-	sealed, err := s.sealer.Seal(secretRow(project, name), []byte(value))
-	if err != nil {
-		return fmt.Errorf("seal %s: %w", name, err)
+	if k.Sealed, err = s.sealer.Seal(secretRow(k.Project, k.Name), []byte(text)); err != nil {
+		return fmt.Errorf("seal %s: %w", k.Name, err)
 	}
-	return tx.PutSecret(store.Secret{
-		Project: project, Name: name, Sealed: sealed,
-		Environments: grant.Environments, Branches: grant.Branches, SetAt: now,
-	})
+	return tx.PutSecret(k)
 }
 
 // secretRow is what a value is sealed for: moved to another row, it does not open.
@@ -73,33 +81,46 @@ type Use struct {
 	Fork        bool   // the change is of people who may not push: nothing is for them, whatever the grants
 }
 
-// Open answers the values of the named secrets. One that does not exist is CodeNotFound, one that was not granted to
-// this use CodeForbidden: nothing is answered then.
-func (s *Secrets) Open(tx *store.Tx, use Use, wanted []string) (map[string]string, error) {
+// Open answers the named secrets. One that does not exist is CodeNotFound, one that was not granted to this use CodeForbidden:
+// nothing is answered then.
+func (s *Secrets) Open(tx *store.Tx, use Use, wanted []string) (Given, error) {
 	if len(wanted) == 0 {
-		return nil, nil //nolint:nilnil // nothing was asked for
+		return Given{}, nil
 	}
 	known, err := tx.Secrets(use.Project)
 	if err != nil {
-		return nil, err
+		return Given{}, err
 	}
-	values := map[string]string{}
+	given := Given{Values: map[string]string{}, Outside: map[string]string{}}
 	for _, name := range wanted {
 		i := slices.IndexFunc(known, func(k store.Secret) bool { return k.Name == name })
 		if i < 0 {
-			return nil, towpath.Errorf(towpath.CodeNotFound, "there is no secret %s", name).
+			return Given{}, towpath.Errorf(towpath.CodeNotFound, "there is no secret %s", name).
 				WithHint("set it with: towpath secret put %s", name)
 		}
 		if err := use.refusedBy(known[i]); err != nil {
-			return nil, err
+			return Given{}, err
 		}
-		value, err := s.sealer.Open(secretRow(use.Project, name), known[i].Sealed)
-		if err != nil {
-			return nil, fmt.Errorf("open secret %s: %w", name, err)
+		if err := s.open(tx, known[i], given); err != nil {
+			return Given{}, fmt.Errorf("open secret %s: %w", name, err)
 		}
-		values[name] = string(value)
 	}
-	return values, nil
+	return given, nil
+}
+
+// open adds a secret to what is given.
+func (s *Secrets) open(tx *store.Tx, k store.Secret, given Given) error {
+	text, err := s.sealer.Open(secretRow(k.Project, k.Name), k.Sealed)
+	if err != nil {
+		return err
+	}
+	if k.Source == "" {
+		given.Values[k.Name] = string(text)
+		return nil
+	}
+	given.Outside[k.Name] = string(text)
+	_, err = s.command(tx, k.Project, string(text))
+	return err
 }
 
 // Unreadable names the secrets and credentials that the keys do not open, as project/name: those of another server's.

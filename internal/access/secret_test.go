@@ -62,8 +62,8 @@ func TestASecretGoesOnlyWhereItWasGranted(t *testing.T) {
 	} {
 		err := h.store.View(t.Context(), func(tx *store.Tx) error {
 			values, err := secrets.Open(tx, c.use, []string{c.name})
-			if err == nil && values[c.name] != "value of "+c.name {
-				t.Errorf("%s got %q", c.what, values[c.name])
+			if err == nil && values.Values[c.name] != "value of "+c.name {
+				t.Errorf("%s got %q", c.what, values.Values[c.name])
 			}
 			return err
 		})
@@ -152,7 +152,7 @@ func TestANewKeySealsAllThatIsSecretAndTheOldOnesMayGo(t *testing.T) {
 	h.update(func(tx *store.Tx) error {
 		values, err := secrets.Open(tx, access.Use{Project: "p1", Branch: "release/1"}, []string{"PASSWORD"})
 		credentials, also := secrets.Credentials(tx, "p1")
-		if values["PASSWORD"] != "hunter2" || credentials[access.ForgeToken] != "gho_token" {
+		if values.Values["PASSWORD"] != "hunter2" || credentials[access.ForgeToken] != "gho_token" {
 			t.Errorf("they open as %v and %v", values, credentials)
 		}
 		return errors.Join(err, also)

@@ -59,7 +59,8 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	clock, secrets := newClock(), openSecrets(ctx, kept, o.Log)
+	clock := newClock()
+	secrets := openSecrets(ctx, kept, secret.NewCommands(c.Commands(), clock), o.Log)
 	shown, kinds, calls := credentials{kept.db, secrets}, forgeKinds(), &http.Client{Timeout: forgeTime}
 	repositories, err := openRepositories(c.Data, shown)
 	if err != nil {
@@ -69,8 +70,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	guard := access.NewGuard(access.Options{Store: kept.db, Owner: owner, Now: clock})
-	hub := flow.NewHub()
+	guard, hub := access.NewGuard(access.Options{Store: kept.db, Owner: owner, Now: clock}), flow.NewHub()
 	inbox := trigger.NewInbox(trigger.InboxOptions{Store: kept.db, Kinds: hooksOf(kinds), Clock: clock, NewID: uuid.NewString})
 	conductor := flow.New(flow.Options{
 		Store: kept.db, Hub: hub, Repositories: repositories, Secrets: granted{secrets}, Credentials: shown,
@@ -116,8 +116,8 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 }
 
 // openSecrets seals with the newest key what a rotation left that was cut off.
-func openSecrets(ctx context.Context, kept storage, log *slog.Logger) *access.Secrets {
-	secrets := access.NewSecrets(kept.keys)
+func openSecrets(ctx context.Context, kept storage, commands *secret.Commands, log *slog.Logger) *access.Secrets {
+	secrets := access.NewSecrets(kept.keys).Outside(commands)
 	if _, err := secrets.Reseal(ctx, kept.db, kept.keys); err != nil {
 		log.Warn("not every secret could be sealed with the newest key", "error", err)
 	}

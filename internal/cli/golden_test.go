@@ -54,6 +54,7 @@ var stories = []story{
 	{name: "deliveries_replay_no_number", call: "deliveries replay shop latest"},
 	{name: "secret_put", call: "secret put shop SMTP_PASSWORD --branch release/**", input: "hunter2\r\n", doc: client.Secret{}},
 	{name: "secret_put_file", call: "secret put shop SMTP_PASSWORD", input: "first line\nsecond line\n", doc: client.Secret{}},
+	{name: "secret_put_from", call: "secret put shop SMTP_PASSWORD --from smtp", doc: client.Secret{}},
 	{name: "secret_put_nothing", call: "secret put shop SMTP_PASSWORD", input: "\n"},
 	{name: "secret_list", call: "secret list", doc: []client.Secret{}},
 	{name: "secret_uses", call: "secret uses shop DATABASE_URL", doc: []client.SecretUse{}},

@@ -25,20 +25,22 @@ func newSecretPutCommand(console *Console) *cobra.Command {
 		Short: "Write a secret, new or again",
 		Long: "Reads the value from standard input, or asks for it without showing it. The line's end after a single line does not\n" +
 			"belong to it; a value of several lines stays as it is. Steps of protected branches get it, unless\n" +
-			"--environment or --branch say otherwise. It is never read back.",
+			"--environment or --branch say otherwise. It is never read back.\n\n" +
+			"With --from the value is elsewhere: the server asks a command of its settings (secret_commands) for it whenever a step or\n" +
+			"an environment is given the secret.",
 		Example: "  towpath secret put shop SMTP_PASSWORD < password.txt\n  towpath secret put shop KUBECONFIG < ~/.kube/config\n" +
-			"  towpath secret put shop DATABASE_URL --environment production",
+			"  towpath secret put shop DATABASE_URL --environment production\n  towpath secret put shop NPM_TOKEN --from npm-token",
 		Args: cobra.ExactArgs(2),
 	}
 	command.Flags().StringSliceVar(&secret.Environments, "environment", nil, "environment whose instances get it")
 	command.Flags().StringSliceVar(&secret.Branches, "branch", nil, "branches whose steps get it, * and ** stand for any name (default protected ones)")
+	command.Flags().StringVar(&secret.From, "from", "", "command of the server's settings that has the value")
 	command.RunE = console.remote(func(ctx context.Context, server *client.Client, args []string) (err error) {
 		secret.Name = args[1]
-		if secret.Value, err = console.readSecret(secret.Name); err != nil {
-			return fmt.Errorf("read the value: %w", err)
-		}
-		if secret.Value == "" {
-			return usage("the value is empty", "give it on standard input")
+		if secret.From == "" {
+			if secret.Value, err = console.readValue(secret.Name); err != nil {
+				return err
+			}
 		}
 		if err := server.PutSecret(ctx, args[0], secret); err != nil {
 			return err
@@ -47,6 +49,18 @@ func newSecretPutCommand(console *Console) *cobra.Command {
 		return console.Show(secret, fmt.Sprintf("%s of %s is written", secret.Name, args[0]))
 	})
 	return command
+}
+
+// readValue reads a secret's value, which is not empty.
+func (c *Console) readValue(name string) (string, error) {
+	value, err := c.readSecret(name)
+	if err != nil {
+		return "", fmt.Errorf("read the value: %w", err)
+	}
+	if value == "" {
+		return "", usage("the value is empty", "give it on standard input")
+	}
+	return value, nil
 }
 
 func newSecretListCommand(console *Console) *cobra.Command {
@@ -64,14 +78,22 @@ func newSecretListCommand(console *Console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := newTable(console.ink(), "secret", "environments", "branches", "written")
+			t := newTable(console.ink(), "secret", "value", "environments", "branches", "written")
 			for _, s := range secrets {
-				t.add(s.Name, fallback(strings.Join(s.Environments, ", "), "steps only"),
+				t.add(s.Name, whereabouts(s), fallback(strings.Join(s.Environments, ", "), "steps only"),
 					fallback(strings.Join(s.Branches, ", "), "protected"), ago(s.UpdatedAt, console.now()))
 			}
 			return console.Show(listed(secrets), t.or("no secrets"))
 		}),
 	}
+}
+
+// whereabouts says where a secret's value is.
+func whereabouts(s client.Secret) string {
+	if s.From == "" {
+		return "kept here"
+	}
+	return "from " + s.From + ": " + fallback(s.Command, "not in the server's settings any more")
 }
 
 func newSecretRemoveCommand(console *Console) *cobra.Command {

@@ -233,6 +233,8 @@ func shopWorld(t *testing.T) *world {
 	w.answers("DELETE /api/v1/projects/shop/cache", client.Cleared{Entries: 2})
 	w.answers("GET /api/v1/projects/shop/secrets", []client.Secret{
 		{Name: "DATABASE_URL", Environments: []string{"production"}, Branches: []string{"main"}, UpdatedAt: minutesAgo(70)},
+		{Name: "NPM_TOKEN", From: "npm-token", Command: "vault kv get -field=token npm", UpdatedAt: minutesAgo(70)},
+		{Name: "OLD_TOKEN", From: "gone", UpdatedAt: minutesAgo(70)},
 		{Name: "SMTP_PASSWORD", UpdatedAt: minutesAgo(70)},
 	})
 	w.answers("GET /api/v1/projects/shop/secret-uses", []client.SecretUse{

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/towpath-cd/towpath/internal/secret"
 )
 
 // colour is the one kind of control sequence that texts of ours hold.
@@ -88,8 +90,7 @@ func (c *Console) confirm(question string, yes bool) error {
 const maxSecret = 1 << 20
 
 // readSecret reads a value without showing it: typed by a person who is asked for it, or else all of the input. The line's end
-// after a single line does not belong to it; several lines are a file, and stay as they are: a key without its last line's
-// end is none to OpenSSH.
+// after a single line does not belong to it (secret.WithoutLineEnd).
 func (c *Console) readSecret(what string) (string, error) {
 	file, ok := terminalOf(c.In)
 	if !ok {
@@ -100,17 +101,9 @@ func (c *Console) readSecret(what string) (string, error) {
 		if err == nil && !utf8.Valid(all) {
 			return "", usage("the value is not a text (UTF-8)", "encode it, by base64 for example, and have the step decode it")
 		}
-		return withoutLineEnd(string(all)), err
+		return secret.WithoutLineEnd(string(all)), err
 	}
 	return c.readUnseen(file, what)
-}
-
-func withoutLineEnd(text string) string {
-	line := strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
-	if strings.Contains(line, "\n") {
-		return text
-	}
-	return line
 }
 
 // readUnseen takes the terminal's echo away before it asks, so that not even a fast typist's first letters are shown.

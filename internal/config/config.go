@@ -44,6 +44,8 @@ type Server struct {
 
 	WaitForWorker time.Duration `yaml:"wait_for_worker" env:"WAIT_FOR_WORKER"` // how long a step waits that no worker can run; 0s is for ever
 	CacheLimit    Size          `yaml:"cache_limit" env:"CACHE_LIMIT"`         // of the files that the steps of one project keep for later ones
+
+	SecretCommands map[string]SecretCommand `yaml:"secret_commands"` // by the names that secrets refer to; in the file only
 }
 
 // Worker is the settings of a worker, inside the server or on its own.
@@ -169,6 +171,7 @@ func (s *Server) take(read Server, text []byte) error {
 
 		"wait_for_worker": func() { s.WaitForWorker = defaults.WaitForWorker },
 		"cache_limit":     func() { s.CacheLimit = defaults.CacheLimit },
+		"secret_commands": func() { s.SecretCommands = nil },
 	} {
 		if value, known := given[name]; known && value == nil {
 			restore()
@@ -238,6 +241,7 @@ func (s *Server) Finish() error {
 		wrong = append(wrong, fmt.Errorf("cache_limit: %s; a project's cache holds at least %s", s.CacheLimit, leastCache))
 	}
 	wrong = append(wrong, s.Keep.wrong()...)
+	wrong = append(wrong, wrongCommands(s.SecretCommands)...)
 	if s.Data, err = filepath.Abs(s.Data); err != nil {
 		wrong = append(wrong, fmt.Errorf("data: %w", err))
 	}

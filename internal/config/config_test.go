@@ -10,6 +10,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/config"
+	"github.com/towpath-cd/towpath/internal/secret"
 )
 
 func settingsFile(t *testing.T, text string) string {
@@ -144,5 +145,42 @@ func TestWhatIsKeptForEverOutlivesNothing(t *testing.T) {
 		if err := s.Finish(); (err == nil) != fine {
 			t.Errorf("%+v is %v", keep, err)
 		}
+	}
+}
+
+func TestCommandsThatHaveSecretsStandInTheFile(t *testing.T) {
+	s, err := config.LoadServer(settingsFile(t, `
+secret_commands:
+  npm-token: {run: [vault, kv, get, -field=token, npm], projects: [shop, toys], keep: 5m}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	want := secret.Command{Args: []string{"vault", "kv", "get", "-field=token", "npm"}, Projects: []string{"shop", "toys"}, Keep: 5 * time.Minute}
+	if got := s.Commands(); len(got) != 1 || !reflect.DeepEqual(got["npm-token"], want) {
+		t.Errorf("%+v", got)
+	}
+	for text, want := range map[string]string{
+		"secret_commands: {a: {projects: [shop]}}":                       "secret_commands.a.run: it has to be a program",
+		"secret_commands: {a: {run: [vault]}}":                           "secret_commands.a.projects: it has to name",
+		"secret_commands: {a b: {run: [vault], projects: [shop]}}":       "secret_commands.a b: a name has",
+		"secret_commands: {a: {run: [vault], projects: [x], keep: -1s}}": "secret_commands.a.keep: -1s",
+	} {
+		s, err := config.LoadServer(settingsFile(t, text))
+		if err == nil {
+			err = s.Finish()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if _, err := config.LoadServer(settingsFile(t, "secret_commands: {a: {run: vault get, projects: [shop]}}")); err == nil {
+		t.Error("a line for a shell is taken")
+	}
+	if s, err := config.LoadServer(settingsFile(t, "secret_commands:\nlisten: :0")); err != nil || len(s.SecretCommands) > 0 {
+		t.Errorf("%+v, %v", s.SecretCommands, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/artifact"
 	"github.com/towpath-cd/towpath/internal/git"
 	"github.com/towpath-cd/towpath/internal/steplog"
@@ -45,12 +46,20 @@ type Store interface {
 	Unwritable() error
 }
 
+// Given is secrets that were granted, some of which are elsewhere.
+type Given = access.Given
+
 // Secrets answers what was granted. A missing secret is an error that names it.
 type Secrets interface {
-	// ForStep answers the values of the named secrets for a script step.
-	ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (map[string]string, error)
-	// ForEnvironment answers the values of the secrets that an environment's definition names.
-	ForEnvironment(tx *store.Tx, e towpath.Environment) (map[string]string, error)
+	// ForStep answers the named secrets for a script step.
+	ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (Given, error)
+	// ForEnvironment answers the secrets that an environment's definition names.
+	ForEnvironment(tx *store.Tx, e towpath.Environment) (Given, error)
+	// Fetch waits for the values that are elsewhere, which takes a while, and answers all.
+	Fetch(ctx context.Context, g Given) (map[string]string, error)
+	// Have answers all values where those that are elsewhere were told in that time. Else it has them asked, says by the error
+	// what is missing, and calls done when it is worth asking again.
+	Have(g Given, within time.Duration, done func()) (map[string]string, error)
 }
 
 // Credentials answers what repositories are shown.

@@ -194,9 +194,9 @@ type hooked struct {
 	hook func() error
 }
 
-func (s *hooked) ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (map[string]string, error) {
+func (s *hooked) ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (flow.Given, error) {
 	if err := s.hook(); err != nil {
-		return nil, err
+		return flow.Given{}, err
 	}
 	return s.Secrets.ForStep(tx, run, step)
 }

@@ -119,14 +119,14 @@ func (h *house) addProject(name, dir string) towpath.Project {
 // granted answers secrets as the wiring does.
 type granted struct{ *access.Secrets }
 
-func (g granted) ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (map[string]string, error) {
+func (g granted) ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (access.Given, error) {
 	use := access.Use{
 		Project: run.Project, Branch: run.Change.Branch, Trusted: run.Change.Trusted, Fork: run.Change.IsFromFork(),
 	}
 	return g.Open(tx, use, step.Script.Secrets)
 }
 
-func (g granted) ForEnvironment(tx *store.Tx, e towpath.Environment) (map[string]string, error) {
+func (g granted) ForEnvironment(tx *store.Tx, e towpath.Environment) (access.Given, error) {
 	return g.Open(tx, access.Use{Project: e.Project, Environment: e.Name, Instances: true, Trusted: true}, e.Definition.Secrets)
 }
 

@@ -152,7 +152,7 @@ func (c *Conductor) keeping(tx *store.Tx, offers []offer) Keeping {
 		case !o.fits && o.known:
 			keeping.Lost = append(keeping.Lost, o.environment.Key)
 		case o.fits && o.news:
-			order, err := c.order(tx, o.environment)
+			order, err := c.order(tx, o.environment, freshFor)
 			if err != nil {
 				c.log.Warn("an order cannot be made", "environment", o.environment.Key, "error", err)
 				c.doing.set(o.environment.Key, "waits: "+err.Error())
@@ -174,13 +174,24 @@ func isDue(expires, now time.Time, hasNews bool) bool {
 	return expires.Sub(now) < left
 }
 
-// order gathers what a keeper needs.
-func (c *Conductor) order(tx *store.Tx, e towpath.Environment) (o Order, err error) {
+// How old a secret's value may be that is kept elsewhere: in an order that is new, and in one that is told again, which is to
+// say the same as before.
+const (
+	freshFor = time.Minute
+	everSo   = 1 << 62 * time.Nanosecond
+)
+
+// order gathers what a keeper needs. A value of a secret that is elsewhere may be as old as within; one that is missing makes
+// the order wait, and nothing else.
+func (c *Conductor) order(tx *store.Tx, e towpath.Environment, within time.Duration) (o Order, err error) {
 	o.Environment = e
 	if o.Releases, err = ReleasesOf(tx, e); err != nil {
 		return o, err
 	}
-	o.Secrets, err = c.secrets.ForEnvironment(tx, e)
+	given, err := c.secrets.ForEnvironment(tx, e)
+	if err == nil {
+		o.Secrets, err = c.secrets.Have(given, within, func() { c.hub.Ring(TopicKeepers) })
+	}
 	return o, err
 }
 
@@ -235,7 +246,7 @@ func (c *Conductor) Reported(ctx context.Context, key string, r Report) (Order, 
 				return err
 			}
 		}
-		order, incomplete = a.order(a.tx, e)
+		order, incomplete = a.order(a.tx, e, everSo)
 		return nil
 	})
 	return order, errors.Join(err, incomplete)

@@ -26,24 +26,28 @@ func (c *Conductor) LeaseStep(ctx context.Context, call StepCall, wait time.Dura
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
-		rung, look := c.hub.Wait(TopicQueue), c.waiters.look(call)
-		work, err := c.leaseNow(ctx, &call)
-		if err != nil || work != nil {
-			c.waiters.found(look)
-			return work, err
+		work, again, err := c.leaseOnce(ctx, &call, timeout.C)
+		if work != nil {
+			again = true // where it cannot be begun after all
+			work, err = c.complete(ctx, work)
 		}
-		work, again := c.waitForWork(ctx, look, rung, timeout.C)
-		if work != nil || !again {
-			return work, unlessLeased(work, ctx.Err())
+		if work != nil || err != nil || !again {
+			return work, err
 		}
 	}
 }
 
-func unlessLeased(work *Work, err error) error {
-	if work != nil {
-		return nil
+// leaseOnce looks for an attempt, and waits for one; it says whether it is worth looking again.
+func (c *Conductor) leaseOnce(ctx context.Context, call *StepCall, timeout <-chan time.Time) (work *Work, again bool, err error) {
+	rung, look := c.hub.Wait(TopicQueue), c.waiters.look(*call)
+	if work, err = c.leaseNow(ctx, call); err != nil || work != nil {
+		c.waiters.found(look)
+		return work, false, err
 	}
-	return err
+	if work, again = c.waitForWork(ctx, look, rung, timeout); work != nil || again {
+		return work, again, nil
+	}
+	return nil, false, ctx.Err()
 }
 
 // waitForWork parks the worker until it is given an attempt, or should look again, or has waited long enough.

@@ -21,6 +21,7 @@ type Work struct {
 	Run     towpath.Run
 	Step    towpath.Step
 	Secrets map[string]string
+	given   Given              // of which Secrets are the values
 	Access  git.Access         // what the repository is shown
 	Outputs map[string]string  // TOWPATH_OUT_…
 	Uses    []towpath.Artifact // that stand in the workspace
@@ -37,10 +38,10 @@ func (a *act) work(lease towpath.Lease, run towpath.Run) (*Work, error) {
 	}
 	step, _ := run.Step(lease.Step)
 	w := &Work{Lease: lease, Project: project, Run: run, Step: step}
-	if w.Secrets, err = a.secrets.ForStep(a.tx, run, step); err != nil {
+	if w.given, err = a.secrets.ForStep(a.tx, run, step); err != nil {
 		return nil, a.failUnstarted(lease, err)
 	}
-	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name}, step.Script.Grants()); err != nil {
+	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name}, atHand(w.given)); err != nil {
 		return nil, err
 	}
 	if w.Access, err = a.accessTo(project); err != nil {

@@ -260,11 +260,19 @@ func (s *server) restore() {
 type nothingSecret struct{}
 
 // ForStep implements flow.Secrets.
-func (nothingSecret) ForStep(*store.Tx, towpath.Run, towpath.Step) (map[string]string, error) {
-	return nil, nil
+func (nothingSecret) ForStep(*store.Tx, towpath.Run, towpath.Step) (flow.Given, error) {
+	return flow.Given{}, nil
 }
 
 // ForEnvironment implements flow.Secrets.
-func (nothingSecret) ForEnvironment(*store.Tx, towpath.Environment) (map[string]string, error) {
+func (nothingSecret) ForEnvironment(*store.Tx, towpath.Environment) (flow.Given, error) {
+	return flow.Given{}, nil
+}
+
+// Fetch implements flow.Secrets.
+func (nothingSecret) Fetch(context.Context, flow.Given) (map[string]string, error) { return nil, nil }
+
+// Have implements flow.Secrets.
+func (nothingSecret) Have(flow.Given, time.Duration, func()) (map[string]string, error) {
 	return nil, nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/store"
@@ -227,7 +228,7 @@ func (s *Server) listSecrets(c call[none]) ([]client.Secret, error) {
 		secrets, err := tx.Secrets(c.Project.ID)
 		for _, k := range secrets {
 			found = append(found, client.Secret{
-				Name: k.Name, Environments: k.Environments, Branches: k.Branches, UpdatedAt: k.SetAt,
+				Name: k.Name, From: k.Source, Command: s.Secrets.Command(tx, k), Environments: k.Environments, Branches: k.Branches, UpdatedAt: k.SetAt,
 			})
 		}
 		return err
@@ -255,7 +256,18 @@ func (s *Server) secretUses(c call[none]) ([]client.SecretUse, error) {
 func (s *Server) putSecret(c call[client.Secret]) (none, error) {
 	name := c.PathValue("name")
 	grant := access.SecretGrant{Environments: c.Body.Environments, Branches: c.Body.Branches}
-	return none{}, s.audited(c.Request, c.Caller, "secret.put", c.Project.Name+"/"+name, "", func(tx *store.Tx) error {
+	detail := ""
+	if c.Body.From != "" {
+		detail = "by command " + c.Body.From
+	}
+	return none{}, s.audited(c.Request, c.Caller, "secret.put", c.Project.Name+"/"+name, detail, func(tx *store.Tx) error {
+		switch {
+		case c.Body.From == "":
+		case c.Body.Value != "":
+			return towpath.Errorf(towpath.CodeInvalid, "a secret has a value, or a command that has it")
+		default:
+			return s.Secrets.PutOutside(tx, c.Project.ID, name, c.Body.From, grant, s.Clock())
+		}
 		return s.Secrets.Put(tx, c.Project.ID, name, c.Body.Value, grant, s.Clock())
 	})
 }

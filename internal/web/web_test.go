@@ -116,16 +116,16 @@ func (deployKey) ForRepository(*store.Tx, towpath.Project) (git.Access, error) {
 }
 
 // granted hands out secrets as the server's wiring does, for steps and instances that name none.
-type granted struct{ secrets *access.Secrets }
+type granted struct{ *access.Secrets }
 
-func (g granted) ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (map[string]string, error) {
+func (g granted) ForStep(tx *store.Tx, run towpath.Run, step towpath.Step) (access.Given, error) {
 	use := access.Use{Project: run.Project, Branch: run.Change.Branch, Trusted: run.Change.Trusted}
-	return g.secrets.Open(tx, use, step.Script.Secrets)
+	return g.Open(tx, use, step.Script.Secrets)
 }
 
-func (g granted) ForEnvironment(tx *store.Tx, e towpath.Environment) (map[string]string, error) {
+func (g granted) ForEnvironment(tx *store.Tx, e towpath.Environment) (access.Given, error) {
 	use := access.Use{Project: e.Project, Environment: e.Name, Instances: true, Trusted: true}
-	return g.secrets.Open(tx, use, e.Definition.Secrets)
+	return g.Open(tx, use, e.Definition.Secrets)
 }
 
 func must(t *testing.T, err error) {
