@@ -40,6 +40,7 @@ type Run struct {
 	Environments []EnvironmentDefinition // as the file has them at this revision
 	Alerts       map[AlertKind][]string
 	Repeats      *Repetition `json:",omitempty"` // nil: the run is the first of its change
+	Shell        *Shell      `json:",omitempty"` // a person has one in the place of a step's script; nil: nobody
 	State        RunState
 	Reason       string   // why it ended so, for people
 	WaitsFor     int      `json:",omitempty"` // number of the run that one which is waiting waits for
@@ -137,7 +138,7 @@ func (t *runTransition) step(name string) *Step { return &t.run.Steps[t.run.inde
 // end closes a step.
 func (t *runTransition) end(s *Step, state StepState, reason string) {
 	s.State, s.Reason, s.FinishedAt = state, reason, t.at
-	if state == StepFailed && !t.hasFailed(s.Name) {
+	if state == StepFailed && !t.hasFailed(s.Name) && t.run.Shell == nil {
 		t.emit(AnnounceRun{Run: t.run.ID, State: RunFailed, Step: s.Name})
 	}
 }
@@ -174,7 +175,7 @@ func (t *runTransition) settle() {
 	t.run.State, t.run.Reason = t.outcome()
 	t.run.Stopping, t.run.WaitsFor, t.run.FinishedAt = "", 0, t.at
 	t.emit(StartNext{Run: t.run.ID})
-	if t.run.State == RunPassed && t.run.IsPartial() {
+	if t.run.State == RunPassed && t.run.IsPartial() || t.run.Shell != nil {
 		return // it says nothing of the pipeline
 	}
 	if t.run.State == RunPassed {
@@ -278,6 +279,9 @@ func (t *runTransition) missingArtifact(s *Step) string {
 func (t *runTransition) outcome() (RunState, string) {
 	if t.run.Stopping != "" {
 		return t.run.Stopping, t.run.Reason
+	}
+	if t.run.Shell != nil { // which says nothing of the pipeline, neither good nor bad
+		return RunCanceled, "a debug shell stood in the place of " + t.run.Shell.Step
 	}
 	var failed []string
 	for _, s := range t.run.Steps {

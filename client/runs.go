@@ -30,6 +30,7 @@ type Run struct {
 	Inputs     Inputs    `json:"inputs,omitempty"`
 	Repeats    int       `json:"repeats,omitempty"` // number of the run that this one repeats
 	RepeatedBy string    `json:"repeated_by,omitempty"`
+	Shell      string    `json:"shell,omitempty"` // step in the place of whose script RepeatedBy has a debug shell
 	Steps      []Step    `json:"steps,omitempty"`
 	CreatedAt  time.Time `json:"created_at"`
 	FinishedAt time.Time `json:"finished_at,omitzero"`

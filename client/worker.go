@@ -90,6 +90,7 @@ type StepLease struct {
 	Inside      *Container        `json:"inside,omitempty"`   // nil: the worker's own shell
 	Services    []Service         `json:"services,omitempty"` // beside the step, in the order in which they are started
 	Network     string            `json:"network,omitempty"`  // "none": it reaches nothing but itself and its services
+	Debug       *ShellLease       `json:"debug,omitempty"`    // a person has a shell in the place of the script; nil: nobody
 	Timeout     float64           `json:"timeout"`            // seconds
 	Expires     time.Time         `json:"expires"`
 	RenewEvery  float64           `json:"renew_every"`         // seconds

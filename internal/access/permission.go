@@ -18,6 +18,7 @@ const (
 	ManageProject      Permission = "project.manage"     // its settings, and its end
 	WriteSecrets       Permission = "secret.write"
 	AllowForks         Permission = "fork.allow" // let a pull request from a fork run, once it was read
+	OpenShells         Permission = "shell.open" // in the place of a step's script, as the server's policy allows
 )
 
 // The permissions on the server. Only administrators have them.
@@ -32,7 +33,7 @@ const (
 // ProjectPermissions and ServerPermissions list every permission.
 var (
 	ProjectPermissions = []Permission{
-		ReadProject, StartRun, CancelRun, Approve, Deploy, Rollback, Promote, ManageEnvironments, ManageProject, WriteSecrets, AllowForks,
+		ReadProject, StartRun, CancelRun, Approve, Deploy, Rollback, Promote, ManageEnvironments, ManageProject, WriteSecrets, AllowForks, OpenShells,
 	}
 	ServerPermissions = []Permission{CreateProjects, ManageUsers, ManageWorkers, ReadAudit, ManageServer}
 )

@@ -20,7 +20,7 @@ var allowed = map[access.Role][]access.Permission{
 	access.RoleDeployer: {"project.read", "run.start", "run.cancel", "deploy", "rollback", "promote"},
 	access.RoleMaintainer: {
 		"project.read", "run.start", "run.cancel", "approve", "deploy", "rollback", "promote", "environment.manage",
-		"project.manage", "secret.write", "fork.allow",
+		"project.manage", "secret.write", "fork.allow", "shell.open",
 	},
 }
 

@@ -80,8 +80,8 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 			Kinds: kinds, Token: shown.token, URL: address, Client: calls, Log: o.Log.With("room", "alert"),
 		}),
 		Logs: kept.logs, Artifacts: kept.artifacts, Keep: flow.Keep(c.Keep), CacheLimit: int64(c.CacheLimit),
-		Unclaimed: c.WaitForWorker,
-		Clock:     clock, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
+		Unclaimed: c.WaitForWorker, Shells: c.DebugShell.Allow,
+		Clock: clock, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
 	})
 	poller := trigger.NewPoller(trigger.PollerOptions{
 		Store: kept.db, Repositories: repositories, Recorded: conductor.ChangesRecorded, Tags: tagged(kept.db), Clock: clock,
@@ -94,7 +94,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	handlers := web.New(web.Options{
 		Store: kept.db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Inbox: inbox, Forges: kinds, ForgeClient: calls, Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: clock, NewID: uuid.NewString,
-		LogLimit: int64(c.LogLimit), URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
+		LogLimit: int64(c.LogLimit), ShellIdle: c.DebugShell.Idle, ShellLimit: c.DebugShell.Limit, URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
 		Backup: func(ctx context.Context, w io.Writer) error {
 			return kept.backUp(ctx, c.Data, backup.About{Program: o.Version, MadeAt: clock().UTC()}, w)
 		},

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/towpath-cd/towpath"
@@ -79,8 +80,16 @@ func describe(ctx context.Context, err error) failure {
 	return failure{Code: codeFailed, Message: err.Error()}
 }
 
-// exitCode is ExitUsage for what was not understood, and ExitFailed for the rest.
+// statusError ends a verb with the status of what it ran.
+type statusError struct{ status int }
+
+func (e statusError) Error() string { return fmt.Sprintf("it ended with status %d", e.status) }
+
+// exitCode is that of what the verb ran, where it ran something, else ExitUsage for what was not understood, and ExitFailed for the rest.
 func exitCode(err error) int {
+	if ran, ok := errors.AsType[statusError](err); ok && ran.status > 0 {
+		return ran.status
+	}
 	if isUsage(err) {
 		return ExitUsage
 	}

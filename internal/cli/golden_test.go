@@ -81,6 +81,8 @@ var stories = []story{
 	{name: "cancel_which", call: "cancel"},
 	{name: "rerun", call: "rerun shop#127 --failed --detach", doc: client.Run{}},
 	{name: "rerun_followed", call: "rerun shop#127 --failed", doc: client.Run{}},
+	{name: "shell_refused", call: "shell unit --run shop#127"},
+	{name: "shell_nothing_failed", call: "shell no-such-step"},
 	{name: "rerun_both", call: "rerun shop#127 --failed --step unit"},
 	{name: "approve", call: "approve --yes --reason tested", doc: client.Approval{}},
 	{name: "approve_unasked", call: "approve shop 128 release"},

@@ -73,7 +73,7 @@ func newRootCommand(console *Console) *cobra.Command {
 	section(root, "Follow a change:",
 		newProjectCommand(console), newDeliveriesCommand(console), newChangesCommand(console), newRunCommand(console),
 		newRunsCommand(console), newStatusCommand(console),
-		newLogCommand(console), newTestsCommand(console), newCancelCommand(console), newRerunCommand(console), newApproveCommand(console), newRejectCommand(console), newCacheCommand(console))
+		newLogCommand(console), newTestsCommand(console), newCancelCommand(console), newRerunCommand(console), newShellCommand(console), newApproveCommand(console), newRejectCommand(console), newCacheCommand(console))
 	section(root, "Move traffic:",
 		newEnvironmentsCommand(console), newReleasesCommand(console), newPlanCommand(console), newDeployCommand(console),
 		newRollbackCommand(console), newPromoteCommand(console), newFreezeCommand(console), newThawCommand(console),

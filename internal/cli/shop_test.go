@@ -261,6 +261,9 @@ func shopRuns(w *world) {
 		shopWaiting(), shopPassed())
 	w.streams("GET /api/v1/pipelines/shop/runs/127/events", shopFailed())
 	w.answers("POST /api/v1/pipelines/shop/runs/128/cancel", shopWaiting())
+	w.refuses("POST /api/v1/pipelines/shop/runs/127/steps/unit/shell", http.StatusForbidden, client.Error{
+		Code: "forbidden", Message: "main is protected, and a debug shell sees the step's secrets", Hint: "whoever runs the server may allow it",
+	})
 	w.answers("POST /api/v1/pipelines/shop/runs/127/rerun", shopRepeated("running"))
 	w.streams("GET /api/v1/pipelines/shop/runs/129/events", shopRepeated("running"), shopRepeated("passed"))
 	w.answers("GET /api/v1/approvals", []client.Approval{shopApproval("waiting")})

@@ -44,6 +44,7 @@ type Server struct {
 
 	WaitForWorker time.Duration `yaml:"wait_for_worker" env:"WAIT_FOR_WORKER"` // how long a step waits that no worker can run; 0s is for ever
 	CacheLimit    Size          `yaml:"cache_limit" env:"CACHE_LIMIT"`         // of the files that the steps of one project keep for later ones
+	DebugShell    DebugShell    `yaml:"debug_shell" envPrefix:"DEBUG_SHELL_"`
 
 	SecretCommands map[string]SecretCommand `yaml:"secret_commands"` // by the names that secrets refer to; in the file only
 }
@@ -82,7 +83,7 @@ func DefaultServer() Server {
 	return Server{
 		Data: DefaultData("server"), Listen: DefaultListen, Worker: inside,
 		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day, Deliveries: 30 * day}, LogLimit: 256e6, CacheLimit: 10e9,
-		WaitForWorker: day,
+		WaitForWorker: day, DebugShell: DebugShell{Allow: towpath.ShellsUnprotected, Idle: 15 * time.Minute, Limit: time.Hour},
 	}
 }
 
@@ -171,6 +172,7 @@ func (s *Server) take(read Server, text []byte) error {
 
 		"wait_for_worker": func() { s.WaitForWorker = defaults.WaitForWorker },
 		"cache_limit":     func() { s.CacheLimit = defaults.CacheLimit },
+		"debug_shell":     func() { s.DebugShell = defaults.DebugShell },
 		"secret_commands": func() { s.SecretCommands = nil },
 	} {
 		if value, known := given[name]; known && value == nil {
@@ -241,6 +243,7 @@ func (s *Server) Finish() error {
 		wrong = append(wrong, fmt.Errorf("cache_limit: %s; a project's cache holds at least %s", s.CacheLimit, leastCache))
 	}
 	wrong = append(wrong, s.Keep.wrong()...)
+	wrong = append(wrong, s.DebugShell.wrong()...)
 	wrong = append(wrong, wrongCommands(s.SecretCommands)...)
 	if s.Data, err = filepath.Abs(s.Data); err != nil {
 		wrong = append(wrong, fmt.Errorf("data: %w", err))

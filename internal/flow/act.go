@@ -79,6 +79,9 @@ func (a *act) runHappens(id string, e towpath.RunEvent) (towpath.Run, error) {
 	}
 	a.last = savedRun{next, version + 1}
 	a.ring(TopicRuns, TopicRun(id))
+	if err := a.auditShell(next); err != nil {
+		return run, err
+	}
 	if next.State != run.State && !next.IsPartial() {
 		effects = append(effects, towpath.ShowRunStatus{Run: id, State: next.State})
 	}

@@ -32,8 +32,9 @@ type Options struct {
 	Logs         *steplog.Store
 	Artifacts    *artifact.Store
 	Keep         Keep
-	Unclaimed    time.Duration // how long a step waits that no worker can run; 0 is for ever
-	CacheLimit   int64         // bytes that a project's cache holds; 0 is DefaultCacheLimit
+	Unclaimed    time.Duration       // how long a step waits that no worker can run; 0 is for ever
+	Shells       towpath.ShellPolicy // of debug shells; empty: there are none
+	CacheLimit   int64               // bytes that a project's cache holds; 0 is DefaultCacheLimit
 	Clock        func() time.Time
 	NewID        func() string // unique for ever
 	Log          *slog.Logger
@@ -107,6 +108,7 @@ type Conductor struct {
 	doing        notes     // by environment's key
 	seen         sightings // of workers
 	unclaimed    time.Duration
+	shells       towpath.ShellPolicy
 	claimsSeen   time.Time // when it was last asked whether steps wait in vain
 }
 
@@ -115,7 +117,7 @@ func New(o Options) *Conductor {
 	c := &Conductor{
 		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, credentials: o.Credentials, announcer: o.Announcer,
 		inbox: o.Inbox, statuses: o.Statuses, logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep, cacheLimit: cmp.Or(o.CacheLimit, DefaultCacheLimit),
-		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{}, unclaimed: o.Unclaimed,
+		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{}, unclaimed: o.Unclaimed, shells: o.Shells,
 	}
 	c.deliveries = newLoop("deliveries", 2*time.Second, c.takeDeliveries, o.Log)
 	c.changes = newLoop("changes", 2*time.Second, c.takeChanges, o.Log)

@@ -16,6 +16,7 @@ type Repeat struct {
 	Again      towpath.Again
 	NewPlan    bool // the pipeline file is read again; else the plan is the run's own
 	By         string
+	Shell      *towpath.Shell                     // in the place of the one step's script; nil: it runs
 	AllowForks bool                               // the person may let forks' changes run
 	Record     func(*store.Tx, towpath.Run) error // into the audit
 }
@@ -54,6 +55,8 @@ func (c *Conductor) repeated(ctx context.Context, w Repeat) (project towpath.Pro
 	})
 	switch isFork := of.Change.IsFromFork(); {
 	case err != nil:
+	case of.Shell != nil:
+		err = towpath.Errorf(towpath.CodeConflict, "run %d was a debug shell", of.Number).WithHint("it repeats run %d", of.Repeats.Number)
 	case project.Paused:
 		err = towpath.Errorf(towpath.CodeConflict, "%s is paused: no new runs are started", project.Name)
 	case isFork && project.Forks == towpath.ForksIgnore:
@@ -103,6 +106,11 @@ func (a *act) repeat(of towpath.Run, change towpath.Change, plan towpath.Pipelin
 		return made, err
 	}
 	made.Repeats.By = w.By
+	if w.Shell != nil {
+		if made, err = made.WithShell(*w.Shell, a.shells); err != nil {
+			return made, err
+		}
+	}
 	if err := barsAgain(made); err != nil {
 		return made, err
 	}

@@ -4,6 +4,7 @@ package process
 
 import (
 	"os"
+	"os/exec"
 	"runtime"
 	"syscall"
 )
@@ -16,6 +17,9 @@ func (r *Result) addPlatform(state *os.ProcessState) {
 		r.MaxRSS = int64(usage.Maxrss) * maxRSSUnit()
 	}
 }
+
+// takeTerminal makes the standard input the terminal of the session that every group has of its own.
+func takeTerminal(cmd *exec.Cmd) { cmd.SysProcAttr.Setctty, cmd.SysProcAttr.Ctty = true, 0 }
 
 // maxRSSUnit is the unit of ru_maxrss in bytes: getrusage(2) counts kilobytes on Linux, bytes on macOS.
 func maxRSSUnit() int64 {

@@ -2,6 +2,7 @@ package process
 
 import (
 	"os"
+	"os/exec"
 
 	"golang.org/x/sys/windows"
 )
@@ -17,3 +18,6 @@ func awaitExit(process *os.Process) {
 }
 
 func (*Result) addPlatform(*os.ProcessState) {}
+
+// takeTerminal does nothing: there are no terminals of this kind.
+func takeTerminal(*exec.Cmd) {}

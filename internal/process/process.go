@@ -27,6 +27,8 @@ type Spec struct {
 	Env []string
 	// Stdin is the standard input; nil means the null device.
 	Stdin *os.File
+	// Terminal says that Stdin is a terminal, which controls the process and its descendants. Windows has none.
+	Terminal bool
 	// Stdout and Stderr receive the output; nil means the null device. An *os.File is handed to the process as it
 	// is, any other writer is fed through a pipe. When both are the same, writes keep their order.
 	Stdout, Stderr io.Writer
@@ -136,7 +138,7 @@ func (p *Process) startIn(g group, spec Spec) error {
 	if err != nil {
 		return err
 	}
-	if err := launch(cmd, g); err != nil {
+	if err := launch(cmd, g, spec.Terminal); err != nil {
 		closeAll(outputs)
 		return err
 	}
@@ -158,12 +160,15 @@ func identify(process *os.Process) Identity {
 	return id
 }
 
-func launch(cmd *exec.Cmd, g group) error {
+func launch(cmd *exec.Cmd, g group, isControlled bool) error {
 	release, err := g.attach(cmd)
 	if err != nil {
 		return err
 	}
 	defer release()
+	if isControlled {
+		takeTerminal(cmd)
+	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}

@@ -79,6 +79,7 @@ var table = map[string][]string{
 	"manage": {
 		"PUT /api/v1/projects/{project}", "DELETE /api/v1/projects/{project}", "DELETE /api/v1/projects/{project}/cache",
 		"POST /api/v1/projects/{project}/changes/{id}/allow",
+		"POST /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/shell", "GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/shell",
 		"GET /api/v1/projects/{project}/deliveries/{id}", "POST /api/v1/projects/{project}/deliveries/{id}/replay",
 		"POST /projects/{project}/deliveries/{id}/replay",
 		"POST /api/v1/projects/{project}/webhook", "PUT /api/v1/projects/{project}/token", "DELETE /api/v1/projects/{project}/webhook/previous",
@@ -100,7 +101,7 @@ var table = map[string][]string{
 	"worker": {
 		"POST /api/v1/worker/hello", "POST /api/v1/worker/lease", "POST /api/v1/worker/keep",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/renew", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/log",
-		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/finish",
+		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/finish", "GET /api/v1/worker/leases/{run}/{step}/{attempt}/shell",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/tests", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/cache/find", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/cache/keep",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/missing",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/packs",

@@ -177,6 +177,9 @@ func runOf(r towpath.Run, project string) client.Run {
 	if r.Repeats != nil {
 		run.Repeats, run.RepeatedBy = r.Repeats.Number, r.Repeats.By
 	}
+	if r.Shell != nil {
+		run.Shell = r.Shell.Step
+	}
 	for _, step := range r.Steps {
 		run.Steps = append(run.Steps, stepOf(step))
 	}

@@ -41,7 +41,9 @@ type Options struct {
 	URL          string                                 // where people reach the server, for links; without a slash at its end
 	Backup       func(context.Context, io.Writer) error // writes all that the server keeps
 	RotateKey    func(ctx context.Context, forget bool) (access.Rotation, error)
-	LogLimit     int64 // bytes that workers keep of what a step prints; 0 is their default
+	ShellIdle    time.Duration // without anything typed, after which a debug shell ends
+	ShellLimit   time.Duration // after which it ends in any case
+	LogLimit     int64         // bytes that workers keep of what a step prints; 0 is their default
 	Version      string
 	Log          *slog.Logger
 }
@@ -55,6 +57,7 @@ type Server struct {
 	pieces    sync.Pool        // of *bytes.Buffer: pieces of logs that workers send
 	arrivals  arrivals
 	hookLooks *hookLooks
+	shells    *shells
 	stopping  context.Context // ends long-polls and streams, so that the server can stop
 	stop      context.CancelFunc
 }
@@ -69,6 +72,7 @@ func New(o Options) *Server {
 	s.registerWorkers()
 	s.registerStreams()
 	s.registerLogs()
+	s.registerShells()
 	s.registerPages()
 	for _, route := range access.Routes {
 		if !s.handlers[route.String()] {

@@ -125,6 +125,7 @@ func leaseOf(w *flow.Work) *client.StepLease {
 	}
 	lease.Secrets, lease.SecretFiles = secretsOf(w)
 	lease.Inside, lease.Services, lease.Network = containerOf(d.Inside, w.Secrets), servicesOf(w), d.Network
+	debugIn(lease, w.Run.Shell)
 	if request := change.Request; request != nil {
 		lease.PullRequest, lease.BaseBranch, lease.HeadBranch = request.Number, request.Base, request.Head
 	}

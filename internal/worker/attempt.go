@@ -153,6 +153,9 @@ func (a *attempt) carryOut(ctx context.Context) client.StepReport {
 		return failure(ctx, err)
 	}
 	a.restoreCaches(ctx)
+	if a.lease.Debug != nil {
+		return a.debugShell(ctx)
+	}
 	result, err := a.script(ctx)
 	if err != nil {
 		a.log.Error("a script's end was not clean", "step", a.lease.Step, "error", err)

@@ -38,6 +38,8 @@ type Options struct {
 	CacheSize int64
 	// StopLimit is how long a worker that stops goes on trying to deliver logs and reports; 5 seconds by default.
 	StopLimit time.Duration
+	// ShellAlone is how long a debug shell waits for its person, who may have lost the connection; a minute by default.
+	ShellAlone time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -53,6 +55,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.StopLimit <= 0 {
 		o.StopLimit = 5 * time.Second
+	}
+	if o.ShellAlone <= 0 {
+		o.ShellAlone = time.Minute
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

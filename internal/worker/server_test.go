@@ -33,7 +33,8 @@ type server struct {
 	removed  bool
 	trees    *trees
 	shelf    *shelf
-	hold     func() // is called with each report, before it is taken; may be nil
+	shell    http.HandlerFunc // of workers' debug shells; may be nil
+	hold     func()           // is called with each report, before it is taken; may be nil
 }
 
 // story is what the server knows of one attempt.
@@ -85,6 +86,7 @@ func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /api/v1/worker/lease", s.lease)
 	const of = "/api/v1/worker/leases/{run}/{step}/{attempt}/"
+	mux.HandleFunc("GET "+of+"shell", func(w http.ResponseWriter, r *http.Request) { s.shell(w, r) })
 	mux.HandleFunc("POST "+of+"renew", s.about(s.renew))
 	mux.HandleFunc("POST "+of+"log", s.about(s.appendLog))
 	mux.HandleFunc("POST "+of+"finish", func(w http.ResponseWriter, r *http.Request) {

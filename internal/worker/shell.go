@@ -1,0 +1,188 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/executor"
+	"github.com/towpath-cd/towpath/internal/process"
+)
+
+const (
+	// shellGrace is how long what runs in it may take to end by itself.
+	shellGrace = 2 * time.Second
+	// shellSaid is how long its last words may take to reach the server.
+	shellSaid = 5 * time.Second
+)
+
+// Why a shell ends that did not by itself.
+var (
+	errShellIdle  = errors.New("nothing was typed")
+	errShellAlone = errors.New("its person was gone")
+)
+
+var errShellInside = errors.New("there are no debug shells inside of containers so far")
+
+// debugShell gives a person a shell in the place of the script, with all that the script would have.
+func (a *attempt) debugShell(ctx context.Context) client.StepReport {
+	a.output.say("a debug shell of " + a.lease.Debug.By + " stands in the place of the script")
+	began := time.Now()
+	result, err := a.runShell(ctx)
+	if err != nil {
+		return failure(ctx, err)
+	}
+	if result.Outcome == executor.Interrupted {
+		return failure(ctx, context.Cause(ctx))
+	}
+	return client.StepReport{State: passed, ExitCode: result.ExitCode, Reason: fmt.Sprintf(
+		"the debug shell of %s %s after %s", a.lease.Debug.By, result.Reason, time.Since(began).Round(time.Second))}
+}
+
+// runShell runs a shell where the script would run, with the same around it. The reason in its result says how it ended.
+func (a *attempt) runShell(ctx context.Context) (executor.Result, error) {
+	defer a.unreserve()
+	if a.lease.Inside != nil {
+		return executor.Result{}, errShellInside
+	}
+	home, err := a.home(a.lease, a.room)
+	if err != nil {
+		return executor.Result{}, err
+	}
+	limited, cancel := executor.Limit(ctx, seconds(a.lease.Timeout))
+	defer cancel()
+	around, err := a.surround(limited, home)
+	defer a.end(around)
+	if err != nil {
+		return executor.Result{}, err
+	}
+	script := filepath.Join(a.room.scratch, "step-script")
+	if err := os.WriteFile(script, []byte(a.lease.Debug.Script), 0o600); err != nil {
+		return executor.Result{}, fmt.Errorf("write the step's script: %w", err)
+	}
+	more := map[string]string{"TERM": "xterm-256color", "TOWPATH_DEBUG": "true", "TOWPATH_SCRIPT": script}
+	for name, value := range around.env {
+		more[name] = value
+	}
+	s := newDebugShell(a)
+	return s.run(limited, a.variables(a.lease, a.room, home, more))
+}
+
+// debugShell is a shell under way, and the stream to the server by which its person reaches it.
+type debugShell struct {
+	*attempt
+	person  *os.File // their end of the terminal
+	printed chan []byte
+	stop    context.CancelCauseFunc
+	ended   chan client.ShellEnd
+
+	mutex sync.Mutex
+	idle  *time.Timer // ends it when nothing was typed
+	alone *time.Timer // and when nobody is there
+}
+
+func newDebugShell(a *attempt) *debugShell {
+	return &debugShell{attempt: a, printed: make(chan []byte), ended: make(chan client.ShellEnd, 1)}
+}
+
+// run has the shell run until it ends, or is ended by a clock or ctx.
+func (s *debugShell) run(ctx context.Context, env []string) (executor.Result, error) {
+	ctx, s.stop = context.WithCancelCause(ctx)
+	defer s.stop(nil)
+	var speaking sync.WaitGroup
+	defer speaking.Wait()
+	person, program, err := openTerminal()
+	if err != nil {
+		return executor.Result{}, fmt.Errorf("open a terminal: %w", err)
+	}
+	s.person = person
+	defer person.Close() // whatever still has its other end
+	_ = resize(person, client.ShellSize{Rows: 24, Columns: 80}) // until the person's own is told
+	running, err := process.Start(ctx, process.Spec{
+		Args: shellCommand(), Dir: s.room.workspace, Env: env, Stdin: program, Stdout: program, Stderr: program, Terminal: true, Grace: shellGrace,
+		Group: process.GroupOptions{Handle: s.record.group, Interrupt: syscall.SIGHUP},
+	})
+	_ = program.Close()
+	if err != nil {
+		return executor.Result{}, fmt.Errorf("start a shell: %w", err)
+	}
+	s.startedIn(running.Group())
+	s.startClocks()
+	defer s.stopClocks()
+	streams, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	speaking.Go(s.read)
+	said := make(chan struct{})
+	speaking.Go(func() { defer close(said); s.speak(streams) })
+
+	ended, err := running.Wait()
+	result := s.judge(ctx, ended)
+	s.ended <- client.ShellEnd{ExitCode: result.ExitCode, Reason: result.Reason}
+	select {
+	case <-said:
+	case <-time.After(shellSaid):
+	}
+	if err != nil && result.Outcome == executor.Exited {
+		s.log.Error("a debug shell's end was not clean", "step", s.lease.Step, "error", err)
+	}
+	return result, nil
+}
+
+// judge says how the shell ended, for people.
+func (s *debugShell) judge(ctx context.Context, ended process.Result) executor.Result {
+	cause := context.Cause(ctx)
+	result := executor.Result{Outcome: executor.Interrupted, ExitCode: -1}
+	switch {
+	case cause == nil:
+		result = executor.Ended(ended.ExitCode, ended.Signal)
+		if result.Reason == "" {
+			result.Reason = "exited"
+		}
+	case errors.Is(cause, errShellIdle):
+		result.Outcome, result.Reason = executor.TimedOut, "ended because nothing was typed for "+executor.Words(seconds(s.lease.Debug.Idle))
+	case errors.Is(cause, errShellAlone):
+		result.Outcome, result.Reason = executor.TimedOut, "ended because its person was gone for "+executor.Words(s.ShellAlone)
+	case errors.Is(cause, executor.ErrTimeout):
+		result.Outcome, result.Reason = executor.TimedOut, "ended because a debug shell lasts no longer than "+executor.Words(seconds(s.lease.Timeout))
+	default:
+		result.Reason = "was ended: " + cause.Error()
+	}
+	return result
+}
+
+func (s *debugShell) startClocks() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.idle = time.AfterFunc(seconds(s.lease.Debug.Idle), func() { s.stop(errShellIdle) })
+	s.alone = time.AfterFunc(s.ShellAlone, func() { s.stop(errShellAlone) })
+}
+
+func (s *debugShell) stopClocks() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.idle.Stop()
+	s.alone.Stop()
+}
+
+// attached notes whether the person is there.
+func (s *debugShell) attached(isThere bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.alone.Stop()
+	if !isThere {
+		s.alone.Reset(s.ShellAlone)
+	}
+}
+
+// typed begins the idle time anew.
+func (s *debugShell) typed() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.idle.Reset(seconds(s.lease.Debug.Idle))
+}

@@ -1,0 +1,116 @@
+package worker
+
+import (
+	"context"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+// shellPiece is how much of what a shell prints is sent at a time, in bytes.
+const shellPiece = 32 << 10
+
+// read takes what the shell prints, as fast as the server takes it. It ends when nothing has the terminal open any more.
+func (s *debugShell) read() {
+	defer close(s.printed)
+	for {
+		piece := make([]byte, shellPiece)
+		n, err := s.person.Read(piece)
+		if n > 0 {
+			s.printed <- piece[:n]
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// speak keeps a connection to the server, until the last word is said or ctx ends. What is printed meanwhile waits.
+func (s *debugShell) speak(ctx context.Context) {
+	defer s.drain()
+	pause := callBackoff()
+	var unsaid *client.ShellMessage
+	for ctx.Err() == nil {
+		stream, err := s.Client.ServeShell(ctx, s.lease.LeaseRef)
+		if err != nil {
+			s.log.Debug("cannot connect a debug shell", "step", s.lease.Step, "error", err)
+			if pause.wait(ctx) != nil {
+				return
+			}
+			continue
+		}
+		pause.reset()
+		done := false
+		if unsaid, done = s.converse(ctx, stream, unsaid); done {
+			return
+		}
+		s.attached(false)
+	}
+}
+
+// drain lets read come to its end.
+func (s *debugShell) drain() {
+	go func() {
+		for range s.printed {
+		}
+	}()
+}
+
+// converse speaks over one connection. It answers what could not be said before it broke, and whether the last word was said.
+func (s *debugShell) converse(ctx context.Context, stream *client.ShellStream, unsaid *client.ShellMessage) (*client.ShellMessage, bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer stream.Cut()
+	go func() {
+		defer cancel()
+		s.listen(ctx, stream)
+	}()
+	for {
+		if unsaid == nil {
+			unsaid = s.next(ctx)
+		}
+		if unsaid == nil || stream.Write(ctx, *unsaid) != nil {
+			return unsaid, false
+		}
+		if unsaid.Ended != nil {
+			stream.Close()
+			return nil, true
+		}
+		unsaid = nil
+	}
+}
+
+// next is what is to be said next; nil when ctx ends first. How the shell ended comes behind all that it printed.
+func (s *debugShell) next(ctx context.Context) *client.ShellMessage {
+	select {
+	case piece, more := <-s.printed:
+		if more {
+			return &client.ShellMessage{Data: piece}
+		}
+	case <-ctx.Done():
+		return nil
+	}
+	select {
+	case end := <-s.ended:
+		return &client.ShellMessage{Ended: &end}
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// listen does what the person wants.
+func (s *debugShell) listen(ctx context.Context, stream *client.ShellStream) {
+	for {
+		m, err := stream.Read(ctx)
+		switch {
+		case err != nil:
+			return
+		case m.Attached != nil:
+			s.attached(*m.Attached)
+		case m.Size != nil:
+			_ = resize(s.person, *m.Size)
+		case m.Data != nil:
+			s.typed()
+			_, _ = s.person.Write(m.Data)
+		}
+	}
+}
