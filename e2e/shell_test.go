@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -96,6 +97,24 @@ func (t *terminal) exits(want int) {
 	}
 }
 
+// viewer is a person who may look at everything, and change nothing.
+func (s *site) viewer(name string) *client.Client {
+	s.Helper()
+	account, err := s.api.PutAccount(s.Context(), client.Account{Name: name, Email: name + "@example.com", Roles: map[string]string{"*": "viewer"}})
+	s.must(err)
+	_, code, _ := strings.Cut(account.Link, "code=")
+	token, err := s.api.SignIn(s.Context(), code, "laptop")
+	s.must(err)
+	return s.as(token.Token)
+}
+
+// isGone says that the process whose number stands in a file has ended.
+func (s *site) isGone(file string) bool {
+	pid, err := strconv.Atoi(s.line(file))
+	s.must(err)
+	return look(pid).commandLine == ""
+}
+
 func TestAPersonHasAShellInThePlaceOfAStepThatFailed(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -135,7 +154,7 @@ steps:
 	if unit := stepOf(run, "unit"); run.Shell != "unit" || unit.State != "passed" || !strings.Contains(unit.Reason, "the debug shell of owner exited with status 7") {
 		t.Errorf("%s", s.describe(run))
 	}
-	until(t, "what it left is gone", func() bool { return look(atoi(t, s.line(file))).commandLine == "" })
+	until(t, "what it left is gone", func() bool { return s.isGone(file) })
 	s.standsNowhere("line of a file")
 
 	s.environ = append(s.environ, "TOWPATH_DEBUG_SHELL_IDLE=2s")
