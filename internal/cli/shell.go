@@ -43,11 +43,14 @@ func newShellCommand(console *Console) *cobra.Command {
 		}
 		console.note("a shell in the place of %s of %s opens as %s", args[0], runName(of), runName(made))
 		s := shellVisit{console: console, server: server, run: made, step: args[0]}
-		if err := s.awaitWorker(ctx); err != nil {
-			s.giveUp()
-			return err
+		err = s.awaitWorker(ctx)
+		if err == nil {
+			err = s.visit(ctx)
 		}
-		return s.visit(ctx)
+		if err != nil && !isTold(err) {
+			s.giveUp()
+		}
+		return err
 	})
 	return command
 }
@@ -119,7 +122,7 @@ func (s *shellVisit) stepOf(run client.Run) client.Step {
 // isOver says that nothing more happens to a step.
 func isOver(step client.Step) bool { return towpath.StepState(step.State).IsFinal() }
 
-// giveUp cancels the run of a shell that nobody waits for any more.
+// giveUp cancels the run of a shell that nobody is in any more.
 func (s *shellVisit) giveUp() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

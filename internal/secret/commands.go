@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,12 +67,10 @@ func (c *Commands) For(name, project string) (Command, bool) {
 		return Command{}, false
 	}
 	found, is := c.known[name]
-	for _, p := range found.Projects {
-		if p == project {
-			return found, is
-		}
+	if !slices.Contains(found.Projects, project) {
+		return Command{}, false
 	}
-	return Command{}, false
+	return found, is
 }
 
 // Fetch answers a command's value, which it waits for. The error names the command, and never says what it printed.

@@ -86,7 +86,7 @@ func TestACommandThatFailsSaysWhyWithoutTheValue(t *testing.T) {
 }
 
 func TestAValueIsAskedForEachTimeUnlessItIsKept(t *testing.T) {
-	commands, clock, calls := vault(t, "echo hunter2", 0)
+	commands, _, calls := vault(t, "echo hunter2", 0)
 	fetch := func(n int) {
 		t.Helper()
 		if value, err := commands.Fetch(t.Context(), "it"); value != "hunter2" || err != nil || calls() != n {
@@ -95,7 +95,8 @@ func TestAValueIsAskedForEachTimeUnlessItIsKept(t *testing.T) {
 	}
 	fetch(1)
 	fetch(2)
-	commands, clock, calls = vault(t, "echo hunter2", time.Minute)
+	kept, clock, keptCalls := vault(t, "echo hunter2", time.Minute)
+	commands, calls = kept, keptCalls
 	fetch(1)
 	clock.pass(time.Minute - time.Second)
 	fetch(1)

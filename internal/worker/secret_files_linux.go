@@ -2,6 +2,7 @@ package worker
 
 import (
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +12,7 @@ import (
 func folderInMemory() (dir string, found bool) {
 	for _, dir := range []string{os.Getenv("XDG_RUNTIME_DIR"), "/dev/shm"} {
 		var s unix.Statfs_t
-		if dir == "" || unix.Statfs(dir, &s) != nil || unix.Access(dir, unix.W_OK|unix.X_OK) != nil {
+		if !filepath.IsAbs(dir) || unix.Statfs(dir, &s) != nil || unix.Access(dir, unix.W_OK|unix.X_OK) != nil {
 			continue
 		}
 		if kind := uint32(s.Type); kind == unix.TMPFS_MAGIC || kind == unix.RAMFS_MAGIC { //nolint:gosec // magic numbers have 32 bits

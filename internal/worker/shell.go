@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -66,10 +67,11 @@ func (a *attempt) runShell(ctx context.Context) (executor.Result, error) {
 	if err := os.WriteFile(script, []byte(a.lease.Debug.Script), 0o600); err != nil {
 		return executor.Result{}, fmt.Errorf("write the step's script: %w", err)
 	}
-	more := map[string]string{"TERM": "xterm-256color", "TOWPATH_DEBUG": "true", "TOWPATH_SCRIPT": script}
-	for name, value := range around.env {
-		more[name] = value
+	more := map[string]string{
+		"TERM": "xterm-256color", "TOWPATH_DEBUG": "true", "TOWPATH_SCRIPT": script,
+		"HISTFILE": "", // what is typed is kept nowhere, least of all in a HOME that other steps have
 	}
+	maps.Copy(more, around.env)
 	s := newDebugShell(a)
 	return s.run(limited, a.variables(a.lease, a.room, home, more))
 }
@@ -102,7 +104,7 @@ func (s *debugShell) run(ctx context.Context, env []string) (executor.Result, er
 		return executor.Result{}, fmt.Errorf("open a terminal: %w", err)
 	}
 	s.person = person
-	defer person.Close() // whatever still has its other end
+	defer person.Close()                                        // whatever still has its other end
 	_ = resize(person, client.ShellSize{Rows: 24, Columns: 80}) // until the person's own is told
 	running, err := process.Start(ctx, process.Spec{
 		Args: shellCommand(), Dir: s.room.workspace, Env: env, Stdin: program, Stdout: program, Stderr: program, Terminal: true, Grace: shellGrace,

@@ -22,7 +22,6 @@ type visitor struct {
 	streams chan *client.ShellStream // connections of workers
 	stream  *client.ShellStream
 	printed string
-	end     *client.ShellEnd
 }
 
 // visits has workers' shells reach the visitor.
