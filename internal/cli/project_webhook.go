@@ -21,7 +21,7 @@ func newProjectWebhookCommand(console *Console) *cobra.Command {
 			"as a signing token of GitLab.",
 		Example: "  towpath project webhook shop\n  towpath project webhook shop --rotate\n" +
 			"  towpath project webhook shop --secret-file signing-token.txt\n  towpath project webhook shop --drop-previous",
-		Args:    cobra.ExactArgs(1),
+		Args: cobra.ExactArgs(1),
 	}
 	command.Flags().BoolVar(&rotate, "rotate", false, "make another secret")
 	command.Flags().BoolVar(&drop, "drop-previous", false, "the secret before the newest one is valid no longer")
