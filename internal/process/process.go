@@ -27,6 +27,10 @@ type Spec struct {
 	Env []string
 	// Stdin is the standard input; nil means the null device.
 	Stdin *os.File
+	// Files are handed to the process as its descriptors from 3 up; Windows has no such thing.
+	Files []*os.File
+	// Namespaces are those of clone(2) that the process begins, on Linux.
+	Namespaces uintptr
 	// Stdout and Stderr receive the output; nil means the null device. An *os.File is handed to the process as it
 	// is, any other writer is fed through a pipe. When both are the same, writes keep their order.
 	Stdout, Stderr io.Writer
@@ -136,7 +140,7 @@ func (p *Process) startIn(g group, spec Spec) error {
 	if err != nil {
 		return err
 	}
-	if err := launch(cmd, g); err != nil {
+	if err := launch(cmd, g, spec.Namespaces); err != nil {
 		closeAll(outputs)
 		return err
 	}
@@ -158,12 +162,13 @@ func identify(process *os.Process) Identity {
 	return id
 }
 
-func launch(cmd *exec.Cmd, g group) error {
+func launch(cmd *exec.Cmd, g group, namespaces uintptr) error {
 	release, err := g.attach(cmd)
 	if err != nil {
 		return err
 	}
 	defer release()
+	unshare(cmd, namespaces)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -179,13 +184,14 @@ func (s Spec) command() *exec.Cmd {
 	if s.Path == "" {
 		cmd := exec.Command(s.Args[0], s.Args[1:]...)
 		cmd.Dir, cmd.Env = s.Dir, s.Env
-		return s.withStdin(cmd)
+		return s.withFiles(cmd)
 	}
-	return s.withStdin(&exec.Cmd{Path: s.Path, Args: s.Args, Dir: s.Dir, Env: s.Env})
+	return s.withFiles(&exec.Cmd{Path: s.Path, Args: s.Args, Dir: s.Dir, Env: s.Env})
 }
 
-// withStdin avoids an interface that holds a nil file.
-func (s Spec) withStdin(cmd *exec.Cmd) *exec.Cmd {
+// withFiles avoids an interface that holds a nil file.
+func (s Spec) withFiles(cmd *exec.Cmd) *exec.Cmd {
+	cmd.ExtraFiles = s.Files
 	if s.Stdin != nil {
 		cmd.Stdin = s.Stdin
 	}
