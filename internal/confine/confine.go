@@ -10,6 +10,7 @@ package confine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,6 +30,18 @@ const (
 
 // Levels lists every level, each keeping more than the one before.
 var Levels = []Level{None, User, Namespaces}
+
+// UnmarshalText reads a level's name.
+func (l *Level) UnmarshalText(text []byte) error {
+	if !slices.Contains(Levels, Level(text)) {
+		return fmt.Errorf("%q is no level of isolation; there are none, user and namespaces", text)
+	}
+	*l = Level(text)
+	return nil
+}
+
+// MarshalText writes the level's name.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l), nil }
 
 // Users is a range of numbers of users, each of which is a group's number as well. Nobody else may have them.
 type Users struct{ First, Last int }

@@ -42,7 +42,7 @@ func (w *World) make() error {
 	if err != nil {
 		return err
 	}
-	temporary, err := w.temporary()
+	temporary, err := w.temporary(trees)
 	if err != nil {
 		return err
 	}
@@ -78,6 +78,8 @@ func (w *World) trees() (all []tree, err error) {
 			all = append(all, t)
 		}
 	}
+	slices.Sort(w.Writable)
+	w.Writable = slices.Compact(w.Writable)
 	add(w.Writable, 0)
 	add(w.ReadOnly, unix.MOUNT_ATTR_RDONLY)
 	slices.SortFunc(all, func(a, b tree) int { return strings.Compare(a.path, b.path) })
@@ -111,25 +113,26 @@ func (t tree) place() error {
 }
 
 // temporary takes hold of the folder for temporary files, and answers how to mount it.
-func (w *World) temporary() (mount func() error, err error) {
-	var trees []tree
+//
+// It is memory where something else has its place below: that would leave its traces in the folder.
+func (w *World) temporary(others []tree) (mount func() error, err error) {
+	var mounts []func() error
 	for _, path := range []string{"/tmp", "/var/tmp"} {
-		if !isFolder(path) || w.Temporary == "" {
+		isAbove := slices.ContainsFunc(others, func(t tree) bool { return strings.HasPrefix(t.path, path+"/") })
+		if !isFolder(path) || w.Temporary == "" || isAbove {
+			mounts = append(mounts, func() error { return mountMemory(path, "mode=1777") })
 			continue
 		}
 		t, err := openTree(w.Temporary, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 		if err != nil {
 			return nil, err
 		}
-		trees = append(trees, tree{path: path, fd: t.fd})
-	}
-	if w.Temporary == "" {
-		return func() error { return errors.Join(mountMemory("/tmp", "mode=1777"), mountMemory("/var/tmp", "mode=1777")) }, nil
+		mounts = append(mounts, tree{path: path, fd: t.fd}.place)
 	}
 	return func() error {
 		var failed error
-		for _, t := range trees {
-			failed = errors.Join(failed, t.place())
+		for _, mount := range mounts {
+			failed = errors.Join(failed, mount())
 		}
 		return failed
 	}, nil

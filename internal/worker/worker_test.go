@@ -15,11 +15,18 @@ import (
 	"testing"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/confine"
 	"github.com/towpath-cd/towpath/internal/worker"
 )
 
-// TestMain is also the worker of the test that kills one.
+// helperVerb has this program be the helper of steps that are kept apart.
+const helperVerb = "be-the-helper"
+
+// TestMain is also that helper, and the worker of the test that kills one.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == helperVerb {
+		os.Exit(confine.Main())
+	}
 	address := os.Getenv("TOWPATH_TEST_WORKER")
 	if address == "" {
 		os.Exit(m.Run())
