@@ -60,7 +60,7 @@ func (w *worker) perform(l *client.StepLease) {
 	}
 	defer w.active.Delete(l.LeaseRef)
 	log := w.log.With("run", l.Run, "step", l.Step, "attempt", l.Attempt)
-	a, err := w.begin(l)
+	a, err := w.beginOnceThereIsRoom(l)
 	if err != nil {
 		log.Error("cannot begin a step", "error", err)
 		w.refuse(l, err)

@@ -25,14 +25,6 @@ func (s *site) apart(level confine.Level) worker.Options {
 	return o
 }
 
-// isolationAt is what a worker is told of a level. Its limits are small enough to be met.
-func isolationAt(level confine.Level) worker.Isolation {
-	return worker.Isolation{
-		Level: level, Users: confine.DefaultUsers(), Helper: confine.Helper{os.Args[0], helperVerb},
-		Limits: confine.Limits{Memory: 100e6, Processes: 60},
-	}
-}
-
 // onEachLevel tells a story at each level that keeps steps apart.
 func onEachLevel(t *testing.T, tell func(t *testing.T, level confine.Level)) {
 	for _, level := range []confine.Level{confine.User, confine.Namespaces} {
@@ -168,6 +160,13 @@ func TestAStepThatUsesTooMuchMemoryIsKilledAndSaysSo(t *testing.T) {
 	if report, _ := s.result(s.step("true")); report.State != "passed" {
 		t.Errorf("the next one: %+v", report)
 	}
+}
+
+func TestEveryGuestFindsItsWorkspaceAsIfItWereNew(t *testing.T) {
+	onEachLevel(t, func(t *testing.T, level confine.Level) {
+		s := newSite(t)
+		everyWorkspaceIsNew(s, s.apart(level))
+	})
 }
 
 func TestAGuestsFilesComeAndGo(t *testing.T) {

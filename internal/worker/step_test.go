@@ -148,7 +148,11 @@ func TestAServerThatLostTheEndOfALogGetsItAgain(t *testing.T) {
 
 func TestEveryStepFindsItsWorkspaceAsIfItWereNew(t *testing.T) {
 	s := newSite(t)
-	options := s.options()
+	everyWorkspaceIsNew(s, s.options())
+}
+
+func everyWorkspaceIsNew(s *site, options worker.Options) {
+	t := s.t
 	options.Slots = 1
 	s.start(options)
 	const look = "; cat greeting; git status --porcelain --ignored; git tag; ls -A $TMPDIR; pwd | sed 's|.*/work|work|'\n"

@@ -33,10 +33,21 @@ func TestMain(m *testing.M) {
 	}
 	c, err := client.New(address, "key")
 	if err == nil {
-		err = worker.Run(context.Background(), worker.Options{Client: c, DataDir: os.Getenv("TOWPATH_TEST_DATA"), MinFree: -1})
+		err = worker.Run(context.Background(), worker.Options{
+			Client: c, DataDir: os.Getenv("TOWPATH_TEST_DATA"), MinFree: -1,
+			Isolation: isolationAt(confine.Level(os.Getenv("TOWPATH_TEST_ISOLATION"))),
+		})
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// isolationAt is what a worker is told of a level. Its limits are small enough to be met.
+func isolationAt(level confine.Level) worker.Isolation {
+	return worker.Isolation{
+		Level: level, Users: confine.DefaultUsers(), Helper: confine.Helper{os.Args[0], helperVerb},
+		Limits: confine.Limits{Memory: 100e6, Processes: 60},
+	}
 }
 
 func TestSlotsBoundTheStepsAtATime(t *testing.T) {
