@@ -98,12 +98,13 @@ func (i *isolation) openWay() error {
 			return fmt.Errorf("let users through: %w", err)
 		}
 	}
-	for dir := i.dirs.base; ; dir = filepath.Dir(dir) {
+	below, err := filepath.Rel(i.Folder, i.dirs.base)
+	if err != nil || !filepath.IsLocal(below) {
+		return fmt.Errorf("the folder %s is not in %s", i.dirs.base, i.Folder)
+	}
+	for dir := i.dirs.base; len(dir) >= len(i.Folder); dir = filepath.Dir(dir) { // not beyond: what is above is not ours
 		if err := os.Chmod(dir, 0o711); err != nil {
 			return fmt.Errorf("let users through: %w", err)
-		}
-		if dir == i.Folder || dir == filepath.Dir(dir) {
-			break
 		}
 	}
 	if closed := confine.Closed(i.dirs.base); closed != "" {
