@@ -18,6 +18,12 @@ type Worker struct {
 // HasProgram begins the labels that a worker gives itself for the programs that it finds: has=docker.
 const HasProgram = "has="
 
+// Isolation begins the label by which a worker says how far it keeps steps of its own shell apart: isolation=namespaces.
+const Isolation = "isolation="
+
+// IsolationNamespaces is the label of workers that give each step a world of its own.
+const IsolationNamespaces = Isolation + "namespaces"
+
 // Platform is os/arch, as artifacts record it.
 func (w Worker) Platform() string { return w.OS + "/" + w.Arch }
 

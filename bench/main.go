@@ -50,6 +50,7 @@ func benchmarks() []benchmark {
 		{"poll", "asking many repositories for new commits, over http and as folders", measurePoll},
 		{"checkout", "a workspace from a warm mirror, beside git clone --depth 1 and git worktree add", measureCheckout},
 		{"workers", "two hundred workers and twenty steps a second on one server", measureWorkers},
+		{"neighbours", "short steps beside a hostile one of the same worker, at each level of isolation", measureNeighbours},
 		{"cache", "keeping and restoring a step's cache, beside tar", measureCache},
 		{"artifact", "artifacts up from one worker and down to another, beside tar and cp", measureArtifact},
 		{"crash", "kill -9 of everything, and what was lost by it", measureCrash},

@@ -53,7 +53,7 @@ func chapters(all []benchmark) []chapter {
 
 func TestWithoutANameTheNamesAreListed(t *testing.T) {
 	var out, progress bytes.Buffer
-	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nproxy\nlog\nwebhook\nsurvive\nidle\npoll\ncheckout\nworkers\ncache\nartifact\ncrash\n" {
+	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nproxy\nlog\nwebhook\nsurvive\nidle\npoll\ncheckout\nworkers\nneighbours\ncache\nartifact\ncrash\n" {
 		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
 	}
 }
@@ -63,7 +63,7 @@ func TestAWrongNameIsUsageAndMeasuresNothing(t *testing.T) {
 	if code := bench(t.Context(), []string{"--quick", "runs"}, &out, &progress); code != exitUsage || out.Len() > 0 {
 		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
 	}
-	if !strings.Contains(progress.String(), "run, switch, proxy, log, webhook, survive, idle, poll, checkout, workers, cache, artifact, crash") {
+	if !strings.Contains(progress.String(), "run, switch, proxy, log, webhook, survive, idle, poll, checkout, workers, neighbours, cache, artifact, crash") {
 		t.Errorf("it does not say what there is: %s", progress.String())
 	}
 }

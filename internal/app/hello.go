@@ -16,7 +16,7 @@ const helloEvery = 5 * time.Second
 // registered, or on a machine that has other programs by now. Steps do not wait for that.
 func introduce(ctx context.Context, o WorkerOptions, server *client.Client) error {
 	hello := client.Hello{
-		OS: runtime.GOOS, Arch: runtime.GOARCH, Labels: labelsOf(o.Config.Labels), Slots: o.Config.Slots, Version: o.Version,
+		OS: runtime.GOOS, Arch: runtime.GOARCH, Labels: labelsOf(o.Config), Slots: o.Config.Slots, Version: o.Version,
 	}
 	for {
 		welcome, err := server.Hello(ctx, hello)

@@ -16,6 +16,9 @@ func TokenFile(data string) string { return filepath.Join(data, "registration.to
 // PrepareWorker makes a worker's data folder, with its token in a file that only its account reads. Without a token the
 // file stays as it is; without an account both are the caller's.
 func PrepareWorker(data, token, account string) error {
+	if err := os.MkdirAll(filepath.Dir(data), 0o755); err != nil { // steps that are kept apart may have to come through
+		return fmt.Errorf("make the worker's data folder: %w", err)
+	}
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return fmt.Errorf("make the worker's data folder: %w", err)
 	}

@@ -84,7 +84,7 @@ func register(ctx context.Context, o WorkerOptions) (key string, err error) {
 	defer anonymous.Close()
 	registered, err := anonymous.Register(ctx, client.Registration{
 		Token: o.Token, Machine: id, Name: o.Config.Name, OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Labels: labelsOf(o.Config.Labels), Slots: o.Config.Slots, Version: o.Version,
+		Labels: labelsOf(o.Config), Slots: o.Config.Slots, Version: o.Version,
 	})
 	if err != nil {
 		return "", fmt.Errorf("register with %s: %w", o.Server, err)

@@ -1,18 +1,21 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/config"
+	"github.com/towpath-cd/towpath/internal/confine"
 	"github.com/towpath-cd/towpath/internal/worker"
 )
 
@@ -24,6 +27,7 @@ type WorkerOptions struct {
 	Token   string // one-time registration token; may be empty, or the same again, where the worker registered before
 	Version string
 	Command []string // of this program, for the processes that it starts
+	Private string   // folder that holds Data and more that steps are not to see; empty: Data
 	Log     *slog.Logger
 	Ready   func(name string)
 }
@@ -38,6 +42,10 @@ func Worker(ctx context.Context, o WorkerOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	apart, err := isolationOf(o)
+	if err != nil {
+		return err
+	}
 	if err := noteProxy(o.Data, o.Config.Proxy); err != nil {
 		return err
 	}
@@ -58,11 +66,30 @@ func Worker(ctx context.Context, o WorkerOptions) (err error) {
 	parts.Go(func() error {
 		return worker.Run(ctx, worker.Options{
 			Client: server, DataDir: filepath.Join(o.Data, "steps"), Version: o.Version, Name: o.Config.Name, Slots: o.Config.Slots,
-			Logger: o.Log.With("room", "worker"), PassEnv: o.Config.PassEnv,
+			Logger: o.Log.With("room", "worker"), PassEnv: o.Config.PassEnv, Isolation: apart,
 		})
 	})
 	parts.Go(func() error { return keepEnvironments(ctx, o, server) })
 	return parts.Wait()
+}
+
+// ConfineVerb has this program be the helper of steps that are kept apart.
+const ConfineVerb = "confine"
+
+func isolationOf(o WorkerOptions) (worker.Isolation, error) {
+	if err := o.Config.Check(); err != nil {
+		return worker.Isolation{}, err
+	}
+	folder, err := filepath.Abs(cmp.Or(o.Private, o.Data))
+	if err != nil {
+		return worker.Isolation{}, fmt.Errorf("find the worker's data folder: %w", err)
+	}
+	return worker.Isolation{
+		Level: o.Config.Isolation, Users: o.Config.IsolationUsers, Folder: folder, Helper: append(slices.Clone(o.Command), ConfineVerb),
+		Limits: confine.Limits{
+			Memory: int64(o.Config.StepMemory), CPUs: o.Config.StepCPUs, Processes: o.Config.StepProcesses,
+		},
+	}, nil
 }
 
 // embeddedWorker starts a worker inside the server, through the same client and the same calls as any other.
@@ -76,7 +103,7 @@ func embeddedWorker(ctx context.Context, o ServerOptions, guard *access.Guard, a
 	go func() {
 		defer close(ended)
 		err := Worker(ctx, WorkerOptions{
-			Config: o.Config.Worker, Data: filepath.Join(o.Config.Data, "worker"), Server: "http://" + address,
+			Config: o.Config.Worker, Data: filepath.Join(o.Config.Data, "worker"), Private: o.Config.Data, Server: "http://" + address,
 			Token: token, Version: o.Version, Command: o.Command, Log: o.Log,
 		})
 		if err != nil {

@@ -33,6 +33,7 @@ func newServerCommand(console *Console) *cobra.Command {
 	f.IntVar(&flags.Worker.Slots, "slots", flags.Worker.Slots, "steps at a time of the worker inside")
 	f.StringVar(&flags.Worker.Proxy, "proxy-data", flags.Worker.Proxy, "data folder of the proxy on this machine")
 	f.StringSliceVar(&flags.Worker.PassEnv, "pass-env", nil, "variables that steps get besides PATH")
+	isolationFlags(f, &flags.Worker)
 	f.StringVar(&flags.Alerts.Webhook, "alert-webhook", "", "address that alerts are posted to")
 	f.TextVar(&flags.LogLimit, "log-limit", flags.LogLimit, "how much is kept of what one step prints, like 256MB")
 	f.TextVar(&flags.CacheLimit, "cache-limit", flags.CacheLimit, "how much the steps of one project keep in its cache, like 10GB")
@@ -56,16 +57,21 @@ func newServerCommand(console *Console) *cobra.Command {
 // override lets the flags that were given win.
 func override(s *config.Server, flags config.Server, given func(string) bool) {
 	for name, set := range map[string]func(){
-		"data":          func() { s.Data = flags.Data },
-		"listen":        func() { s.Listen = flags.Listen },
-		"url":           func() { s.URL = flags.URL },
-		"no-worker":     func() { s.Worker.Off = flags.Worker.Off },
-		"slots":         func() { s.Worker.Slots = flags.Worker.Slots },
-		"proxy-data":    func() { s.Worker.Proxy = flags.Worker.Proxy },
-		"pass-env":      func() { s.Worker.PassEnv = flags.Worker.PassEnv },
-		"alert-webhook": func() { s.Alerts.Webhook = flags.Alerts.Webhook },
-		"log-limit":     func() { s.LogLimit = flags.LogLimit },
-		"cache-limit":   func() { s.CacheLimit = flags.CacheLimit },
+		"data":            func() { s.Data = flags.Data },
+		"listen":          func() { s.Listen = flags.Listen },
+		"url":             func() { s.URL = flags.URL },
+		"no-worker":       func() { s.Worker.Off = flags.Worker.Off },
+		"slots":           func() { s.Worker.Slots = flags.Worker.Slots },
+		"proxy-data":      func() { s.Worker.Proxy = flags.Worker.Proxy },
+		"pass-env":        func() { s.Worker.PassEnv = flags.Worker.PassEnv },
+		"isolation":       func() { s.Worker.Isolation = flags.Worker.Isolation },
+		"isolation-users": func() { s.Worker.IsolationUsers = flags.Worker.IsolationUsers },
+		"step-memory":     func() { s.Worker.StepMemory = flags.Worker.StepMemory },
+		"step-cpus":       func() { s.Worker.StepCPUs = flags.Worker.StepCPUs },
+		"step-processes":  func() { s.Worker.StepProcesses = flags.Worker.StepProcesses },
+		"alert-webhook":   func() { s.Alerts.Webhook = flags.Alerts.Webhook },
+		"log-limit":       func() { s.LogLimit = flags.LogLimit },
+		"cache-limit":     func() { s.CacheLimit = flags.CacheLimit },
 	} {
 		if given(name) {
 			set()

@@ -57,6 +57,16 @@ func (w *workerWish) flags(f *pflag.FlagSet) {
 	f.IntVar(&w.Config.Slots, "slots", w.Config.Slots, "steps at a time")
 	f.StringSliceVar(&w.Config.PassEnv, "pass-env", nil, "variables that steps get besides PATH")
 	f.StringVar(&w.Config.Proxy, "proxy-data", w.Config.Proxy, "data folder of the proxy on this machine")
+	isolationFlags(f, &w.Config)
+}
+
+// isolationFlags are those of how steps are kept apart, with the limits that this allows.
+func isolationFlags(f *pflag.FlagSet, w *config.Worker) {
+	f.TextVar(&w.Isolation, "isolation", w.Isolation, "how far steps are kept apart: none, user (users of their own) or namespaces (worlds of their own)")
+	f.TextVar(&w.IsolationUsers, "isolation-users", w.IsolationUsers, "users that steps run as when they are kept apart, two a slot at least")
+	f.TextVar(&w.StepMemory, "step-memory", w.StepMemory, "memory of a step in namespaces, like 4GB; 0B is any amount")
+	f.Float64Var(&w.StepCPUs, "step-cpus", w.StepCPUs, "processors' time of a step in namespaces, like 1.5; 0 is any amount")
+	f.IntVar(&w.StepProcesses, "step-processes", w.StepProcesses, "processes and threads of a step in namespaces, at a time")
 }
 
 // options reads the token where it is in a file. One that is gone was used: the worker knows its own key by now, or says so.

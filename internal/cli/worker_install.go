@@ -15,6 +15,7 @@ import (
 
 	"github.com/towpath-cd/towpath/internal/app"
 	"github.com/towpath-cd/towpath/internal/config"
+	"github.com/towpath-cd/towpath/internal/confine"
 	"github.com/towpath-cd/towpath/internal/service"
 )
 
@@ -97,6 +98,13 @@ func newWorkerUninstallCommand(console *Console) *cobra.Command {
 
 // unit is the service that starts the worker with the flags that were given.
 func (i *installation) unit(given *pflag.FlagSet) (service.Unit, error) {
+	isApart := i.Config.Isolation != confine.None
+	switch {
+	case isApart && (i.user || i.as != "" && i.as != "root"):
+		return service.Unit{}, usage("only a worker of root's can keep steps apart", "leave out --user and --as, or --isolation")
+	case isApart:
+		i.as = "root"
+	}
 	if !i.user && i.as == "" && runtime.GOOS != "windows" {
 		return service.Unit{}, usage("whose account are steps run as?", "--as NAME says so, and --user is for your own")
 	}
@@ -120,12 +128,14 @@ func (i *installation) unit(given *pflag.FlagSet) (service.Unit, error) {
 	for _, name := range i.Config.PassEnv {
 		command = append(command, "--pass-env", name)
 	}
-	if given.Changed("proxy-data") {
-		command = append(command, "--proxy-data", i.Config.Proxy)
+	for _, name := range []string{"proxy-data", "isolation", "isolation-users", "step-memory", "step-cpus", "step-processes"} {
+		if given.Changed(name) {
+			command = append(command, "--"+name, given.Lookup(name).Value.String())
+		}
 	}
 	return service.Unit{
 		Name: workerService, Description: "Towpath worker", Command: command, Path: os.Getenv("PATH"), Data: i.Data,
-		User: i.user, As: i.as,
+		User: i.user, As: i.as, Groups: i.Config.Isolation == confine.Namespaces,
 	}, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/confine"
 )
 
 // DefaultListen is the address of a server whose settings name none.
@@ -57,6 +58,12 @@ type Worker struct {
 	Slots   int      `yaml:"slots" env:"SLOTS"`       // steps at a time
 	PassEnv []string `yaml:"pass_env" env:"PASS_ENV"` // variables that scripts get besides PATH
 	Proxy   string   `yaml:"proxy" env:"PROXY"`       // data folder of the proxy on this machine
+
+	Isolation      confine.Level `yaml:"isolation" env:"ISOLATION"`             // how far steps are kept from each other
+	IsolationUsers confine.Users `yaml:"isolation_users" env:"ISOLATION_USERS"` // whom they run as then
+	StepMemory     Size          `yaml:"step_memory" env:"STEP_MEMORY"`         // that a step may use in namespaces; 0B is any amount
+	StepCPUs       float64       `yaml:"step_cpus" env:"STEP_CPUS"`             // processors' time of a step in namespaces; 0 is any amount
+	StepProcesses  int           `yaml:"step_processes" env:"STEP_PROCESSES"`   // of a step in namespaces at a time
 }
 
 // Alerts says how people are told.
@@ -93,7 +100,32 @@ func DefaultWorker() Worker {
 	if err != nil {
 		name = "worker"
 	}
-	return Worker{Name: workerName(name), Slots: 2, Proxy: DefaultData("proxy")}
+	return Worker{
+		Name: workerName(name), Slots: 2, Proxy: DefaultData("proxy"),
+		Isolation: confine.None, IsolationUsers: confine.DefaultUsers(), StepProcesses: 4096,
+	}
+}
+
+// wrong says what cannot be of a step's limits.
+func (w Worker) wrong() error {
+	const leastMemory Size = 4e6
+	switch {
+	case w.StepMemory != 0 && w.StepMemory < leastMemory:
+		return fmt.Errorf("step_memory: %s; no step runs in less than %s, and 0B is any amount", w.StepMemory, leastMemory)
+	case w.StepCPUs < 0 || w.StepCPUs > 0 && w.StepCPUs < 0.01:
+		return fmt.Errorf("step_cpus: %g; at least 0.01, and 0 is any amount", w.StepCPUs)
+	case w.StepProcesses < 1:
+		return fmt.Errorf("step_processes: %d; a step is one at least", w.StepProcesses)
+	}
+	return nil
+}
+
+// Check says what is wrong of a worker's settings.
+func (w Worker) Check() error {
+	if err := w.wrong(); err != nil {
+		return towpath.Errorf(towpath.CodeInvalid, "%s", err).WithHint("towpath worker --help names the settings")
+	}
+	return nil
 }
 
 // workerName makes a worker's name of a host's: lower case, with a dash for what a name may not hold.
@@ -232,6 +264,9 @@ func (s *Server) Finish() error {
 	}
 	if s.Worker.Slots < 1 {
 		wrong = append(wrong, fmt.Errorf("worker.slots: %d; a worker takes at least one step at a time", s.Worker.Slots))
+	}
+	if err := s.Worker.wrong(); err != nil {
+		wrong = append(wrong, fmt.Errorf("worker.%w", err))
 	}
 	if s.LogLimit < leastLog {
 		wrong = append(wrong, fmt.Errorf("log_limit: %s; at least %s of a log are kept", s.LogLimit, leastLog))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/config"
+	"github.com/towpath-cd/towpath/internal/confine"
 	"github.com/towpath-cd/towpath/internal/secret"
 )
 
@@ -39,6 +40,28 @@ func TestTheFileWinsOverDefaultsAndTheEnvironmentOverTheFile(t *testing.T) {
 	}
 	if s.Keep.Runs != 240*time.Hour || s.Keep.Logs != 24*time.Hour || s.Alerts.Webhook != "http://a.example" || s.Alerts.Secret != "s3cret" {
 		t.Errorf("the settings are %+v", s)
+	}
+}
+
+func TestStepsAreKeptApartAsTheSettingsSay(t *testing.T) {
+	path := settingsFile(t, "worker: {isolation: user, isolation_users: 300000-300099, step_memory: 2GB, step_cpus: 1.5, step_processes: 100}\n")
+	t.Setenv("TOWPATH_WORKER_ISOLATION", "namespaces")
+	s, err := config.LoadServer(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := s.Worker
+	if w.Isolation != confine.Namespaces || w.IsolationUsers.Count() != 100 || w.StepMemory != 2e9 || w.StepCPUs != 1.5 || w.StepProcesses != 100 {
+		t.Errorf("the settings are %+v", w)
+	}
+	for _, wrong := range []string{"isolation: all", "isolation_users: 7", "step_memory: 1kB", "step_cpus: -1", "step_processes: 0"} {
+		s, err := config.LoadServer(settingsFile(t, "worker: {"+wrong+"}\n"))
+		if err == nil {
+			err = s.Finish()
+		}
+		if err == nil {
+			t.Errorf("%s is taken", wrong)
+		}
 	}
 }
 

@@ -23,3 +23,11 @@ func (m *Mirror) Switch(ctx context.Context, p *Pristine, revision string) error
 		args:  append(slices.Clone(manyHands), "--git-dir=.git", "--work-tree=.", "read-tree", "-m", "-u", p.Revision, revision),
 	})
 }
+
+// Refresh has a checkout's index take over what the files' owner, and with it their last change, is now.
+func (m *Mirror) Refresh(ctx context.Context, dir string) error {
+	return m.git.run(ctx, command{
+		doing: "look at a checkout's files again", dir: dir,
+		args: []string{"--git-dir=.git", "--work-tree=.", "update-index", "-q", "--refresh"},
+	})
+}

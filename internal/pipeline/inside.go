@@ -61,8 +61,8 @@ func (b *builder) service(name string, v *value) towpath.ServiceDefinition {
 
 // checkServices tells what services, and the network, cannot do together with the step's other keys.
 func (b *builder) checkServices(v *value, s towpath.ScriptDefinition) {
-	if s.Network == towpath.NetworkNone && s.Inside == nil && !v.misread("inside") {
-		b.unfit(v.get("network").key, "a step of the worker's own shell has the worker's network", "run it inside of a container, or take network out")
+	if s.Network == towpath.NetworkNone && s.Inside == nil && len(s.Services) > 0 && !v.misread("inside") {
+		b.unfit(v.get("network").key, "a step of the worker's own shell reaches its services by the worker's network", "run it inside of a container, or take network out")
 	}
 	for _, service := range s.Services {
 		of := v.get("services", service.Name)

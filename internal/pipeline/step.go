@@ -87,6 +87,7 @@ func (b *builder) script(kind towpath.StepKind, v *value) *towpath.ScriptDefinit
 	}
 	if v.get("network").string() == towpath.NetworkNone {
 		s.Network = towpath.NetworkNone
+		s.Worker = apart(s.Worker, s.Inside != nil)
 	}
 	s.Secrets, s.SecretFiles = b.secrets(v)
 	b.checkServices(v, *s)
@@ -123,6 +124,14 @@ func approval(v *value) *towpath.ApproveDefinition {
 		Author:  v.get("author").bool(),
 		Message: v.get("message").string(),
 	}
+}
+
+// apart has a step without a network wait for a worker that can take it away. Inside of a container any can.
+func apart(s towpath.Selector, isInside bool) towpath.Selector {
+	if !isInside && !slices.Contains(s.Labels, towpath.IsolationNamespaces) {
+		s.Labels = append(slices.Clone(s.Labels), towpath.IsolationNamespaces)
+	}
+	return s
 }
 
 func selector(v *value) towpath.Selector {

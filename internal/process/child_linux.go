@@ -2,6 +2,7 @@ package process
 
 import (
 	"os"
+	"os/exec"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,3 +16,5 @@ func awaitExit(process *os.Process) {
 		}
 	}
 }
+
+func unshare(cmd *exec.Cmd, namespaces uintptr) { cmd.SysProcAttr.Cloneflags |= namespaces }

@@ -29,6 +29,10 @@ type Spec struct {
 	Stdin *os.File
 	// Terminal says that Stdin is a terminal, which controls the process and its descendants. Windows has none.
 	Terminal bool
+	// Files are handed to the process as its descriptors from 3 up; Windows has no such thing.
+	Files []*os.File
+	// Namespaces are those of clone(2) that the process begins, on Linux.
+	Namespaces uintptr
 	// Stdout and Stderr receive the output; nil means the null device. An *os.File is handed to the process as it
 	// is, any other writer is fed through a pipe. When both are the same, writes keep their order.
 	Stdout, Stderr io.Writer
@@ -138,7 +142,7 @@ func (p *Process) startIn(g group, spec Spec) error {
 	if err != nil {
 		return err
 	}
-	if err := launch(cmd, g, spec.Terminal); err != nil {
+	if err := launch(cmd, g, spec); err != nil {
 		closeAll(outputs)
 		return err
 	}
@@ -160,15 +164,16 @@ func identify(process *os.Process) Identity {
 	return id
 }
 
-func launch(cmd *exec.Cmd, g group, isControlled bool) error {
+func launch(cmd *exec.Cmd, g group, spec Spec) error {
 	release, err := g.attach(cmd)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if isControlled {
+	if spec.Terminal {
 		takeTerminal(cmd)
 	}
+	unshare(cmd, spec.Namespaces)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -184,13 +189,14 @@ func (s Spec) command() *exec.Cmd {
 	if s.Path == "" {
 		cmd := exec.Command(s.Args[0], s.Args[1:]...)
 		cmd.Dir, cmd.Env = s.Dir, s.Env
-		return s.withStdin(cmd)
+		return s.withFiles(cmd)
 	}
-	return s.withStdin(&exec.Cmd{Path: s.Path, Args: s.Args, Dir: s.Dir, Env: s.Env})
+	return s.withFiles(&exec.Cmd{Path: s.Path, Args: s.Args, Dir: s.Dir, Env: s.Env})
 }
 
-// withStdin avoids an interface that holds a nil file.
-func (s Spec) withStdin(cmd *exec.Cmd) *exec.Cmd {
+// withFiles avoids an interface that holds a nil file.
+func (s Spec) withFiles(cmd *exec.Cmd) *exec.Cmd {
+	cmd.ExtraFiles = s.Files
 	if s.Stdin != nil {
 		cmd.Stdin = s.Stdin
 	}

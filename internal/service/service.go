@@ -20,6 +20,7 @@ type Unit struct {
 	Data        string   // folder that it may write its complaints to, where the system does not keep them
 	User        bool     // it is the caller's own, and runs while they are signed in; else the machine's
 	As          string   // account that it runs as; empty is the caller's, or root
+	Groups      bool     // it makes control groups of its own, with limits (systemd's Delegate=)
 }
 
 // File is a definition, and where it belongs.

@@ -14,6 +14,10 @@ func Systemd(u Unit, home string) File {
 	} else if u.As != "" {
 		account = "User=" + u.As + "\n"
 	}
+	groups := ""
+	if u.Groups {
+		groups = "Delegate=yes\n"
+	}
 	words := make([]string, len(u.Command))
 	for i, word := range u.Command {
 		words[i] = systemdWord(word, true)
@@ -31,11 +35,11 @@ Environment=%s
 Restart=always
 RestartSec=2
 KillMode=process
-TimeoutStopSec=60
+%sTimeoutStopSec=60
 
 [Install]
 WantedBy=%s
-`, u.Description, account, strings.Join(words, " "), systemdWord("PATH="+u.Path, false), target)}
+`, u.Description, account, strings.Join(words, " "), systemdWord("PATH="+u.Path, false), groups, target)}
 }
 
 // systemdWord quotes a word as systemd.syntax(7) and systemd.service(5) want it: % begins a specifier everywhere, and $ a

@@ -23,7 +23,7 @@ type house []room
 func newHouse() house {
 	var (
 		// Tools know git, processes and secrets, and nothing of ours.
-		tools  = []string{"backup", "crontab", "durable", "failpoint", "forge", "git", "load", "process", "secret", "service", "ssh", "steplog"}
+		tools  = []string{"backup", "confine", "crontab", "durable", "failpoint", "forge", "git", "load", "process", "secret", "service", "ssh", "steplog"}
 		ground = append([]string{root}, tools...)
 
 		// Legs of the server, which keep their state in the store.

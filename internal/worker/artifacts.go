@@ -35,6 +35,9 @@ func (a *attempt) keep(ctx context.Context) ([]client.Artifact, error) {
 
 func (a *attempt) keepTree(ctx context.Context, name string) (client.Artifact, error) {
 	dir, err := folderBelow(a.room.workspace, name)
+	if err == nil {
+		err = a.guest.mustOwn(dir)
+	}
 	if err != nil {
 		return client.Artifact{}, err
 	}

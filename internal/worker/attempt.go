@@ -47,6 +47,7 @@ type attempt struct {
 	output   *output
 	room     room
 	caches   []stepCache
+	guest    *guest        // who the step is on this machine; nil: the worker
 	pristine *git.Pristine // the workspace before the script began; nil when it cannot be handed on
 }
 
@@ -59,7 +60,7 @@ func (w *worker) perform(l *client.StepLease) {
 	}
 	defer w.active.Delete(l.LeaseRef)
 	log := w.log.With("run", l.Run, "step", l.Step, "attempt", l.Attempt)
-	a, err := w.begin(l)
+	a, err := w.beginOnceThereIsRoom(l)
 	if err != nil {
 		log.Error("cannot begin a step", "error", err)
 		w.refuse(l, err)
@@ -83,7 +84,7 @@ func (w *worker) begin(l *client.StepLease) (*attempt, error) {
 	}
 	place, left := w.places.take(l)
 	return &attempt{
-		worker: w, lease: l, place: place, left: left, record: b.record, output: newOutput(b.spool, hidden(l), l.LogLimit),
+		worker: w, guest: w.apart.guest(place), lease: l, place: place, left: left, record: b.record, output: newOutput(b.spool, hidden(l), l.LogLimit),
 	}, nil
 }
 
@@ -194,7 +195,10 @@ func failure(ctx context.Context, err error) client.StepReport {
 
 // script runs the step's script, with what belongs around it, in the group whose name is on the disk already.
 func (a *attempt) script(ctx context.Context) (executor.Result, error) {
-	home, err := a.home(a.lease, a.room)
+	home, err := a.home()
+	if err == nil {
+		err = a.handOver()
+	}
 	if err != nil {
 		return executor.NotBegun(err), nil
 	}
@@ -251,7 +255,7 @@ func (a *attempt) unreserve() {
 
 // collect takes what the script left: outputs and artifacts.
 func (a *attempt) collect(ctx context.Context, report *client.StepReport) error {
-	outputs, err := readOutputs(a.room.outputs)
+	outputs, err := readOutputs(a.room.outputs, a.guest.isForeign)
 	if err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func (a *attempt) findCache(ctx context.Context, w client.CacheWish) (entry *cli
 // bring unpacks all trees of an entry, and only then puts each in its place: of one that is damaged nothing is there. What
 // stands in a kept HOME already, other steps of this worker may be using right now: it is left as it is, and answered.
 func (a *attempt) bring(ctx context.Context, s *stepCache, entry client.CacheEntry) (left []string, err error) {
-	home, err := a.home(a.lease, a.room)
+	home, err := a.home()
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func (a *attempt) bring(ctx context.Context, s *stepCache, entry client.CacheEnt
 		if t.at = filepath.Join(root.Name(), filepath.FromSlash(t.inside)); t.isOfHome {
 			t.at = filepath.Join(scratch, strconv.Itoa(i))
 		}
-		if err := a.unpackTree(ctx, tree, t.at); err != nil {
+		if err := errors.Join(a.unpackTree(ctx, tree, t.at), a.guest.own(t.at)); err != nil {
 			return nil, fmt.Errorf("%s: %w", tree.Path, err)
 		}
 		trees = append(trees, t)
@@ -174,6 +174,11 @@ func (a *attempt) bring(ctx context.Context, s *stepCache, entry client.CacheEnt
 	for _, t := range trees {
 		if err := t.put(); err != nil {
 			return nil, fmt.Errorf("%s: %w", t.Path, err)
+		}
+		if t.isOfHome {
+			if err := a.guest.ownFolders(home, t.name); err != nil {
+				return nil, fmt.Errorf("%s: %w", t.Path, err)
+			}
 		}
 	}
 	return left, nil
@@ -278,13 +283,16 @@ func (a *attempt) keepCache(ctx context.Context, s stepCache) (said string, err 
 func (a *attempt) storeTree(ctx context.Context, name string) (client.CacheTree, error) {
 	base, inside := a.room.workspace, name
 	if below, isOfHome := strings.CutPrefix(name, homeMark); isOfHome {
-		home, err := a.home(a.lease, a.room)
+		home, err := a.home()
 		if err != nil {
 			return client.CacheTree{}, err
 		}
 		base, inside = home, below
 	}
 	dir, err := folderBelow(base, path.Clean(filepath.ToSlash(inside)))
+	if err == nil {
+		err = a.guest.mustOwn(dir)
+	}
 	if err != nil {
 		return client.CacheTree{}, err
 	}

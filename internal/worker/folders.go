@@ -9,6 +9,7 @@ import (
 
 // folders is where things stand in the data folder of a worker.
 type folders struct {
+	base      string // holds all of them
 	lock      string // held while the worker runs
 	leases    string // a folder a step that is not yet delivered
 	work      string // a workspace a place
@@ -27,6 +28,7 @@ func openFolders(dir string) (folders, error) {
 		return folders{}, fmt.Errorf("open the worker's data folder: %w", err)
 	}
 	f := folders{
+		base:      absolute,
 		lock:      filepath.Join(absolute, "worker.lock"),
 		leases:    filepath.Join(absolute, "leases"),
 		work:      filepath.Join(absolute, "work"),

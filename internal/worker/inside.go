@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/confine"
 	"github.com/towpath-cd/towpath/internal/executor"
 	"github.com/towpath-cd/towpath/internal/executor/docker"
 )
@@ -31,7 +32,7 @@ type surroundings struct {
 
 // surround makes what the step's script runs in. Whatever it answers has to be ended.
 func (a *attempt) surround(ctx context.Context, home string) (*surroundings, error) {
-	s := &surroundings{way: a.shell}
+	s := &surroundings{way: a.own(home)}
 	if a.lease.Inside == nil && len(a.lease.Services) == 0 && len(a.lease.SecretFiles) == 0 {
 		return s, a.mustHaveNetwork()
 	}
@@ -50,11 +51,12 @@ func (a *attempt) surround(ctx context.Context, home string) (*surroundings, err
 	if err := a.putSecrets(s.beside.Secrets); err != nil {
 		return s, err
 	}
+	s.way = a.own(home) // which has to see them
 	network, err := a.connect(ctx, s.beside)
 	if err != nil {
 		return s, err
 	}
-	s.services = &services{attempt: a, network: network, beside: s.beside, home: home}
+	s.services = &services{attempt: a, way: s.way, network: network, beside: s.beside, home: home}
 	if s.env, err = s.services.begin(ctx); err != nil {
 		return s, err
 	}
@@ -80,8 +82,13 @@ func (a *attempt) end(s *surroundings) {
 
 // mustHaveNetwork refuses what the worker's own shell cannot do.
 func (a *attempt) mustHaveNetwork() error {
-	if a.lease.Network == noNetwork {
-		return errors.New("this worker cannot take the network from a step of its own shell; run the step inside of a container")
+	switch {
+	case a.lease.Network != noNetwork:
+		return nil
+	case a.apart.level() != confine.Namespaces:
+		return errors.New("this worker cannot take the network from a step of its own shell, which takes --isolation namespaces; run the step inside of a container")
+	case len(a.lease.Services) > 0:
+		return errors.New("a step of the worker's own shell reaches no service without the network; run the step inside of a container")
 	}
 	return nil
 }
@@ -126,6 +133,9 @@ func (a *attempt) inside(b *beside, network, home string) (executor.Executor, er
 	box := docker.Box{
 		Image: imageOf(a.lease.Inside), Limits: limitsOf(a.lease.Inside), User: fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()),
 		Network: network, Mark: b.Mark,
+	}
+	if a.guest != nil {
+		box.User = fmt.Sprintf("%d:%d", a.guest.uid, a.guest.uid)
 	}
 	if !strings.HasPrefix(home, a.room.scratch+string(filepath.Separator)) {
 		box.Folders = append(box.Folders, home)

@@ -10,6 +10,7 @@ import (
 	dockerclient "github.com/moby/moby/client"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/confine"
 	"github.com/towpath-cd/towpath/internal/executor/docker/dockertest"
 )
 
@@ -52,6 +53,7 @@ func TestStepsRunInsideOfContainers(t *testing.T) {
 			return
 		}
 		t.Run("and see nothing else of the worker", insideSeesOnlyItsOwn)
+		t.Run("as users of their own where steps are kept apart", insideAsGuest)
 		t.Run("and say why they cannot", insideSaysWhyNot)
 		t.Run("and reach what stands beside them", func(t *testing.T) { servicesAreReached(t, d) })
 		t.Run("which tells its log when it fails", func(t *testing.T) { servicesTell(t, d) })
@@ -83,6 +85,20 @@ func insideIsAsOutside(t *testing.T) {
 	s.stop(ref, "canceled by Ada")
 	if report := s.awaitReport(ref); report.State != "canceled" || !strings.HasSuffix(s.logOf(ref), "cleaning up\ntowpath: canceled by Ada\n") {
 		t.Errorf("%+v\n%s", report, s.logOf(ref))
+	}
+}
+
+func insideAsGuest(t *testing.T) {
+	s := newSite(t)
+	s.start(s.apart(confine.Namespaces))
+	l := s.boxed(`id -u; cat greeting; touch mine ~/kept "$TMPDIR/file"; echo version=3 >>"$TOWPATH_OUTPUT"; mkdir dist; echo built >dist/file`)
+	l.Keeps = []string{"dist"}
+	report, log := s.result(l)
+	if !strings.HasPrefix(log, "2000") || !strings.HasSuffix(log, "\nhello from the repository\n") || report.State != "passed" {
+		t.Errorf("%+v\n%s", report, log)
+	}
+	if report.Outputs["version"] != "3" || len(report.Artifacts) != 1 || report.Artifacts[0].Files != 1 {
+		t.Errorf("%+v", report)
 	}
 }
 

@@ -35,9 +35,11 @@ func (w *worker) clearLeftovers() error {
 
 // clearHomes removes what a killed worker left half restored of a step's cache.
 func (w *worker) clearHomes() {
-	halves, _ := filepath.Glob(filepath.Join(w.dirs.homes, "*", "*", restoring+"*"))
-	for _, half := range halves {
-		w.discard(half)
+	for _, home := range []string{"", guestHome} {
+		halves, _ := filepath.Glob(filepath.Join(w.dirs.homes, "*", "*", home, restoring+"*"))
+		for _, half := range halves {
+			w.discard(half)
+		}
 	}
 }
 

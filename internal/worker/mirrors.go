@@ -24,20 +24,21 @@ const fetchPause = time.Second
 
 // mirrors are the worker's bare copies of repositories, one each, shared by its steps.
 type mirrors struct {
-	git *git.Git
-	dir string
+	git   *git.Git
+	dir   string
+	gated bool // each has a folder of its own above it, which decides who comes through
 
 	mutex sync.Mutex
 	open  map[string]*git.Mirror // by address
 }
 
 // newMirrors keeps bare repositories in dir, and credentials in scratch while git uses them.
-func newMirrors(dir, scratch string) (*mirrors, error) {
+func newMirrors(dir, scratch string, gated bool) (*mirrors, error) {
 	g, err := git.New(git.Options{Scratch: scratch})
 	if err != nil {
 		return nil, err
 	}
-	return &mirrors{git: g, dir: dir, open: make(map[string]*git.Mirror)}, nil
+	return &mirrors{git: g, dir: dir, gated: gated, open: make(map[string]*git.Mirror)}, nil
 }
 
 func (m *mirrors) of(address string) (*git.Mirror, error) {
@@ -46,7 +47,11 @@ func (m *mirrors) of(address string) (*git.Mirror, error) {
 	if mirror, ok := m.open[address]; ok {
 		return mirror, nil
 	}
-	mirror, err := m.git.Open(filepath.Join(m.dir, nameOf(address)+".git"), address)
+	dir := filepath.Join(m.dir, nameOf(address)+".git")
+	if m.gated {
+		dir = filepath.Join(m.dir, nameOf(address), "mirror.git")
+	}
+	mirror, err := m.git.Open(dir, address)
 	if err != nil {
 		return nil, err
 	}

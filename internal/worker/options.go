@@ -36,6 +36,8 @@ type Options struct {
 	MinFree int64
 	// CacheSize is about how many bytes of artifacts are kept for later steps; 2 GiB by default.
 	CacheSize int64
+	// Isolation says how far steps are kept from each other; by default they are not.
+	Isolation Isolation
 	// StopLimit is how long a worker that stops goes on trying to deliver logs and reports; 5 seconds by default.
 	StopLimit time.Duration
 	// ShellAlone is how long a debug shell waits for its person, who may have lost the connection; a minute by default.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"strings"
@@ -19,12 +20,19 @@ var outputName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 var errOutput = errors.New("TOWPATH_OUTPUT")
 
 // readOutputs reads the lines name=value that a script wrote. The last one of a name counts. A file that the script
-// removed holds none.
-func readOutputs(path string) (map[string]string, error) {
-	file, err := os.Open(path)
+// removed holds none. What it made of it may be a link to anything, or a pipe that nobody writes to.
+func readOutputs(path string, isForeign func(fs.FileInfo) bool) (map[string]string, error) {
+	info, err := os.Lstat(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
+	if err == nil && (!info.Mode().IsRegular() || isForeign(info)) {
+		err = errors.New("it is no file of the step's own any more")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errOutput, err)
+	}
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errOutput, err)
 	}

@@ -45,7 +45,7 @@ func (a *attempt) reportTests(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, reportTime)
 	defer cancel()
-	c := &collection{ctx: ctx, mask: a.output.masker.Mask}
+	c := &collection{ctx: ctx, mask: a.output.masker.Mask, isForeign: a.guest.isForeign}
 	c.collect(a.room.workspace, wanted.JUnit)
 	place := failpoint.At("report tests")
 	err := persist(ctx, func() error {
@@ -76,6 +76,8 @@ type collection struct {
 	files  int
 	size   int
 	more   int // problems that are not named
+
+	isForeign func(fs.FileInfo) bool // the step may not have been able to read it
 }
 
 func (c *collection) collect(workspace string, globs []string) {
@@ -125,7 +127,7 @@ func (c *collection) file(root *os.Root, name string) {
 
 func (c *collection) read(root *os.Root, name string) (report.Read, error) {
 	info, err := root.Lstat(name)
-	if err == nil && !info.Mode().IsRegular() {
+	if err == nil && (!info.Mode().IsRegular() || c.isForeign(info)) {
 		err = errors.New("it is no file of its own")
 	}
 	if err != nil {

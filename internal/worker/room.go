@@ -90,10 +90,16 @@ func folderName(pipeline string) string {
 // home answers the HOME of a step, which is made when it is missing: one that the pipeline's steps of protected
 // branches share, one for its other branches, or an empty one, which goes with the step. What comes from a fork never
 // gets another.
-func (w *worker) home(l *client.StepLease, r room) (string, error) {
-	dir := filepath.Join(w.dirs.homes, folderName(l.Pipeline)+"-"+nameOf(l.Project+"\n"+l.Pipeline), kindOf(l))
-	if l.Clean || l.Fork {
-		dir = filepath.Join(r.scratch, "home")
+//
+// Where steps have users of their own, each place has a HOME of the pipeline for itself.
+func (a *attempt) home() (string, error) {
+	l := a.lease
+	dir := filepath.Join(a.dirs.homes, folderName(l.Pipeline)+"-"+nameOf(l.Project+"\n"+l.Pipeline), kindOf(l))
+	switch {
+	case l.Clean || l.Fork:
+		dir = filepath.Join(a.room.scratch, "home")
+	case a.guest != nil:
+		return a.guest.home(dir)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make the step's HOME: %w", err)

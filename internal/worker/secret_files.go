@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/towpath-cd/towpath/internal/confine"
 )
 
 // secretsFolder is where an attempt's secrets become files: in memory where the machine has a place for that, else in the
@@ -13,19 +15,19 @@ func (a *attempt) secretsFolder(mark string) string {
 	if len(a.lease.SecretFiles) == 0 {
 		return ""
 	}
-	base, found := folderInMemory()
+	base, found := folderInMemory(func(dir string) bool { return a.guest == nil || confine.Closed(dir) == "" })
 	if !found {
 		base = a.dirs.secrets
 	}
 	return filepath.Join(base, "towpath-"+mark)
 }
 
-// putSecrets writes the secrets that the script sees as files, for this worker's user alone.
+// putSecrets writes the secrets that the script sees as files, for its user alone.
 func (a *attempt) putSecrets(dir string) error {
 	if dir == "" {
 		return nil
 	}
-	if err := errors.Join(os.MkdirAll(filepath.Dir(dir), 0o700), os.Mkdir(dir, 0o700)); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Dir(dir), 0o711), os.Mkdir(dir, 0o700)); err != nil {
 		return fmt.Errorf("make the folder of the step's secrets: %w", err)
 	}
 	a.room.secrets = dir
@@ -33,6 +35,9 @@ func (a *attempt) putSecrets(dir string) error {
 		if err := putSecret(filepath.Join(dir, name), value); err != nil {
 			return fmt.Errorf("write secret %s as a file: %w", name, err)
 		}
+	}
+	if err := a.guest.own(dir); err != nil {
+		return fmt.Errorf("give the step its secrets: %w", err)
 	}
 	return nil
 }

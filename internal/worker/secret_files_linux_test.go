@@ -12,8 +12,6 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
-const keyFile = "-----BEGIN KEY-----\nfirst-line-of-a-key\nsecond-line-of-a-key\n-----END KEY-----\n"
-
 // inMemory is a folder on no disk that the worker of the test takes for its user's session.
 func inMemory(t *testing.T) string {
 	t.Helper()

@@ -3,4 +3,4 @@
 package worker
 
 // folderInMemory answers none: these systems have no such folder of their own.
-func folderInMemory() (dir string, found bool) { return "", false }
+func folderInMemory(func(string) bool) (dir string, found bool) { return "", false }

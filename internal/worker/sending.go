@@ -140,7 +140,8 @@ func (s *sending) append(ctx context.Context, chunk steplog.Chunk) error {
 	s.lostPlace = false
 	s.offset = min(held, s.output.spool.Size())
 	if s.offset > s.output.spool.Acknowledged() {
-		return s.output.spool.Acknowledge(s.offset)
+		// A disk that is full may not take it. Then the next worker would send bytes again, which count once.
+		_ = s.output.spool.Acknowledge(s.offset)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (s *services) startCommand(definition client.Service, group string) (servic
 	}
 	go func() {
 		defer close(c.done)
-		c.result, _ = s.shell.Run(ctx, script)
+		c.result, _ = s.way.Run(ctx, script)
 	}()
 	return c, nil
 }
@@ -57,12 +57,12 @@ func (c *commandService) variables(ready int) map[string]string {
 // try runs a script in a group of its own, which ends with the look.
 func (c *commandService) try(ctx context.Context, command string) error {
 	s := c.services
-	scratch, err := s.folder("ready")
+	scratch, err := s.folder(readyFolder)
 	if err != nil {
 		return err
 	}
 	var said tail
-	result, err := s.shell.Run(ctx, executor.Script{
+	result, err := s.way.Run(ctx, executor.Script{
 		Text: command, Shell: s.lease.Shell, Dir: s.room.workspace, Scratch: scratch, Env: s.variables(s.lease, s.room, s.home, nil),
 		Output: &said, Grace: time.Second,
 	})

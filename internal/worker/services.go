@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/executor"
 )
 
 const (
@@ -45,6 +46,7 @@ type service interface {
 // services run beside a step.
 type services struct {
 	*attempt
+	way     executor.Executor // of those that are commands
 	network string
 	home    string
 	beside  *beside
@@ -197,9 +199,18 @@ func (s *services) environment(definition client.Service) []string {
 	return s.variables(s.lease, s.room, s.home, definition.Env)
 }
 
+// serviceFolder begins the names of services' folders.
+const serviceFolder = "service-"
+
+// readyFolder is for scripts that look whether a service is ready.
+const readyFolder = "ready"
+
 // folder is a service's own place for files of the executor.
 func (s *services) folder(name string) (string, error) {
-	dir := filepath.Join(s.room.scratch, "service-"+name)
+	dir := filepath.Join(s.room.scratch, serviceFolder+name)
+	if s.guest != nil {
+		return dir, nil // handOver made it, before the folder above was somebody else's
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make its folder: %w", err)
 	}

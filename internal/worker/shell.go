@@ -29,7 +29,11 @@ var (
 	errShellAlone = errors.New("its person was gone")
 )
 
-var errShellInside = errors.New("there are no debug shells inside of containers so far")
+// Where there is no debug shell so far.
+var (
+	errShellInside = errors.New("there are no debug shells inside of containers so far")
+	errShellApart  = errors.New("there are no debug shells so far on a worker that keeps steps apart (--isolation)")
+)
 
 // debugShell gives a person a shell in the place of the script, with all that the script would have.
 func (a *attempt) debugShell(ctx context.Context) client.StepReport {
@@ -52,7 +56,10 @@ func (a *attempt) runShell(ctx context.Context) (executor.Result, error) {
 	if a.lease.Inside != nil {
 		return executor.Result{}, errShellInside
 	}
-	home, err := a.home(a.lease, a.room)
+	if a.guest != nil {
+		return executor.Result{}, errShellApart
+	}
+	home, err := a.home()
 	if err != nil {
 		return executor.Result{}, err
 	}

@@ -12,6 +12,9 @@ import (
 	"github.com/towpath-cd/towpath/internal/worker"
 )
 
+// keyFile is a secret of several lines.
+const keyFile = "-----BEGIN KEY-----\nfirst-line-of-a-key\nsecond-line-of-a-key\n-----END KEY-----\n"
+
 func TestAStepSeesItsCheckoutAndItsLogIsDelivered(t *testing.T) {
 	s := working(t)
 	report, log := s.result(s.step("cat greeting; git log --format=%s; git status --porcelain; pwd | sed 's|.*/||'"))
@@ -148,7 +151,11 @@ func TestAServerThatLostTheEndOfALogGetsItAgain(t *testing.T) {
 
 func TestEveryStepFindsItsWorkspaceAsIfItWereNew(t *testing.T) {
 	s := newSite(t)
-	options := s.options()
+	everyWorkspaceIsNew(s, s.options())
+}
+
+func everyWorkspaceIsNew(s *site, options worker.Options) {
+	t := s.t
 	options.Slots = 1
 	s.start(options)
 	const look = "; cat greeting; git status --porcelain --ignored; git tag; ls -A $TMPDIR; pwd | sed 's|.*/work|work|'\n"

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/confine"
 	"github.com/towpath-cd/towpath/internal/executor/docker"
 	"github.com/towpath-cd/towpath/internal/executor/shell"
 )
@@ -35,6 +36,7 @@ type worker struct {
 	cache   cache
 	slots   chan struct{} // one token a free slot
 	places  *places
+	apart   *isolation  // nil: steps are processes of this worker's user, in its world
 	berths  chan *berth // that wait for a step
 
 	engine   func() (*docker.Engine, error) // finds docker when the first step needs it
@@ -66,6 +68,9 @@ func Run(ctx context.Context, options Options) error {
 	if err := w.clearLeftovers(); err != nil {
 		return err
 	}
+	if w.apart, err = newIsolation(ctx, w); err != nil {
+		return err
+	}
 	w.janitor.Go(w.prepareBerth)
 	w.log.Info("worker takes steps", "slots", w.Slots, "server", w.Client.Address())
 	err = w.poll(ctx)
@@ -80,7 +85,7 @@ func newWorker(options Options) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := newMirrors(dirs.mirrors, dirs.access)
+	m, err := newMirrors(dirs.mirrors, dirs.access, o.Isolation.Level == confine.User)
 	if err != nil {
 		return nil, err
 	}

@@ -15,21 +15,39 @@ import (
 	"testing"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/confine"
 	"github.com/towpath-cd/towpath/internal/worker"
 )
 
-// TestMain is also the worker of the test that kills one.
+// helperVerb has this program be the helper of steps that are kept apart.
+const helperVerb = "be-the-helper"
+
+// TestMain is also that helper, and the worker of the test that kills one.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == helperVerb {
+		os.Exit(confine.Main())
+	}
 	address := os.Getenv("TOWPATH_TEST_WORKER")
 	if address == "" {
 		os.Exit(m.Run())
 	}
 	c, err := client.New(address, "key")
 	if err == nil {
-		err = worker.Run(context.Background(), worker.Options{Client: c, DataDir: os.Getenv("TOWPATH_TEST_DATA"), MinFree: -1})
+		err = worker.Run(context.Background(), worker.Options{
+			Client: c, DataDir: os.Getenv("TOWPATH_TEST_DATA"), MinFree: -1,
+			Isolation: isolationAt(confine.Level(os.Getenv("TOWPATH_TEST_ISOLATION"))),
+		})
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// isolationAt is what a worker is told of a level. Its limits are small enough to be met.
+func isolationAt(level confine.Level) worker.Isolation {
+	return worker.Isolation{
+		Level: level, Users: confine.DefaultUsers(), Helper: confine.Helper{os.Args[0], helperVerb},
+		Limits: confine.Limits{Memory: 100e6, Processes: 60},
+	}
 }
 
 func TestSlotsBoundTheStepsAtATime(t *testing.T) {

@@ -31,9 +31,12 @@ func New() Shell { return Shell{standard: standard()} }
 
 // Run runs a script as executor.Executor says.
 func (s Shell) Run(ctx context.Context, script executor.Script) (executor.Result, error) {
-	spec, err := s.prepare(script)
+	spec, file, err := s.prepare(script)
 	if err != nil {
 		return executor.NotBegun(err), nil
+	}
+	if err := os.WriteFile(file.path, []byte(file.text), 0o600); err != nil {
+		return executor.NotBegun(fmt.Errorf("write the script: %w", err)), nil
 	}
 	ctx, cancel := executor.Limit(ctx, script.Timeout)
 	defer cancel()
@@ -48,25 +51,26 @@ func (s Shell) Run(ctx context.Context, script executor.Script) (executor.Result
 	return judge(ctx, script.Timeout, ended, err)
 }
 
-// prepare puts the script into a file: a command line has a limit, and is seen by everyone on the machine.
-func (s Shell) prepare(script executor.Script) (process.Spec, error) {
+// scriptFile is a script as its shell takes it.
+type scriptFile struct{ path, text string }
+
+// prepare answers what is to be started once the script is in a file: a command line has a limit, and is seen by everyone
+// on the machine.
+func (s Shell) prepare(script executor.Script) (process.Spec, scriptFile, error) {
 	c := s.standard
 	if script.Shell != "" {
 		c = parse(script.Shell)
 	}
 	program, err := exec.LookPath(inDir(script.Dir, c.args[0]))
 	if err != nil {
-		return process.Spec{}, fmt.Errorf("this worker has no shell %q", c.args[0])
+		return process.Spec{}, scriptFile{}, fmt.Errorf("this worker has no shell %q", c.args[0])
 	}
-	file := filepath.Join(script.Scratch, "script"+c.suffix)
-	if err := os.WriteFile(file, []byte(c.prologue+script.Text), 0o600); err != nil {
-		return process.Spec{}, fmt.Errorf("write the script: %w", err)
-	}
+	file := scriptFile{filepath.Join(script.Scratch, "script"+c.suffix), c.prologue + script.Text}
 	return process.Spec{
-		Path: program, Args: append(append([]string{}, c.args...), file),
+		Path: program, Args: append(append([]string{}, c.args...), file.path),
 		Dir: script.Dir, Env: script.Env, Stdout: script.Output, Stderr: script.Output,
 		Grace: script.Grace, Group: process.GroupOptions{Handle: script.Group},
-	}, nil
+	}, file, nil
 }
 
 // inDir has a relative path begin where the script runs.
