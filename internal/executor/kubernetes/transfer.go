@@ -1,0 +1,197 @@
+package kubernetes
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/exec"
+)
+
+const (
+	// transferTries is how often files are carried over a connection that breaks.
+	transferTries = 3
+	// mostSaid is how much of a helper's complaint is told, in bytes.
+	mostSaid = 1000
+	// streamPause is how long a stream that broke waits before the next.
+	streamPause = 500 * time.Millisecond
+)
+
+// again does something that is carried over the network until it works, or the other side says that it does not.
+func again(ctx context.Context, do func() error) error {
+	var err error
+	for range transferTries {
+		err = do()
+		var status exec.CodeExitError
+		if err == nil || errors.As(err, &status) || ctx.Err() != nil || errors.Is(err, errForeign) {
+			break
+		}
+		select {
+		case <-time.After(streamPause):
+		case <-ctx.Done():
+		}
+	}
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// bring carries the step's folders and variables into its pod, and lets its script begin.
+func (r *running) bring(ctx context.Context) error {
+	env, err := environment(r.script.Env)
+	if err != nil {
+		return err
+	}
+	return again(ctx, func() error { return r.bringOnce(ctx, env) })
+}
+
+func (r *running) bringOnce(ctx context.Context, env []byte) error {
+	reader, writer := io.Pipe()
+	packed := make(chan error, 1)
+	go func() {
+		err := r.pack(writer, env)
+		packed <- err
+		_ = writer.CloseWithError(err)
+	}()
+	var said bytes.Buffer
+	err := r.exec(ctx, r.pod, helperContainer, streams{in: reader, err: &said}, "sh", "-c", takeScript, "sh", controlFolder, outputFolder)
+	_ = reader.CloseWithError(errUnread)
+	if failed := <-packed; failed != nil && !errors.Is(failed, errUnread) {
+		return failed
+	}
+	return complained(err, &said)
+}
+
+// errUnread ends the packing of what nobody reads.
+var errUnread = errors.New("the pod takes no more")
+
+// pack writes everything that the step finds in its pod.
+func (r *running) pack(to io.Writer, env []byte) error {
+	p := packer{to: tar.NewWriter(to), uid: int(r.box.UID), gid: int(r.box.GID)}
+	if err := p.pack(outermost(slices.Concat(r.back(r.script), r.box.ReadOnly)), r.box.Empty); err != nil {
+		return err
+	}
+	header := tar.Header{Name: controlFolder + "/env", Typeflag: tar.TypeReg, Mode: 0o600, Size: int64(len(env))}
+	if err := p.put(header, bytes.NewReader(env)); err != nil {
+		return err
+	}
+	return p.to.Close()
+}
+
+// fetch carries the folders back.
+func (r *running) fetch(ctx context.Context) error {
+	return again(ctx, func() error { return r.fetchOnce(ctx) })
+}
+
+func (r *running) fetchOnce(ctx context.Context) error {
+	folders := r.back(r.script)
+	command := []string{"sh", "-c", giveScript, "sh"}
+	for _, folder := range folders {
+		command = append(command, "."+folder)
+	}
+	reader, writer := io.Pipe()
+	unpacked := make(chan error, 1)
+	go func() {
+		err := unpack(reader, folders, r.places(r.script))
+		if err == nil {
+			_, err = io.Copy(io.Discard, reader) // tar fills its last block
+		}
+		_ = reader.CloseWithError(err)
+		unpacked <- err
+	}()
+	var said bytes.Buffer
+	err := complained(r.exec(ctx, r.pod, helperContainer, streams{out: writer, err: &said}, command...), &said)
+	_ = writer.CloseWithError(err)
+	return errors.Join(<-unpacked, err)
+}
+
+// complained adds what a helper's command said to how it ended.
+func complained(err error, said *bytes.Buffer) error {
+	text := strings.TrimSpace(said.String())
+	if err == nil || text == "" {
+		return err
+	}
+	return fmt.Errorf("%w: %.*s", err, mostSaid, text)
+}
+
+// output is what a script prints, with how much of it has come. Output that cannot be written is read on.
+type output struct {
+	to io.Writer
+
+	mutex  sync.Mutex
+	come   int64
+	err    error
+	stream int // of those so far, the one that may write
+}
+
+// part is the output as one stream brings it. A stream that was given up may still write, and no longer does.
+type part struct {
+	*output
+	stream int
+}
+
+// begin answers the next stream, and from which byte on it is to come, counted from 1.
+func (o *output) begin() (part, int64) {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	o.stream++
+	return part{o, o.stream}, o.come + 1
+}
+
+func (p part) Write(text []byte) (int, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if p.stream != p.output.stream {
+		return 0, errUnread
+	}
+	p.come += int64(len(text))
+	if p.err == nil {
+		_, p.err = p.to.Write(text)
+	}
+	return len(text), nil
+}
+
+// end lets no stream write any more, and answers why not all was written.
+func (o *output) end() error {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	o.stream++
+	return o.err
+}
+
+func (r *running) show(ctx context.Context, script string) error {
+	to, from := r.output.begin()
+	return r.exec(ctx, r.pod, helperContainer, streams{out: to}, "sh", "-c", script, "sh", outputFolder, strconv.FormatInt(from, 10))
+}
+
+// print writes what the script prints until ctx ends. A stream that breaks is taken up at the byte where it broke.
+func (r *running) print(ctx context.Context) error {
+	for ctx.Err() == nil {
+		_ = r.show(ctx, tellScript)
+		select {
+		case <-time.After(streamPause):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// printRest writes what has not come when the script has ended, and answers why not all was written.
+func (r *running) printRest() error {
+	ctx, cancel := context.WithTimeout(r.life, lastWords)
+	defer cancel()
+	if err := again(ctx, func() error { return r.show(ctx, restScript) }); err != nil {
+		err = fmt.Errorf("the end of the step's output did not come: %w", err)
+		return errors.Join(r.output.end(), err)
+	}
+	return r.output.end()
+}
