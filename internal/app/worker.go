@@ -13,6 +13,7 @@ import (
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/config"
+	"github.com/towpath-cd/towpath/internal/executor/kubernetes"
 	"github.com/towpath-cd/towpath/internal/worker"
 )
 
@@ -41,6 +42,10 @@ func Worker(ctx context.Context, o WorkerOptions) (err error) {
 	if err := noteProxy(o.Data, o.Config.Proxy); err != nil {
 		return err
 	}
+	cluster, err := openCluster(o.Config.Kubernetes) // before a token is used up
+	if err != nil {
+		return err
+	}
 	key, err := workerKey(ctx, o)
 	if err != nil {
 		return err
@@ -58,11 +63,21 @@ func Worker(ctx context.Context, o WorkerOptions) (err error) {
 	parts.Go(func() error {
 		return worker.Run(ctx, worker.Options{
 			Client: server, DataDir: filepath.Join(o.Data, "steps"), Version: o.Version, Name: o.Config.Name, Slots: o.Config.Slots,
-			Logger: o.Log.With("room", "worker"), PassEnv: o.Config.PassEnv,
+			Logger: o.Log.With("room", "worker"), PassEnv: o.Config.PassEnv, Kubernetes: cluster,
 		})
 	})
 	parts.Go(func() error { return keepEnvironments(ctx, o, server) })
 	return parts.Wait()
+}
+
+// openCluster answers the cluster where steps run; nil where that is not wanted.
+func openCluster(k config.Kubernetes) (*kubernetes.Cluster, error) {
+	if !k.On {
+		return nil, nil
+	}
+	return kubernetes.Open(kubernetes.Settings{
+		Kubeconfig: k.Kubeconfig, Context: k.Context, Namespace: k.Namespace, Helper: k.HelperImage,
+	})
 }
 
 // embeddedWorker starts a worker inside the server, through the same client and the same calls as any other.

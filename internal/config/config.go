@@ -54,6 +54,17 @@ type Worker struct {
 	Slots   int      `yaml:"slots" env:"SLOTS"`       // steps at a time
 	PassEnv []string `yaml:"pass_env" env:"PASS_ENV"` // variables that scripts get besides PATH
 	Proxy   string   `yaml:"proxy" env:"PROXY"`       // data folder of the proxy on this machine
+
+	Kubernetes Kubernetes `yaml:"kubernetes" envPrefix:"KUBERNETES_"`
+}
+
+// Kubernetes says whether a worker runs its steps inside of containers in a cluster, and in which.
+type Kubernetes struct {
+	On          bool   `yaml:"on" env:"ON"`
+	Kubeconfig  string `yaml:"kubeconfig" env:"KUBECONFIG"`     // file; empty: as kubectl finds it, or the pod's service account
+	Context     string `yaml:"context" env:"CONTEXT"`           // of that file; empty: its current one
+	Namespace   string `yaml:"namespace" env:"NAMESPACE"`       // empty: the context's, or the pod's
+	HelperImage string `yaml:"helper_image" env:"HELPER_IMAGE"` // that carries files; empty: the step's own
 }
 
 // Alerts says how people are told.

@@ -88,10 +88,10 @@ func folderName(pipeline string) string {
 
 // home answers the HOME of a step, which is made when it is missing: one that the pipeline's steps of protected
 // branches share, one for its other branches, or an empty one, which goes with the step. What comes from a fork never
-// gets another.
+// gets another, nor does what runs in a cluster: each of its steps would have a copy of its own.
 func (w *worker) home(l *client.StepLease, r room) (string, error) {
 	dir := filepath.Join(w.dirs.homes, folderName(l.Pipeline)+"-"+nameOf(l.Project+"\n"+l.Pipeline), kindOf(l))
-	if l.Clean || l.Fork {
+	if l.Clean || l.Fork || w.isInCluster(l) {
 		dir = filepath.Join(r.scratch, "home")
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {

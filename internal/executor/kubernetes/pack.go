@@ -18,16 +18,11 @@ type packer struct {
 	uid, gid int // of all files
 }
 
-// pack writes the folders with all that is in them, by their whole paths, and empty ones.
-func (p packer) pack(folders, empty []string) error {
+// pack writes the folders with all that is in them, by their whole paths.
+func (p packer) pack(folders []string) error {
 	for _, folder := range folders {
 		if err := filepath.WalkDir(folder, p.add); err != nil {
 			return fmt.Errorf("pack %s: %w", folder, err)
-		}
-	}
-	for _, folder := range empty {
-		if err := p.put(tar.Header{Name: folder, Typeflag: tar.TypeDir, Mode: 0o755}, nil); err != nil {
-			return err
 		}
 	}
 	return nil

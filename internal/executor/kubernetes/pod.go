@@ -72,14 +72,13 @@ func (l Limits) resources() corev1.ResourceRequirements {
 }
 
 // Box is the pod that a script runs in. Only what is named here, and the script's own folders, is to be seen there, at the
-// same paths as on the worker; it is brought there before the script, and back after it.
+// same paths as on the worker. It is brought there before the script; the script's Dir comes back after it.
 type Box struct {
 	Image    Image
 	Limits   Limits
 	UID, GID int64
-	Folders  []string // besides the script's Dir and Scratch
-	ReadOnly []string // folders that are not brought back
-	Empty    []string // folders that are only made
+	Folders  []string // and files that come back as well, each below the script's Dir or Scratch, or beside them
+	ReadOnly []string // folders besides the script's Dir and Scratch, that do not come back
 }
 
 // In answers the way to run scripts in such boxes, a new one each.
@@ -118,11 +117,11 @@ func (b boxes) pod(script executor.Script) corev1.PodSpec {
 	spec := b.podOf(
 		corev1.Container{
 			Name: stepContainer, Image: b.box.Image.Name, ImagePullPolicy: b.box.Image.policy(),
-			Command:   append([]string{"sh", "-c", runScript, "sh", controlFolder, outputFolder, script.Dir}, commandOf(script)...),
+			Command:   literal(append([]string{"sh", "-c", runScript, "sh", controlFolder, outputFolder, script.Dir}, commandOf(script)...)...),
 			Resources: b.box.Limits.resources(), VolumeMounts: mounts, SecurityContext: b.box.security(),
 		},
 		corev1.Container{
-			Name: helperContainer, Image: helper, ImagePullPolicy: helperPolicy(b.box.Image, helper), Command: []string{"sh", "-c", stayScript},
+			Name: helperContainer, Image: helper, ImagePullPolicy: helperPolicy(b.box.Image, helper), Command: literal("sh", "-c", stayScript),
 			Resources: helperResources(), VolumeMounts: mounts, SecurityContext: b.box.security(),
 		})
 	spec.Volumes = volumes
@@ -136,6 +135,15 @@ func (s *Site) podOf(containers ...corev1.Container) corev1.PodSpec {
 		AutomountServiceAccountToken: new(false), EnableServiceLinks: new(false), HostAliases: slices.Clone(s.hosts),
 		ImagePullSecrets: []corev1.LocalObjectReference{{Name: s.owner.Name}},
 	}
+}
+
+// literal keeps Kubernetes from filling in $(NAME), and from making one $ of two.
+func literal(words ...string) []string {
+	escaped := make([]string, len(words))
+	for i, word := range words {
+		escaped[i] = strings.ReplaceAll(word, "$", "$$")
+	}
+	return escaped
 }
 
 // helperPolicy fetches an image of ours where the node lacks it; the step's own is there already.
@@ -186,33 +194,31 @@ func (b boxes) volumes(script executor.Script) ([]corev1.Volume, []corev1.Volume
 // places are the folders at which volumes are, none of them below another.
 func (b boxes) places(script executor.Script) []string {
 	var places []string
-	for _, folder := range slices.Concat(b.back(script), b.box.ReadOnly, b.box.Empty) {
+	for _, folder := range b.there(script) {
 		place := filepath.Dir(folder)
 		if place == "/" {
 			place = folder
 		}
 		places = append(places, place)
 	}
-	slices.Sort(places)
-	var outer []string
-	for _, place := range slices.Compact(places) {
-		if n := len(outer); n > 0 && isBelow(place, outer[n-1]) {
-			continue
-		}
-		outer = append(outer, place)
-	}
-	return outer
+	return outermost(places)
 }
 
-// back are the folders that are brought back.
+// there are the folders that are brought there.
+func (b boxes) there(script executor.Script) []string {
+	return outermost(slices.Concat([]string{script.Dir, script.Scratch}, b.box.Folders, b.box.ReadOnly))
+}
+
+// back are those that are brought back.
 func (b boxes) back(script executor.Script) []string {
-	return outermost(append([]string{script.Dir, script.Scratch}, b.box.Folders...))
+	return outermost(append([]string{script.Dir}, b.box.Folders...))
 }
 
 // outermost leaves out what is below another folder.
 func outermost(folders []string) []string {
-	return slices.DeleteFunc(slices.Clone(folders), func(one string) bool {
-		return slices.ContainsFunc(folders, func(other string) bool { return isBelow(one, other) })
+	sorted := slices.Compact(slices.Sorted(slices.Values(folders)))
+	return slices.DeleteFunc(slices.Clone(sorted), func(one string) bool {
+		return slices.ContainsFunc(sorted, func(other string) bool { return isBelow(one, other) })
 	})
 }
 

@@ -32,7 +32,7 @@ func (b boxes) Run(ctx context.Context, script executor.Script) (executor.Result
 	// What follows the pod lives as long as that does, not as long as ctx.
 	life, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	under := &running{boxes: b, job: job.Name, script: script, life: life, sight: b.watch(life, job.Name), printed: make(chan error, 1)}
+	under := &running{boxes: b, job: job.Name, script: script, life: life, sight: b.watch(life, "job-name="+job.Name, job.Name), printed: make(chan error, 1)}
 	result, err := under.follow(ctx)
 	return result, errors.Join(err, under.end())
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,7 +76,7 @@ var errUnread = errors.New("the pod takes no more")
 // pack writes everything that the step finds in its pod.
 func (r *running) pack(to io.Writer, env []byte) error {
 	p := packer{to: tar.NewWriter(to), uid: int(r.box.UID), gid: int(r.box.GID)}
-	if err := p.pack(outermost(slices.Concat(r.back(r.script), r.box.ReadOnly)), r.box.Empty); err != nil {
+	if err := p.pack(r.there(r.script)); err != nil {
 		return err
 	}
 	header := tar.Header{Name: controlFolder + "/env", Typeflag: tar.TypeReg, Mode: 0o600, Size: int64(len(env))}

@@ -163,6 +163,12 @@ func (u *unpacker) removeRest() error {
 }
 
 func (u *unpacker) removeRestOf(root *os.Root, in, whole string) error {
+	if info, err := root.Lstat(in); err != nil || !info.IsDir() {
+		if err == nil && !u.seen[whole] {
+			err = root.RemoveAll(in)
+		}
+		return err
+	}
 	folder, err := root.Open(in)
 	if err != nil {
 		return err

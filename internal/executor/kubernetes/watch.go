@@ -25,10 +25,11 @@ const (
 // errPodGone is why a step ends whose pod was deleted.
 var errPodGone = errors.New("the step's pod was deleted while it ran")
 
-// sight is what is known of a Job's pod.
+// sight is what is known of a pod.
 type sight struct {
 	api
-	job string
+	selector string // of labels; it finds one
+	job      string // that is to make it; empty: there is one already
 
 	mutex   sync.Mutex
 	pod     *corev1.Pod // nil: there is none so far
@@ -36,9 +37,9 @@ type sight struct {
 	changed chan struct{}
 }
 
-// watch looks at the pod of a Job until ctx ends.
-func (a api) watch(ctx context.Context, job string) *sight {
-	s := &sight{api: a, job: job, changed: make(chan struct{})}
+// watch looks at the pod that a selector finds, until ctx ends.
+func (a api) watch(ctx context.Context, selector, job string) *sight {
+	s := &sight{api: a, selector: selector, job: job, changed: make(chan struct{})}
 	go s.follow(ctx)
 	return s
 }
@@ -63,6 +64,13 @@ func (s *sight) await(ctx context.Context, judge func(*corev1.Pod) (bool, error)
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// now is what is known.
+func (s *sight) now() (*corev1.Pod, error) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.pod, s.err
 }
 
 func (s *sight) set(pod *corev1.Pod, err error) {
@@ -98,11 +106,11 @@ func (s *sight) follow(ctx context.Context) {
 // lookOnce lists the pod, and watches it for a while.
 func (s *sight) lookOnce(ctx context.Context) error {
 	var found corev1.PodList
-	if err := s.list(ctx, pods, url.Values{"labelSelector": {"job-name=" + s.job}}, &found); err != nil {
+	if err := s.list(ctx, pods, url.Values{"labelSelector": {s.selector}}, &found); err != nil {
 		return err
 	}
 	if len(found.Items) == 0 {
-		if s.pod != nil { // only we write it
+		if s.job == "" || s.pod != nil { // only we write it
 			return errPodGone
 		}
 		return s.whyNone(ctx)
@@ -116,22 +124,28 @@ var errNotMade = errors.New("the cluster did not make the step's pod")
 
 // whyNone reads what the Job's controller was told.
 func (s *sight) whyNone(ctx context.Context) error {
+	said, err := s.lastEvent(ctx, s.job, "FailedCreate")
+	if err == nil && said != "" {
+		err = fmt.Errorf("%w: %s", errNotMade, said)
+	}
+	return err
+}
+
+// lastEvent is the message of the last event of a reason; empty where there was none.
+func (a api) lastEvent(ctx context.Context, object, reason string) (string, error) {
 	var said corev1.EventList
-	query := url.Values{"fieldSelector": {"involvedObject.name=" + s.job + ",reason=FailedCreate"}}
-	if err := s.list(ctx, events, query, &said); err != nil {
-		return err
+	query := url.Values{"fieldSelector": {"involvedObject.name=" + object + ",reason=" + reason}}
+	if err := a.list(ctx, events, query, &said); err != nil || len(said.Items) == 0 {
+		return "", err
 	}
-	if len(said.Items) > 0 {
-		return fmt.Errorf("%w: %s", errNotMade, said.Items[0].Message)
-	}
-	return nil
+	return said.Items[len(said.Items)-1].Message, nil
 }
 
 func (s *sight) watchOnce(ctx context.Context, version string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*watchLimit*time.Second)
 	defer cancel()
 	query := url.Values{
-		"labelSelector": {"job-name=" + s.job}, "watch": {"true"}, "resourceVersion": {version},
+		"labelSelector": {s.selector}, "watch": {"true"}, "resourceVersion": {version},
 		"timeoutSeconds": {strconv.Itoa(watchLimit)},
 	}
 	stream, err := s.open(ctx, http.MethodGet, s.url(pods, query), nil)

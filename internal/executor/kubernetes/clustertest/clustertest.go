@@ -159,7 +159,7 @@ func (c *Cluster) put(t *testing.T, name, content string) {
 	}
 }
 
-// As writes a kubeconfig for a service account of the namespace default.
+// kubeconfig is a file that names the cluster, and somebody by a token.
 func (c *Cluster) kubeconfig(name, token string) string {
 	return fmt.Sprintf(`{"apiVersion": "v1", "kind": "Config", "current-context": "test",
 "clusters": [{"name": "test", "cluster": {"server": %q, "insecure-skip-tls-verify": true}}],
