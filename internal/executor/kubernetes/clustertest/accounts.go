@@ -34,6 +34,39 @@ func (c *Cluster) Apply(t *testing.T, manifest string) {
 	}
 }
 
+// RemovePods deletes pods that a selector of labels finds, as whoever empties a node does.
+func (c *Cluster) RemovePods(t *testing.T, selector string) {
+	t.Helper()
+	code, said := c.ask(t, http.MethodDelete, "/api/v1/namespaces/default/pods?labelSelector="+url.QueryEscape(selector), "")
+	if code != http.StatusOK {
+		t.Fatalf("%d %s", code, said)
+	}
+}
+
+// Remove deletes something of the namespace default, by its path there.
+func (c *Cluster) Remove(t *testing.T, path string) {
+	t.Helper()
+	if code, said := c.ask(t, http.MethodDelete, "/api/v1/namespaces/default/"+path, ""); code != http.StatusOK {
+		t.Errorf("%d %s", code, said)
+	}
+}
+
+// Holds says whether something of the namespace default holds a text, once its controller has looked at it.
+func (c *Cluster) Holds(t *testing.T, path, text string) bool {
+	t.Helper()
+	_, status, _ := strings.Cut(c.get(t, "/api/v1/namespaces/default/"+path), `"status"`)
+	return strings.Contains(status, text)
+}
+
+// Restrict has the namespace default refuse every pod that is not as restricted as Kubernetes knows.
+func (c *Cluster) Restrict(t *testing.T, policy string) {
+	t.Helper()
+	code, said := c.ask(t, http.MethodPatch, "/api/v1/namespaces/default", `{"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "`+policy+`"}}}`)
+	if code != http.StatusOK {
+		t.Fatalf("%d %s", code, said)
+	}
+}
+
 // As answers a kubeconfig of a service account of the namespace default.
 func (c *Cluster) As(t *testing.T, account string) string {
 	t.Helper()

@@ -119,6 +119,17 @@ func (c *Cluster) run(t *testing.T, program string, args ...string) {
 	c.running = append(c.running, command)
 }
 
+// KillAPI ends the API at once, and with it every stream that goes through it. Pods run on.
+func (c *Cluster) KillAPI(t *testing.T) {
+	t.Helper()
+	for _, command := range c.running {
+		if strings.HasSuffix(command.Path, "/kube-apiserver") && command.ProcessState == nil {
+			_ = command.Process.Kill()
+			_ = command.Wait()
+		}
+	}
+}
+
 // stop ends everything at once; the namespaces take the pods along.
 func (c *Cluster) stop() {
 	for _, command := range c.running {
@@ -144,6 +155,12 @@ func (c *Cluster) serve(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.put(t, "accounts.key", string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})))
+	c.StartAPI(t)
+}
+
+// StartAPI starts the API, or starts it again, and waits until it answers.
+func (c *Cluster) StartAPI(t *testing.T) {
+	t.Helper()
 	c.run(t, "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", "--service-account-key-file", c.path("accounts.key"),
 		"--service-account-signing-key-file", c.path("accounts.key"), "--service-account-issuer=https://kubernetes.test",
 		"--token-auth-file", c.path("tokens"), "--authorization-mode=RBAC", "--cert-dir", c.path("certificates"),

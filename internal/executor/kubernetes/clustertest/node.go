@@ -150,6 +150,9 @@ func (c *Cluster) ask(t *testing.T, method, path, body string) (int, string) {
 	}
 	request.Header.Set("Authorization", "Bearer "+adminToken)
 	request.Header.Set("Content-Type", "application/yaml")
+	if method == http.MethodPatch {
+		request.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true} // its certificate is its own
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
