@@ -83,6 +83,7 @@ func TestPodsOfSteps(t *testing.T) {
 	clustertest.Run(t, func(t *testing.T, c *clustertest.Cluster) {
 		t.Run("lose nothing while the API is away", func(t *testing.T) { apiGoesAway(t, c) })
 		t.Run("are told to be gone when somebody deletes them", func(t *testing.T) { podIsDeleted(t, c) })
+		t.Run("are ended while their files are brought", func(t *testing.T) { bringingIsCut(t, c) })
 		t.Run("are told not to be there when a quota forbids them", func(t *testing.T) { quotaIsTold(t, c) })
 		t.Run("of a worker that is not root are as restricted as can be", func(t *testing.T) { restricted(t, c) })
 	})
@@ -114,6 +115,26 @@ func podIsDeleted(t *testing.T, c *clustertest.Cluster) {
 	result := <-b.ended
 	if result.Outcome != executor.BrokenOff || !strings.HasPrefix(result.Reason, "the step's pod was deleted while it ran") {
 		t.Errorf("%+v", result)
+	}
+}
+
+// bringingIsCut has a helper that takes for ever what it is to take.
+func bringingIsCut(t *testing.T, c *clustertest.Cluster) {
+	c.Import(t, "towpath-test/slow:1", map[string]string{
+		"usr/local/bin/sh": "#!/bin/sh\ncase \"$*\" in *'tar xpf'*) exec sleep 1000;; esac\nexec /bin/sh \"$@\"\n",
+	})
+	slow := box()
+	slow.Image.Name = "towpath-test/slow:1"
+	s, mark := site(t, c)
+	out := &printed{}
+	result, err := s.In(slow).Run(t.Context(), executor.Script{
+		Text: "echo never", Dir: t.TempDir(), Scratch: t.TempDir(), Output: out, Timeout: 5 * time.Second,
+	})
+	if want := executor.Expired(5 * time.Second); err != nil || result != want || out.String() != "" {
+		t.Errorf("%+v, %v, %q", result, err, out)
+	}
+	if pods := c.Running(t, mark.ID); pods != 0 {
+		t.Errorf("%d pods run on", pods)
 	}
 }
 

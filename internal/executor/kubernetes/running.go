@@ -14,12 +14,8 @@ import (
 	"github.com/towpath-cd/towpath/internal/process"
 )
 
-const (
-	// endLimit is how long a container may take to end once its processes were killed, or its pod was removed.
-	endLimit = time.Minute
-	// lastWords is how long the output of a script that has ended may take to arrive.
-	lastWords = time.Minute
-)
+// endLimit is how long a container may take to end once its processes were killed, or its pod was removed.
+const endLimit = time.Minute
 
 // running is a pod with its script.
 type running struct {
@@ -41,7 +37,7 @@ func (r *running) follow(ctx context.Context) (executor.Result, error) {
 	}
 	r.pod = pod.Name
 	if err := r.bring(ctx); err != nil {
-		return r.failed(ctx, r.script, fmt.Errorf("bring the step's files into its pod: %w", err)), nil
+		return r.failed(ctx, r.script, fmt.Errorf("bring the step's files into its pod: %w", err)), r.discard()
 	}
 	r.output = &output{to: r.script.Output}
 	streaming, stop := context.WithCancel(r.life)
@@ -58,6 +54,17 @@ func (r *running) follow(ctx context.Context) (executor.Result, error) {
 	return r.conclude(ctx, ended, beside)
 }
 
+// discard ends a pod of which it is not known whether its script has begun.
+func (r *running) discard() error {
+	ctx, cancel := context.WithTimeout(r.life, endLimit)
+	defer cancel()
+	r.removePod(ctx)
+	if _, err := r.sight.await(ctx, hasEnded); err != nil && !errors.Is(err, errPodGone) {
+		return fmt.Errorf("%w: %w", process.ErrLeftBehind, err)
+	}
+	return nil
+}
+
 // conclude has all that the script left.
 func (r *running) conclude(ctx context.Context, ended *corev1.Pod, beside error) (executor.Result, error) {
 	beside = errors.Join(beside, r.printRest())
@@ -69,10 +76,15 @@ func (r *running) conclude(ctx context.Context, ended *corev1.Pod, beside error)
 	if result.Outcome != executor.Exited && result.Outcome != executor.TimedOut {
 		return result, beside // nobody looks at its files
 	}
-	if err := r.fetch(r.life); err != nil && result.Passed() {
-		return executor.Broken(fmt.Errorf("the step's files did not come back from its pod: %w", err)), beside
+	err := r.fetch(r.life)
+	if err == nil {
+		return result, beside
 	}
-	return result, beside
+	err = fmt.Errorf("the step's files did not come back from its pod: %w", err)
+	if result.Passed() {
+		return executor.Broken(err), beside
+	}
+	return result, errors.Join(beside, err)
 }
 
 // broken is the result of a pod that went away, as such or together with its context.
@@ -125,13 +137,13 @@ func notStarted(container, image string, ended *corev1.ContainerStateTerminated)
 }
 
 func whyEnded(ended *corev1.ContainerStateTerminated) string {
-	why := executor.Ended(int(ended.ExitCode), 0).Reason
+	why := []string{executor.Ended(int(ended.ExitCode), 0).Reason}
 	for _, more := range []string{ended.Reason, ended.Message} {
 		if more != "" && more != "Error" {
-			why += ": " + more
+			why = append(why, more)
 		}
 	}
-	return why
+	return strings.Join(why, ": ")
 }
 
 func whyFailed(pod *corev1.Pod) error {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,32 +15,45 @@ import (
 )
 
 const (
-	// transferTries is how often files are carried over a connection that breaks.
+	// transferTries is how often something is carried while the API is there, and it breaks off all the same.
 	transferTries = 3
+	// carryLimit is how long the step's files may take, in either direction. The pod has its own programs for that, which
+	// may be made to send for ever.
+	carryLimit = time.Hour
 	// mostSaid is how much of a helper's complaint is told, in bytes.
 	mostSaid = 1000
 	// streamPause is how long a stream that broke waits before the next.
 	streamPause = 500 * time.Millisecond
 )
 
-// again does something that is carried over the network until it works, or the other side says that it does not.
-func again(ctx context.Context, do func() error) error {
-	var err error
-	for range transferTries {
-		err = do()
+// again does something that is carried through the API until it works, or the pod says that it does not. It waits for an API
+// that is away.
+func (r *running) again(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
+	defer cancel()
+	for tries := 0; ; {
+		err := do(ctx)
 		var status exec.CodeExitError
-		if err == nil || errors.As(err, &status) || ctx.Err() != nil || errors.Is(err, errForeign) {
-			break
+		if err == nil || errors.As(err, &status) || errors.Is(err, errForeign) {
+			return err
+		}
+		if !r.isAway(ctx) {
+			tries++
+		}
+		if tries >= transferTries {
+			return err
 		}
 		select {
 		case <-time.After(streamPause):
 		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), err)
 		}
 	}
-	if cause := context.Cause(ctx); err != nil && cause != nil {
-		return cause
-	}
-	return err
+}
+
+// isAway says whether the API does not answer, or not yet.
+func (r *running) isAway(ctx context.Context) bool {
+	return errors.Is(r.get(ctx, pods, r.pod, nil), ErrNoCluster)
 }
 
 // bring carries the step's folders and variables into its pod, and lets its script begin.
@@ -50,7 +62,7 @@ func (r *running) bring(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return again(ctx, func() error { return r.bringOnce(ctx, env) })
+	return r.again(ctx, carryLimit, func(ctx context.Context) error { return r.bringOnce(ctx, env) })
 }
 
 func (r *running) bringOnce(ctx context.Context, env []byte) error {
@@ -61,13 +73,13 @@ func (r *running) bringOnce(ctx context.Context, env []byte) error {
 		packed <- err
 		_ = writer.CloseWithError(err)
 	}()
-	var said bytes.Buffer
+	var said complaint
 	err := r.exec(ctx, r.pod, helperContainer, streams{in: reader, err: &said}, "sh", "-c", takeScript, "sh", controlFolder, outputFolder)
 	_ = reader.CloseWithError(errUnread)
 	if failed := <-packed; failed != nil && !errors.Is(failed, errUnread) {
 		return failed
 	}
-	return complained(err, &said)
+	return said.with(err)
 }
 
 // errUnread ends the packing of what nobody reads.
@@ -87,9 +99,7 @@ func (r *running) pack(to io.Writer, env []byte) error {
 }
 
 // fetch carries the folders back.
-func (r *running) fetch(ctx context.Context) error {
-	return again(ctx, func() error { return r.fetchOnce(ctx) })
-}
+func (r *running) fetch(ctx context.Context) error { return r.again(ctx, carryLimit, r.fetchOnce) }
 
 func (r *running) fetchOnce(ctx context.Context) error {
 	folders := r.back(r.script)
@@ -107,19 +117,34 @@ func (r *running) fetchOnce(ctx context.Context) error {
 		_ = reader.CloseWithError(err)
 		unpacked <- err
 	}()
-	var said bytes.Buffer
-	err := complained(r.exec(ctx, r.pod, helperContainer, streams{out: writer, err: &said}, command...), &said)
+	var said complaint
+	err := said.with(r.exec(ctx, r.pod, helperContainer, streams{out: writer, err: &said}, command...))
 	_ = writer.CloseWithError(err)
 	return errors.Join(<-unpacked, err)
 }
 
-// complained adds what a helper's command said to how it ended.
-func complained(err error, said *bytes.Buffer) error {
-	text := strings.TrimSpace(said.String())
-	if err == nil || text == "" {
+// complaint is the beginning of what a helper's command says of its troubles. A stream that was given up may still write.
+type complaint struct {
+	mutex sync.Mutex
+	text  []byte
+}
+
+func (c *complaint) Write(text []byte) (int, error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.text = append(c.text, text[:min(len(text), mostSaid-len(c.text))]...)
+	return len(text), nil
+}
+
+// with adds it to how the command ended.
+func (c *complaint) with(err error) error {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	text := bytes.TrimSpace(c.text)
+	if err == nil || len(text) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w: %.*s", err, mostSaid, text)
+	return fmt.Errorf("%w: %s", err, text)
 }
 
 // output is what a script prints, with how much of it has come. Output that cannot be written is read on.
@@ -186,9 +211,7 @@ func (r *running) print(ctx context.Context) error {
 
 // printRest writes what has not come when the script has ended, and answers why not all was written.
 func (r *running) printRest() error {
-	ctx, cancel := context.WithTimeout(r.life, lastWords)
-	defer cancel()
-	if err := again(ctx, func() error { return r.show(ctx, restScript) }); err != nil {
+	if err := r.again(r.life, awayLimit, func(ctx context.Context) error { return r.show(ctx, restScript) }); err != nil {
 		err = fmt.Errorf("the end of the step's output did not come: %w", err)
 		return errors.Join(r.output.end(), err)
 	}

@@ -34,6 +34,12 @@ func (c *Cluster) Apply(t *testing.T, manifest string) {
 	}
 }
 
+// Running counts the pods of a mark in which a container has not ended.
+func (c *Cluster) Running(t *testing.T, mark string) int {
+	t.Helper()
+	return strings.Count(c.get(t, "/api/v1/namespaces/default/pods?labelSelector="+url.QueryEscape("io.towpath.mark="+mark)), `"phase":"Running"`)
+}
+
 // RemovePods deletes pods that a selector of labels finds, as whoever empties a node does.
 func (c *Cluster) RemovePods(t *testing.T, selector string) {
 	t.Helper()
