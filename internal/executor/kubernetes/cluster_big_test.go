@@ -84,6 +84,7 @@ func TestPodsOfSteps(t *testing.T) {
 		t.Run("lose nothing while the API is away", func(t *testing.T) { apiGoesAway(t, c) })
 		t.Run("are told to be gone when somebody deletes them", func(t *testing.T) { podIsDeleted(t, c) })
 		t.Run("are ended while their files are brought", func(t *testing.T) { bringingIsCut(t, c) })
+		t.Run("are of images that ask for a password", func(t *testing.T) { fetched(t, c) })
 		t.Run("are told not to be there when a quota forbids them", func(t *testing.T) { quotaIsTold(t, c) })
 		t.Run("of a worker that is not root are as restricted as can be", func(t *testing.T) { restricted(t, c) })
 	})
@@ -135,6 +136,29 @@ func bringingIsCut(t *testing.T, c *clustertest.Cluster) {
 	}
 	if pods := c.Running(t, mark.ID); pods != 0 {
 		t.Errorf("%d pods run on", pods)
+	}
+}
+
+// fetched has a node fetch an image that its registry gives to nobody without a password.
+func fetched(t *testing.T, c *clustertest.Cluster) {
+	r := c.Registry(t)
+	name := r.Address + "/team/tools:2"
+	c.Import(t, "docker.io/towpath-test/tools:2", map[string]string{"etc/tools": "ours"})
+	r.Move(t, "docker.io/towpath-test/tools:2", name)
+	for _, tt := range []struct{ credentials, says string }{
+		{"", "the image cannot be had: "}, {"ada:wrong", "the image cannot be had: "}, {r.User + ":" + r.Password, ""},
+	} {
+		image := kubernetes.Image{Name: name, Credentials: tt.credentials}
+		s, _ := site(t, c, image)
+		b, out := box(), &printed{}
+		b.Image = image
+		result, err := s.In(b).Run(t.Context(), executor.Script{Text: "cat /etc/tools", Dir: t.TempDir(), Scratch: t.TempDir(), Output: out})
+		if err != nil || !strings.HasPrefix(result.Reason, tt.says) || result.Passed() != (tt.says == "") || result.Passed() != (out.String() == "ours") {
+			t.Errorf("%q: %+v, %v, %q", tt.credentials, result, err, out)
+		}
+		if tt.says != "" && !strings.Contains(result.Reason, name) {
+			t.Errorf("%+v", result)
+		}
 	}
 }
 

@@ -33,7 +33,7 @@ const storyLimit = 10 * time.Minute
 // programs have to be there, from these packages of Debian.
 var programs = map[string]string{
 	"etcd": "etcd-server", "containerd": "containerd", "ctr": "containerd", "runc": "runc", "ip": "iproute2",
-	"iptables": "iptables", "busybox": "busybox-static", "/usr/lib/cni/bridge": "containernetworking-plugins",
+	"iptables": "iptables", "busybox": "busybox-static", "docker-registry": "docker-registry", "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 
 // Cluster is a cluster.
