@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 // tarOf makes an archive of the given headers; a file's content is its name.
 func tarOf(t *testing.T, headers ...tar.Header) *bytes.Buffer {
 	t.Helper()
+	headers = append(headers, tar.Header{Name: endMark, Typeflag: tar.TypeReg})
 	var archive bytes.Buffer
 	w := tar.NewWriter(&archive)
 	for _, header := range headers {
@@ -216,17 +218,30 @@ func TestFilesGoThereAndBackByTheShellsOwnMeans(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			place, folder, _ := room(t)
 			filled(t, folder)
-			there, control, spool := t.TempDir(), t.TempDir(), t.TempDir()
+			there, spool := t.TempDir(), t.TempDir()
+			control := filepath.Join(there, controlFolder)
 			var archive bytes.Buffer
 			p := packer{to: tar.NewWriter(&archive), uid: os.Getuid(), gid: os.Getgid()}
-			if err := errors.Join(p.pack([]string{folder}), p.to.Close()); err != nil {
+			env := tar.Header{Name: controlFolder + "/env", Typeflag: tar.TypeReg, Mode: 0o600}
+			err := errors.Join(p.pack([]string{folder}), os.MkdirAll(control, 0o700))
+			cut := archive.Len()
+			if err := errors.Join(err, p.put(env, strings.NewReader("")), p.to.Close()); err != nil {
 				t.Fatal(err)
 			}
 			in := func(script string) string { return strings.ReplaceAll(script, "cd /", "cd "+there) }
-			take := exec.Command(shell[0], append(shell[1:], "-c", in(takeScript), "sh", control, spool)...)
-			take.Stdin = &archive
-			if out, err := take.CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s", err, out)
+			take := func(from io.Reader) error {
+				command := exec.Command(shell[0], append(shell[1:], "-c", in(takeScript), "sh", control, spool)...)
+				command.Stdin = from
+				return command.Run()
+			}
+			if err := take(bytes.NewReader(archive.Bytes()[:cut])); err == nil {
+				t.Error("a stream that broke off between two files was taken")
+			}
+			if _, err := os.Stat(control + "/go"); err == nil {
+				t.Error("and the script began")
+			}
+			if err := take(&archive); err != nil {
+				t.Fatal(err)
 			}
 			want := tree(t, folder)
 			delete(want, "pipe") // nothing to send
@@ -288,8 +303,10 @@ func TestATarThatBreaksOffRemovesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	archive := tarOf(t, tar.Header{Name: folder + "/one", Typeflag: tar.TypeReg}, tar.Header{Name: folder + "/two", Typeflag: tar.TypeReg})
-	if err := unpack(bytes.NewReader(archive.Bytes()[:1100]), []string{folder}, []string{place}); err == nil {
-		t.Error("it was taken for whole")
+	for _, length := range []int{1024, 1100, 2048} { // with one file, in the second, before the mark
+		if err := unpack(bytes.NewReader(archive.Bytes()[:length]), []string{folder}, []string{place}); err == nil {
+			t.Errorf("%d bytes were taken for whole", length)
+		}
 	}
 	if _, err := os.Stat(filepath.Join(folder, "mine")); err != nil {
 		t.Error(err)

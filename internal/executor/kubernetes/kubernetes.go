@@ -31,7 +31,7 @@ type Settings struct {
 	Kubeconfig string // file; empty: KUBECONFIG, ~/.kube/config, or the service account of the pod that this runs in
 	Context    string // of the file; empty: its current one
 	Namespace  string // empty: that of the context, or of the pod
-	// Helper is the image of the container that carries files in and out: it needs sh, tar, cat, tail and sleep. Empty: the
+	// Helper is the image of the container that carries files in and out: it needs sh, tar, cat, tail, wc and sleep. Empty: the
 	// step's own.
 	Helper string
 }

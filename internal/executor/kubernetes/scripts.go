@@ -32,26 +32,30 @@ exit $?`
 // stayScript is the helper's: it is there until it is asked to end.
 const stayScript = `trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done`
 
-// takeScript unpacks what comes in, and then lets the script begin. Once that has begun it does nothing. Arguments are the
-// folders control and output.
+// takeScript unpacks what comes in, and then lets the script begin. Once that has begun it does nothing. The variables come
+// last: to some tar, a stream that breaks off between two files is whole. Arguments are the folders control and output.
 const takeScript = `[ -e "$1/go" ] && exit 0
 umask 022
-cd / && tar xpf - && : >>"$2/output" && : >"$1/go"`
+rm -f "$1/env"
+cd / && tar xpf - && [ -e "$1/env" ] && : >>"$2/output" && : >"$1/go"`
+
+// endMark is the last file that giveScript packs.
+const endMark = controlFolder + "/go"
 
 // giveScript packs those of its arguments that exist; they are below /.
 const giveScript = `cd / || exit 1
 n=$#
 for f do if [ -e "$f" ]; then set -- "$@" "$f"; fi; done
 shift $n
-exec tar cf - "$@"`
+exec tar cf - "$@" ".` + endMark + `"`
 
 // tellScript prints the output from a byte on, counted from 1, and does not end. Arguments are the folder output and that byte.
 const tellScript = `exec <"$1/output" || exit 1
 tail -c +"$2"
 while :; do cat; sleep 0.1 2>/dev/null || sleep 1; done`
 
-// restScript is tellScript that ends with the file.
-const restScript = `exec tail -c +"$2" <"$1/output"`
+// restScript is tellScript that ends with the file. Before, it says on standard error how long that is.
+const restScript = `wc -c <"$1/output" >&2 && exec tail -c +"$2" <"$1/output"`
 
 // commandOf knows the shells that are told to stop at the first command that fails, where the file names no options.
 func commandOf(script executor.Script) []string {

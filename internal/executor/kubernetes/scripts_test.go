@@ -59,9 +59,12 @@ func TestOutputIsTakenUpAtAnyByte(t *testing.T) {
 	}
 	for name, shell := range shells(t) {
 		for from, want := range map[string]string{"1": "0123456789", "4": "3456789", "11": "", "12": ""} {
-			out, err := exec.Command(shell[0], append(slices.Clone(shell[1:]), "-c", restScript, "sh", spool, from)...).CombinedOutput()
-			if err != nil || string(out) != want {
-				t.Errorf("%s from %s: %q, %v", name, from, out, err)
+			command := exec.Command(shell[0], append(slices.Clone(shell[1:]), "-c", restScript, "sh", spool, from)...)
+			var size bytes.Buffer
+			command.Stderr = &size
+			out, err := command.Output()
+			if err != nil || string(out) != want || strings.TrimSpace(size.String()) != "10" {
+				t.Errorf("%s from %s: %q of %q, %v", name, from, out, &size, err)
 			}
 		}
 		growing(t, shell)

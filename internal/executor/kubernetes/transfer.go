@@ -138,13 +138,17 @@ func (c *complaint) Write(text []byte) (int, error) {
 
 // with adds it to how the command ended.
 func (c *complaint) with(err error) error {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	text := bytes.TrimSpace(c.text)
-	if err == nil || len(text) == 0 {
+	text := c.String()
+	if err == nil || text == "" {
 		return err
 	}
 	return fmt.Errorf("%w: %s", err, text)
+}
+
+func (c *complaint) String() string {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return string(bytes.TrimSpace(c.text))
 }
 
 // output is what a script prints, with how much of it has come. Output that cannot be written is read on.
@@ -192,15 +196,28 @@ func (o *output) end() error {
 	return o.err
 }
 
-func (r *running) show(ctx context.Context, script string) error {
+func (r *running) show(ctx context.Context, script string, said io.Writer) error {
 	to, from := r.output.begin()
-	return r.exec(ctx, r.pod, helperContainer, streams{out: to}, "sh", "-c", script, "sh", outputFolder, strconv.FormatInt(from, 10))
+	return r.exec(ctx, r.pod, helperContainer, streams{out: to, err: said}, "sh", "-c", script, "sh", outputFolder, strconv.FormatInt(from, 10))
+}
+
+// showRest fails as long as less has come than there is: a stream may end early and say nothing.
+func (r *running) showRest(ctx context.Context) error {
+	var said complaint
+	if err := r.show(ctx, restScript, &said); err != nil {
+		return said.with(err)
+	}
+	size, err := strconv.ParseInt(said.String(), 10, 64)
+	if _, next := r.output.begin(); err == nil && next-1 < size {
+		err = fmt.Errorf("%d bytes of %d have come", next-1, size)
+	}
+	return err
 }
 
 // print writes what the script prints until ctx ends. A stream that breaks is taken up at the byte where it broke.
 func (r *running) print(ctx context.Context) error {
 	for ctx.Err() == nil {
-		_ = r.show(ctx, tellScript)
+		_ = r.show(ctx, tellScript, io.Discard)
 		select {
 		case <-time.After(streamPause):
 		case <-ctx.Done():
@@ -211,7 +228,7 @@ func (r *running) print(ctx context.Context) error {
 
 // printRest writes what has not come when the script has ended, and answers why not all was written.
 func (r *running) printRest() error {
-	if err := r.again(r.life, awayLimit, func(ctx context.Context) error { return r.show(ctx, restScript) }); err != nil {
+	if err := r.again(r.life, awayLimit, r.showRest); err != nil {
 		err = fmt.Errorf("the end of the step's output did not come: %w", err)
 		return errors.Join(r.output.end(), err)
 	}

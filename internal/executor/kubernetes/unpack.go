@@ -22,6 +22,7 @@ type unpacker struct {
 	folders []string
 	roots   map[string]*os.Root // of the places that the folders are in, by their paths
 	seen    map[string]bool     // whole paths
+	isWhole bool                // its last file has come
 	modes   []mode              // of folders, for when all is in them
 }
 
@@ -31,7 +32,7 @@ type mode struct {
 }
 
 // unpack writes what the tar holds below the folders, each of which is in one of the places, and removes the rest of what
-// is there. Places exist, and only the worker writes to them.
+// is there. Places exist, and only the worker writes to them. The tar ends with endMark.
 func unpack(from io.Reader, folders, places []string) error {
 	u := &unpacker{folders: folders, roots: map[string]*os.Root{}, seen: map[string]bool{}}
 	defer u.close()
@@ -46,10 +47,17 @@ func unpack(from io.Reader, folders, places []string) error {
 	for {
 		header, err := archive.Next()
 		if errors.Is(err, io.EOF) {
+			if !u.isWhole {
+				return io.ErrUnexpectedEOF
+			}
 			return errors.Join(u.removeRest(), u.setModes())
 		}
 		if err != nil {
 			return err
+		}
+		if path.Join("/", header.Name) == endMark {
+			u.isWhole = true
+			continue
 		}
 		if err := u.take(header, archive); err != nil {
 			return fmt.Errorf("%q: %w", header.Name, err)
