@@ -16,6 +16,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/config"
 	"github.com/towpath-cd/towpath/internal/confine"
+	"github.com/towpath-cd/towpath/internal/executor/kubernetes"
 	"github.com/towpath-cd/towpath/internal/worker"
 )
 
@@ -49,6 +50,10 @@ func Worker(ctx context.Context, o WorkerOptions) (err error) {
 	if err := noteProxy(o.Data, o.Config.Proxy); err != nil {
 		return err
 	}
+	cluster, err := openCluster(o.Config) // before a token is used up
+	if err != nil {
+		return err
+	}
 	key, err := workerKey(ctx, o)
 	if err != nil {
 		return err
@@ -66,7 +71,7 @@ func Worker(ctx context.Context, o WorkerOptions) (err error) {
 	parts.Go(func() error {
 		return worker.Run(ctx, worker.Options{
 			Client: server, DataDir: filepath.Join(o.Data, "steps"), Version: o.Version, Name: o.Config.Name, Slots: o.Config.Slots,
-			Logger: o.Log.With("room", "worker"), PassEnv: o.Config.PassEnv, Isolation: apart,
+			Logger: o.Log.With("room", "worker"), PassEnv: o.Config.PassEnv, Isolation: apart, Kubernetes: cluster,
 		})
 	})
 	parts.Go(func() error { return keepEnvironments(ctx, o, server) })
@@ -90,6 +95,20 @@ func isolationOf(o WorkerOptions) (worker.Isolation, error) {
 			Memory: int64(o.Config.StepMemory), CPUs: o.Config.StepCPUs, Processes: o.Config.StepProcesses,
 		},
 	}, nil
+}
+
+// openCluster answers the cluster where steps run; nil where that is not wanted.
+func openCluster(c config.Worker) (*kubernetes.Cluster, error) {
+	k := c.Kubernetes
+	if !k.On {
+		return nil, nil
+	}
+	if c.Isolation != "" && c.Isolation != confine.None {
+		return nil, errors.New("a worker has --kubernetes or --isolation, not both: run a second one with a data folder of its own")
+	}
+	return kubernetes.Open(kubernetes.Settings{
+		Kubeconfig: k.Kubeconfig, Context: k.Context, Namespace: k.Namespace, Helper: k.HelperImage,
+	})
 }
 
 // embeddedWorker starts a worker inside the server, through the same client and the same calls as any other.

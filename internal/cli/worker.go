@@ -56,6 +56,12 @@ func (w *workerWish) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&w.Config.Labels, "label", nil, "labels that steps may ask for")
 	f.IntVar(&w.Config.Slots, "slots", w.Config.Slots, "steps at a time")
 	f.StringSliceVar(&w.Config.PassEnv, "pass-env", nil, "variables that steps get besides PATH")
+	k := &w.Config.Kubernetes
+	f.BoolVar(&k.On, "kubernetes", k.On, "run the steps that are inside of a container as Jobs of a Kubernetes cluster")
+	f.StringVar(&k.Kubeconfig, "kubeconfig", k.Kubeconfig, "file that names the cluster; by default as kubectl, or the service account of the worker's pod")
+	f.StringVar(&k.Context, "context", k.Context, "context of that file; by default its current one")
+	f.StringVar(&k.Namespace, "namespace", k.Namespace, "namespace of the Jobs; by default the context's, or that of the worker's pod")
+	f.StringVar(&k.HelperImage, "helper-image", k.HelperImage, "image that carries files into the pods and back, with sh, tar, cat, tail, wc and sleep; by default the step's own")
 	f.StringVar(&w.Config.Proxy, "proxy-data", w.Config.Proxy, "data folder of the proxy on this machine")
 	isolationFlags(f, &w.Config)
 }

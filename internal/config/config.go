@@ -64,6 +64,17 @@ type Worker struct {
 	StepMemory     Size          `yaml:"step_memory" env:"STEP_MEMORY"`         // that a step may use in namespaces; 0B is any amount
 	StepCPUs       float64       `yaml:"step_cpus" env:"STEP_CPUS"`             // processors' time of a step in namespaces; 0 is any amount
 	StepProcesses  int           `yaml:"step_processes" env:"STEP_PROCESSES"`   // of a step in namespaces at a time
+
+	Kubernetes Kubernetes `yaml:"kubernetes" envPrefix:"KUBERNETES_"`
+}
+
+// Kubernetes says whether a worker runs its steps inside of containers in a cluster, and in which.
+type Kubernetes struct {
+	On          bool   `yaml:"on" env:"ON"`
+	Kubeconfig  string `yaml:"kubeconfig" env:"KUBECONFIG"`     // file; empty: as kubectl finds it, or the pod's service account
+	Context     string `yaml:"context" env:"CONTEXT"`           // of that file; empty: its current one
+	Namespace   string `yaml:"namespace" env:"NAMESPACE"`       // empty: the context's, or the pod's
+	HelperImage string `yaml:"helper_image" env:"HELPER_IMAGE"` // that carries files; empty: the step's own
 }
 
 // Alerts says how people are told.

@@ -24,14 +24,15 @@ type beside struct {
 	Groups     []string // of services that are commands
 	Secrets    string   `json:",omitempty"` // folder of the secrets that the script sees as files
 	Containers bool     // docker may hold something of the mark's
+	Namespace  string   // of the cluster that may; empty: none does
 }
 
 // stand writes down what is about to be made for an attempt, with a group for each command beside it. What it answers is
 // to be taken down also when it failed.
-func (a *attempt) stand(hasContainers bool, commands int) (*beside, error) {
-	b := &beside{Containers: hasContainers, Mark: docker.Mark{
+func (a *attempt) stand(b *beside, commands int) (*beside, error) {
+	b.Mark = docker.Mark{
 		ID: strings.ToLower(rand.Text()), Worker: a.Name, Run: a.lease.Run, Step: a.lease.Step, Number: a.lease.Attempt,
-	}}
+	}
 	b.file, b.Secrets = filepath.Join(a.dirs.beside, b.Mark.ID), a.secretsFolder(b.Mark.ID)
 	for range commands {
 		group, err := process.ReserveGroup()
@@ -70,6 +71,11 @@ func (w *worker) clear(b *beside) error {
 			err = engine.Clear(context.Background(), b.Mark) // which bounds itself
 		}
 		if err != nil {
+			return err
+		}
+	}
+	if b.Namespace != "" {
+		if err := w.clearCluster(b); err != nil {
 			return err
 		}
 	}

@@ -44,8 +44,11 @@ func (a *attempt) surround(ctx context.Context, home string) (*surroundings, err
 			return s, err
 		}
 	}
+	if a.isInCluster(a.lease) {
+		return s, a.surroundInCluster(ctx, s, home)
+	}
 	var err error
-	if s.beside, err = a.stand(a.hasContainers(), a.commands()); err != nil {
+	if s.beside, err = a.stand(&beside{Containers: a.hasContainers()}, a.commands()); err != nil {
 		return s, err
 	}
 	if err := a.putSecrets(s.beside.Secrets); err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/executor/kubernetes"
 )
 
 // ErrDrain lets the steps that run come to their end when it is the cause of the end of Run's context. With every
@@ -26,6 +27,9 @@ type Options struct {
 	Name    string         // among the workers, for people who look at what it left in docker
 	Slots   int            // steps at a time; at least 1
 	Logger  *slog.Logger
+
+	// Kubernetes is the cluster where steps inside of a container run; nil: the docker daemon of this machine has them.
+	Kubernetes *kubernetes.Cluster
 
 	// PassEnv names variables of the worker's own environment that scripts get besides PATH.
 	PassEnv []string

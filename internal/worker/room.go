@@ -89,14 +89,14 @@ func folderName(pipeline string) string {
 
 // home answers the HOME of a step, which is made when it is missing: one that the pipeline's steps of protected
 // branches share, one for its other branches, or an empty one, which goes with the step. What comes from a fork never
-// gets another.
+// gets another, nor does what runs in a cluster: each of its steps would have a copy of its own.
 //
 // Where steps have users of their own, each place has a HOME of the pipeline for itself.
 func (a *attempt) home() (string, error) {
 	l := a.lease
 	dir := filepath.Join(a.dirs.homes, folderName(l.Pipeline)+"-"+nameOf(l.Project+"\n"+l.Pipeline), kindOf(l))
 	switch {
-	case l.Clean || l.Fork:
+	case l.Clean || l.Fork || a.isInCluster(l):
 		dir = filepath.Join(a.room.scratch, "home")
 	case a.guest != nil:
 		return a.guest.home(dir)

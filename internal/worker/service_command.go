@@ -42,6 +42,10 @@ func (s *services) startCommand(definition client.Service, group string) (servic
 	return c, nil
 }
 
+func (c *commandService) look(ctx context.Context, ready client.Ready) error {
+	return lookFromHere(ctx, ready, c)
+}
+
 func (c *commandService) address(port int) string {
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }

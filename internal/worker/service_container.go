@@ -34,6 +34,10 @@ func (s *services) startContainer(ctx context.Context, definition client.Service
 	return &containerService{Serving: serving, name: definition.Name, isBeside: s.lease.Inside != nil}, nil
 }
 
+func (c *containerService) look(ctx context.Context, ready client.Ready) error {
+	return lookFromHere(ctx, ready, c)
+}
+
 func (c *containerService) address(port int) string { return c.Address(port) }
 
 func (c *containerService) variables(ready int) map[string]string {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/executor"
+	"github.com/towpath-cd/towpath/internal/executor/kubernetes"
 )
 
 const (
@@ -29,12 +30,10 @@ const (
 
 // service is one of what runs beside a step.
 type service interface {
-	// address is where the worker reaches a port of it.
-	address(port int) string
+	// look answers why it is not ready; nil when it is.
+	look(ctx context.Context, ready client.Ready) error
 	// variables are where the script reaches it: HOST, PORT and the like, without their beginning.
 	variables(ready int) map[string]string
-	// try runs a command by which it shows that it is ready.
-	try(ctx context.Context, command string) error
 	// ended says whether it has ended by itself, and how.
 	ended(ctx context.Context) (how string, ended bool)
 	// log is the end of what it printed.
@@ -47,7 +46,8 @@ type service interface {
 type services struct {
 	*attempt
 	way     executor.Executor // of those that are commands
-	network string
+	network string            // docker's
+	site    *kubernetes.Site  // instead of docker; nil: with docker
 	home    string
 	beside  *beside
 	names   []string
@@ -85,6 +85,9 @@ func (s *services) start(ctx context.Context, definition client.Service, number 
 	if definition.Container == nil {
 		return s.startCommand(definition, s.beside.Groups[number])
 	}
+	if s.site != nil {
+		return s.startPod(ctx, definition)
+	}
 	return s.startContainer(ctx, definition)
 }
 
@@ -97,7 +100,7 @@ func (s *services) await(ctx context.Context, definition client.Service, started
 	defer tick.Stop()
 	var why error
 	for {
-		if looked := look(within, definition.Ready, started); looked == nil || why == nil || within.Err() == nil {
+		if looked := lookOnce(within, definition.Ready, started); looked == nil || why == nil || within.Err() == nil {
 			why = looked
 		}
 		if how, ended := started.ended(within); ended {
@@ -117,10 +120,22 @@ func (s *services) await(ctx context.Context, definition client.Service, started
 	}
 }
 
-// look answers why a service is not ready; nil when it is.
-func look(ctx context.Context, ready client.Ready, s service) error {
+func lookOnce(ctx context.Context, ready client.Ready, s service) error {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
+	return s.look(ctx, ready)
+}
+
+// reached is a service whose ports the worker reaches.
+type reached interface {
+	// address is where the worker reaches a port of it.
+	address(port int) string
+	// try runs a command by which it shows that it is ready.
+	try(ctx context.Context, command string) error
+}
+
+// lookFromHere looks at a service as its readiness says.
+func lookFromHere(ctx context.Context, ready client.Ready, s reached) error {
 	port, path := portOf(ready)
 	switch {
 	case ready.TCP > 0:

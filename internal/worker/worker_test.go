@@ -16,6 +16,7 @@ import (
 
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/confine"
+	"github.com/towpath-cd/towpath/internal/executor/kubernetes"
 	"github.com/towpath-cd/towpath/internal/worker"
 )
 
@@ -32,11 +33,15 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	c, err := client.New(address, "key")
+	options := worker.Options{
+		Client: c, DataDir: os.Getenv("TOWPATH_TEST_DATA"), MinFree: -1,
+		Isolation: isolationAt(confine.Level(os.Getenv("TOWPATH_TEST_ISOLATION"))),
+	}
+	if file := os.Getenv("TOWPATH_TEST_KUBECONFIG"); file != "" && err == nil {
+		options.Kubernetes, err = kubernetes.Open(kubernetes.Settings{Kubeconfig: file})
+	}
 	if err == nil {
-		err = worker.Run(context.Background(), worker.Options{
-			Client: c, DataDir: os.Getenv("TOWPATH_TEST_DATA"), MinFree: -1,
-			Isolation: isolationAt(confine.Level(os.Getenv("TOWPATH_TEST_ISOLATION"))),
-		})
+		err = worker.Run(context.Background(), options)
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)

@@ -3,8 +3,6 @@
 package dockertest
 
 import (
-	"archive/tar"
-	"bytes"
 	"io"
 	"os"
 	"os/exec"
@@ -13,18 +11,15 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/moby/moby/client"
-	"golang.org/x/sys/unix"
+
+	"github.com/towpath-cd/towpath/internal/executor/executortest/apart"
 )
 
 // Image is one that every daemon of a test has: a busybox, whose environment has a PATH and IMAGE=busybox, with a user and
 // an entry point that no step should notice.
 const Image = "towpath-test/busybox:1"
-
-// startLimit bounds whatever a test waits for.
-const startLimit = time.Minute
 
 // Daemon is a docker daemon.
 type Daemon struct {
@@ -35,29 +30,16 @@ type Daemon struct {
 	command *exec.Cmd
 }
 
-// start brings up the namespaces and the daemon in them.
-func start(t *testing.T) *Daemon {
+// start brings up the daemon.
+func start(t *testing.T, p apart.Place) *Daemon {
 	t.Helper()
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	ip, err := lookFor("ip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(ip, "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	d := &Daemon{dir: os.Getenv("TOWPATH_DOCKERTEST_DIR"), group: os.Getenv("TOWPATH_DOCKERTEST_GROUP")}
+	d := &Daemon{dir: p.Dir, group: p.Group}
 	d.Host = "unix://" + filepath.Join(d.dir, "docker.sock")
+	var err error
 	if d.Client, err = client.New(client.WithHost(d.Host)); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("DOCKER_HOST", d.Host)
-	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
 	d.Start(t)
 	d.Import(t, Image, nil)
 	t.Cleanup(func() {
@@ -73,7 +55,7 @@ func start(t *testing.T) *Daemon {
 // Start starts the daemon, or starts it again, and waits until it answers.
 func (d *Daemon) Start(t *testing.T) {
 	t.Helper()
-	program, err := lookFor("dockerd")
+	program, err := apart.LookFor("dockerd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +71,7 @@ func (d *Daemon) Start(t *testing.T) {
 	if err := d.command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the docker daemon answers", func() bool {
+	apart.Eventually(t, "the docker daemon answers", func() bool {
 		_, err := d.Ping(t.Context(), client.PingOptions{})
 		return err == nil
 	})
@@ -125,7 +107,7 @@ func (d *Daemon) Import(t *testing.T, name string, files map[string]string, chan
 	changes = append([]string{
 		"ENV PATH=/usr/local/bin:/bin", "ENV IMAGE=busybox", "USER nobody", `ENTRYPOINT ["/bin/false"]`, "WORKDIR /", `CMD ["/bin/false"]`,
 	}, changes...)
-	result, err := d.ImageImport(t.Context(), client.ImageImportSource{Source: tree(t, files), SourceName: "-"}, name,
+	result, err := d.ImageImport(t.Context(), client.ImageImportSource{Source: apart.Layer(t, files), SourceName: "-"}, name,
 		client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		t.Fatal(err)
@@ -133,66 +115,5 @@ func (d *Daemon) Import(t *testing.T, name string, files map[string]string, chan
 	defer result.Close()
 	if said, err := io.ReadAll(result); err != nil || strings.Contains(string(said), `"error"`) {
 		t.Fatalf("import %s: %v %s", name, err, said)
-	}
-}
-
-// tree is the image's only layer.
-func tree(t *testing.T, files map[string]string) io.Reader {
-	t.Helper()
-	program, err := lookFor("busybox")
-	if err != nil {
-		t.Fatal(err)
-	}
-	busybox, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	applets, err := exec.Command(program, "--list").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var layer bytes.Buffer
-	w := tar.NewWriter(&layer)
-	put := func(header tar.Header, content []byte) {
-		header.Size = int64(len(content))
-		if err := w.WriteHeader(&header); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write(content); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, dir := range []string{"bin", "etc", "root", "usr", "usr/local", "usr/local/bin", "var"} {
-		put(tar.Header{Name: dir, Typeflag: tar.TypeDir, Mode: 0o755}, nil)
-	}
-	put(tar.Header{Name: "tmp", Typeflag: tar.TypeDir, Mode: 0o1777}, nil)
-	put(tar.Header{Name: "bin/busybox", Typeflag: tar.TypeReg, Mode: 0o755}, busybox)
-	for applet := range strings.FieldsSeq(string(applets)) {
-		if applet != "busybox" {
-			put(tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox"}, nil)
-		}
-	}
-	put(tar.Header{Name: "etc/passwd", Typeflag: tar.TypeReg, Mode: 0o644}, []byte("root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"))
-	for name, content := range files {
-		put(tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o755}, []byte(content))
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return &layer
-}
-
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.NewTimer(startLimit)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("never: %s", what)
-		case <-tick.C:
-		}
 	}
 }

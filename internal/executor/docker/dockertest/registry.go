@@ -14,6 +14,8 @@ import (
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/towpath-cd/towpath/internal/executor/executortest/apart"
 )
 
 // Registry is a registry of images that asks for a password.
@@ -44,7 +46,7 @@ func (d *Daemon) Registry(t *testing.T) Registry {
 			t.Fatal(err)
 		}
 	}
-	program, err := lookFor("docker-registry")
+	program, err := apart.LookFor("docker-registry")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +55,7 @@ func (d *Daemon) Registry(t *testing.T) Registry {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Wait() }) // it ends with the test's context
-	eventually(t, "the registry answers", func() bool {
+	apart.Eventually(t, "the registry answers", func() bool {
 		response, err := http.Get("http://" + r.Address + "/v2/")
 		if err != nil {
 			return false
