@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // OffsetError says that an upload was continued at another place than where it stands.
@@ -29,8 +30,12 @@ type Upload struct {
 
 	mu        sync.Mutex
 	turn      int // how often somebody went on with it
+	arriving  *arriving
 	finishing *finishing
 }
+
+// silence is how long nothing has to come for an upload to stand still.
+const silence = 250 * time.Millisecond
 
 // Upload returns the upload of a pack (Packing.Digest) by a sender. Close it.
 func (s *Store) Upload(sender string, pack Digest) *Upload {
@@ -78,11 +83,42 @@ func (u *Upload) size() (int64, error) {
 	return info.Size(), nil
 }
 
+// Settle waits while bytes are coming: those of a connection that was cut may not all have been read when its sender asks
+// where to go on.
+func (u *Upload) Settle(ctx context.Context) {
+	timer := time.NewTimer(silence)
+	defer timer.Stop()
+	for before := int64(-1); ; timer.Reset(silence) {
+		now, ended := u.coming()
+		if ended == nil || now == before {
+			return
+		}
+		before = now
+		select {
+		case <-ended:
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// coming says how far the one is who adds to the upload, and what is closed when that is over; nil where there is none.
+func (u *Upload) coming() (at int64, ended <-chan struct{}) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.arriving == nil {
+		return 0, nil
+	}
+	return u.arriving.at, u.arriving.ended
+}
+
 // Append adds r at offset. What came stays there, also when r breaks off. At another offset than where the upload stands
 // the error is an OffsetError, and nothing is taken.
 func (u *Upload) Append(offset int64, r io.Reader) error {
 	a, err := u.goOn(offset)
 	if err == nil {
+		defer a.end()
 		_, err = io.CopyBuffer(a, struct{ io.Reader }{r}, make([]byte, 128<<10))
 		err = errors.Join(err, a.file.Close())
 	}
@@ -106,7 +142,8 @@ func (u *Upload) Finish(ctx context.Context, offset int64, rest io.Reader) error
 	if err != nil {
 		return fmt.Errorf("finish an upload: %w", err)
 	}
-	f := &finishing{arriving: a, from: io.TeeReader(rest, a), ended: make(chan struct{})}
+	defer a.end()
+	f := &finishing{arriving: a, from: io.TeeReader(rest, a)}
 	if err := f.run(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("finish an upload: %w", err)
 	}
@@ -134,9 +171,10 @@ func (u *Upload) remove() error {
 // arriving is one who adds to an upload.
 type arriving struct {
 	*Upload
-	file *os.File
-	mine int // turn
-	at   int64
+	file  *os.File
+	mine  int // turn
+	at    int64
+	ended chan struct{}
 }
 
 func (u *Upload) goOn(offset int64) (*arriving, error) {
@@ -154,7 +192,17 @@ func (u *Upload) goOn(offset int64) (*arriving, error) {
 		return nil, err
 	}
 	u.turn++
-	return &arriving{Upload: u, file: file, mine: u.turn, at: offset}, nil
+	u.arriving = &arriving{Upload: u, file: file, mine: u.turn, at: offset, ended: make(chan struct{})}
+	return u.arriving, nil
+}
+
+func (a *arriving) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.arriving == a {
+		a.arriving = nil
+	}
+	close(a.ended)
 }
 
 // isTaken returns an OffsetError once somebody else went on with the upload.
@@ -186,7 +234,6 @@ type finishing struct {
 	*arriving
 	from   io.Reader
 	broken error // why the rest did not come
-	ended  chan struct{}
 	err    error
 }
 
@@ -241,6 +288,5 @@ func (f *finishing) run(ctx context.Context) error {
 		f.finishing = nil
 	}
 	f.err = err
-	close(f.ended)
 	return err
 }

@@ -144,6 +144,7 @@ func TestWhoGoesOnTakesTheUploadOver(t *testing.T) {
 	if _, err := hangs.Write(nil); err != nil { // the first bytes were taken when the next read begins
 		t.Fatal(err)
 	}
+	u.Settle(t.Context()) // and does not wait for ever
 	stands(t, u, 1000)
 	if err := u.Append(1000, bytes.NewReader(p.content[1000:2000])); err != nil {
 		t.Fatal(err)

@@ -167,6 +167,9 @@ func (s *Server) partTaken(r *http.Request, caller access.Caller) (client.PackUp
 	}
 	upload := s.Artifacts.Upload(caller.Worker, pack) // a later attempt of the same worker goes on with it
 	defer upload.Close()
+	if r.ContentLength == 0 {
+		upload.Settle(r.Context())
+	}
 	if answer.Offset, answer.Stored, err = upload.Standing(); err != nil || answer.Stored || answer.Offset != offset {
 		return answer, err
 	}

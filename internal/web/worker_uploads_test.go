@@ -65,7 +65,7 @@ func TestAPackComesAndGoesInPartsWhoseOffsetsAreTheServers(t *testing.T) {
 	if _, err := other.ArtifactsOfLease(job.LeaseRef).AppendPack(t.Context(), named, 1000, http.NoBody); err == nil {
 		t.Error("another worker may look at the upload")
 	}
-	_, err = at.FinishPack(t.Context(), named, 1000, bytes.NewReader(append([]byte{1}, pack.Bytes()[1001:]...)))
+	_, err = at.FinishPack(t.Context(), named, 1000, bytes.NewReader(append([]byte{pack.Bytes()[1000] ^ 1}, pack.Bytes()[1001:]...)))
 	if code := codeOf(err); code != "invalid" {
 		t.Errorf("a wrong byte: %v", err)
 	}

@@ -109,7 +109,7 @@ func TestWhatCameBeforeTheServerRestartedIsNotSentAgain(t *testing.T) {
 	l := s.step("cp -r " + dirs["large"] + " dist")
 	l.Keeps = []string{"dist"}
 	ref := s.offer(l)
-	s.restarts(w)
+	s.restarts(w, filepath.Join(s.trees.dir, "incoming"), size/2)
 	kept := s.awaitReport(ref).Artifacts
 	up, _, _ := w.came()
 	atMost(t, "up", up, size)
@@ -121,7 +121,7 @@ func TestWhatCameBeforeTheServerRestartedIsNotSentAgain(t *testing.T) {
 	l = s.step(sameAs(dirs["large"]))
 	l.Uses = kept
 	ref = s.offer(l)
-	s.restarts(w)
+	s.restarts(w, filepath.Join(s.data, "artifacts"), size/2)
 	if report := s.awaitReport(ref); report.State != "passed" {
 		t.Errorf("%+v\n%s", report, s.logOf(ref))
 	}
@@ -130,12 +130,24 @@ func TestWhatCameBeforeTheServerRestartedIsNotSentAgain(t *testing.T) {
 }
 
 // restarts has the server go away when half has travelled, and come back.
-func (s *site) restarts(w *way) {
+func (s *site) restarts(w *way, arrivesIn string, bytes int64) {
+	s.t.Helper()
 	<-w.hangs
+	s.awaitPart(arrivesIn, bytes)
 	s.goAway()
 	s.trees.restart()
 	s.comeBack()
 	w.letGo()
+}
+
+// awaitPart waits until most of what has travelled stands in a folder: what is on its way is lost with either side.
+func (s *site) awaitPart(arrivesIn string, bytes int64) {
+	s.t.Helper()
+	eventually(s.t, "what has travelled has arrived", func() bool {
+		parts, _ := filepath.Glob(filepath.Join(arrivesIn, "*.part"))
+		info, err := os.Stat(strings.Join(parts, ""))
+		return err == nil && info.Size() > bytes*9/10
+	})
 }
 
 func TestWhatCameBeforeTheWorkerWasStoppedIsNotSentAgain(t *testing.T) {
@@ -167,7 +179,7 @@ func TestWhatCameBeforeTheWorkerWasStoppedIsNotSentAgain(t *testing.T) {
 }
 
 // stopsInTheMiddle runs a step whose worker is stopped when so many bytes have travelled, most of which stand in a folder.
-func (s *site) stopsInTheMiddle(w *way, bytes int64, arriveIn string, change func(*client.StepLease)) {
+func (s *site) stopsInTheMiddle(w *way, bytes int64, arrivesIn string, change func(*client.StepLease)) {
 	s.t.Helper()
 	w.hang(bytes)
 	end := s.start(s.through(w.url()))
@@ -175,11 +187,7 @@ func (s *site) stopsInTheMiddle(w *way, bytes int64, arriveIn string, change fun
 	change(l)
 	ref := s.offer(l)
 	<-w.hangs
-	eventually(s.t, "the half of it has arrived", func() bool {
-		parts, _ := filepath.Glob(filepath.Join(arriveIn, "*.part"))
-		info, err := os.Stat(strings.Join(parts, ""))
-		return err == nil && info.Size() > bytes*9/10
-	})
+	s.awaitPart(arrivesIn, bytes)
 	_ = end(nil)
 	s.giveToAnother(ref)
 	w.letGo()

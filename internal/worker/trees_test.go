@@ -81,6 +81,9 @@ func (s *trees) putPart(w http.ResponseWriter, r *http.Request) {
 	}
 	upload := s.store.Upload("worker", pack)
 	defer upload.Close()
+	if r.ContentLength == 0 {
+		upload.Settle(r.Context())
+	}
 	if size, stored, err := upload.Standing(); err == nil && !stored && size == offset {
 		if r.URL.Query().Has("more") {
 			err = upload.Append(offset, r.Body)
