@@ -34,6 +34,9 @@ type Upload struct {
 	finishing *finishing
 }
 
+// flushBytes is how many bytes come before they are sent on to the disk.
+const flushBytes = 8 << 20
+
 // silence is how long nothing has to come for an upload to stand still.
 const silence = 250 * time.Millisecond
 
@@ -175,6 +178,8 @@ type arriving struct {
 	mine  int // turn
 	at    int64
 	ended chan struct{}
+
+	flushed int64 // up to there it is on its way to the disk
 }
 
 func (u *Upload) goOn(offset int64) (*arriving, error) {
@@ -192,7 +197,7 @@ func (u *Upload) goOn(offset int64) (*arriving, error) {
 		return nil, err
 	}
 	u.turn++
-	u.arriving = &arriving{Upload: u, file: file, mine: u.turn, at: offset, ended: make(chan struct{})}
+	u.arriving = &arriving{Upload: u, file: file, mine: u.turn, at: offset, flushed: offset, ended: make(chan struct{})}
 	return u.arriving, nil
 }
 
@@ -226,6 +231,10 @@ func (a *arriving) Write(p []byte) (int, error) {
 	}
 	n, err := a.file.WriteAt(p, a.at)
 	a.at += int64(n)
+	if a.at-a.flushed >= flushBytes {
+		beginFlush(a.file, a.flushed, a.at-a.flushed)
+		a.flushed = a.at
+	}
 	return n, err
 }
 

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/towpath-cd/towpath"
@@ -21,10 +23,12 @@ type brittle struct {
 	*testing.T
 	*artifact.Store
 	manifest artifact.Manifest
-	each     int64 // bytes
-	isAway   bool
-	sent     int64
-	stream   string // another name for the same bytes; empty is the right one
+
+	mutex  sync.Mutex
+	each   int64 // bytes; 0 is any number
+	isAway bool
+	sent   int64
+	stream string // another name for the same bytes; empty is the right one
 }
 
 func newBrittle(t *testing.T, size int) *brittle {
@@ -48,7 +52,7 @@ func newBrittle(t *testing.T, size int) *brittle {
 	if err := store.PutPack(t.Context(), pack); err != nil {
 		t.Fatal(err)
 	}
-	return &brittle{T: t, Store: store, manifest: m, each: 1 << 40}
+	return &brittle{T: t, Store: store, manifest: m}
 }
 
 func (b *brittle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -56,40 +60,61 @@ func (b *brittle) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(b.manifest.Encode())
 		return
 	}
-	if b.isAway {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
 	stream, err := b.Stream(b.manifest.Digests())
 	if err != nil {
 		b.Error(err)
+		return
 	}
-	named, offset := stream.Identity().String(), int64(0)
-	if b.stream != "" {
-		named = b.stream
+	named, each, isAway := b.next(stream.Identity().String())
+	if isAway {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
 	}
+	offset := int64(0)
 	if r.URL.Query().Get("stream") == named {
 		offset, _ = strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
 	}
 	w.Header().Set(client.HeaderStream, named)
 	w.Header().Set(client.HeaderOffset, strconv.FormatInt(offset, 10))
-	limited := &limitedWriter{w, b.each}
-	err = stream.WriteFrom(r.Context(), limited, offset)
-	b.sent += b.each - limited.left
-	if err != nil {
-		b.isAway = true
+	if err := stream.WriteFrom(r.Context(), &limited{w, b, each}, offset); err != nil {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-type limitedWriter struct {
+// next is how the next pack is sent: as which stream, and how much of it. After one that breaks off the server is away.
+func (b *brittle) next(stream string) (named string, each int64, isAway bool) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	isAway, b.isAway = b.isAway, b.each > 0
+	return cmp.Or(b.stream, stream), cmp.Or(b.each, 1<<40), isAway
+}
+
+// breaks has it break off after so many bytes; 0 has it be back, and whole.
+func (b *brittle) breaks(each int64, stream string) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	b.each, b.stream, b.isAway = each, stream, false
+}
+
+func (b *brittle) hasSent() int64 {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return b.sent
+}
+
+// limited is an answer that breaks off.
+type limited struct {
 	io.Writer
+	from *brittle
 	left int64
 }
 
-func (l *limitedWriter) Write(p []byte) (int, error) {
+func (l *limited) Write(p []byte) (int, error) {
 	n, err := l.Writer.Write(p[:min(int64(len(p)), l.left)])
 	l.left -= int64(n)
+	l.from.mutex.Lock()
+	defer l.from.mutex.Unlock()
+	l.from.sent += int64(n)
 	if err == nil && n < len(p) {
 		err = io.ErrClosedPipe
 	}
@@ -115,17 +140,17 @@ func TestATreeThatWasFetchedInPartIsGoneOnWith(t *testing.T) {
 		trees.keep(map[string]bool{release.Artifacts[0].Digest: true})
 		return trees.files(from)(t.Context(), release, t.TempDir())
 	}
-	b.each = size / 2
+	b.breaks(size/2, "")
 	var answered *client.Error
 	if err := place(); !errors.As(err, &answered) || !answered.Temporary() {
 		t.Fatalf("broken off: %v", err)
 	}
-	b.isAway, b.each = false, 1<<40
+	b.breaks(0, "")
 	if err := place(); err != nil {
 		t.Fatal(err)
 	}
-	if b.sent > size+size/20 {
-		t.Errorf("%d bytes were sent for %d", b.sent, size)
+	if sent := b.hasSent(); sent > size+size/20 {
+		t.Errorf("%d bytes were sent for %d", sent, size)
 	}
 	if left, _ := filepath.Glob(filepath.Join(folder, "*"+partSuffix)); len(left) > 0 {
 		t.Errorf("%v is left", left)
@@ -151,11 +176,11 @@ func TestATreeThatIsStoredOtherwiseNowIsFetchedAnew(t *testing.T) {
 		}
 		return err
 	}
-	b.each = 1 << 19
+	b.breaks(1<<19, "")
 	if fetch() == nil {
 		t.Fatal("it did not break off")
 	}
-	b.isAway, b.each, b.stream = false, 1<<40, artifact.DigestOf([]byte("other bytes")).String()
+	b.breaks(0, artifact.DigestOf([]byte("other bytes")).String())
 	if err := fetch(); err != nil {
 		t.Error(err)
 	}
