@@ -104,6 +104,7 @@ func (p *Pack) read(b []byte) (int, error) {
 	}
 	p.silence.Reset(packSilence)
 	n, err := p.body.Read(b)
+	p.silence.Stop() // who reads may take their time
 	if err != nil && !errors.Is(err, io.EOF) {
 		_ = p.Close()
 		p.body = nil

@@ -19,8 +19,11 @@ const (
 	partMost = 64 << 20
 	// partHalvings is how often.
 	partHalvings = 10
-	// partLeast is how many bytes a proxy has to take in one call.
-	partLeast = partMost >> partHalvings
+	// partSmall is how many bytes a call carries once a proxy said that it takes no more: what most of them take, unless they
+	// are told otherwise. partLeast is what it has to take.
+	partSmall, partLeast = 1 << 20, partMost >> partHalvings
+	// anewMost is how often a pack is sent from its beginning again that came together from parts, and was refused.
+	anewMost = 2
 	// checkLimit bounds the wait for the server's word on a pack all of which is sent. It goes on checking, and is asked again.
 	checkLimit = 3 * time.Minute
 )
@@ -40,6 +43,7 @@ type shipment struct {
 	most   int64       // bytes that a proxy takes in one call; 0 is any number
 	broken int         // calls that were not answered, less those that were
 	stuck  int         // calls in a row that brought nothing
+	anew   int         // how often it was sent from its beginning again
 }
 
 // send brings a pack to the server. It goes on where the server says that it stands, and waits for one that cannot be
@@ -82,9 +86,10 @@ func (s *shipment) mayGoOn(err error) bool {
 		s.stuck++
 		return s.stuck <= conflictTries
 	case codeOf(err) == "invalid" && s.tail: // what was there may not have been what it should be, and is gone
-		return true
+		s.anew++
+		return s.anew <= anewMost
 	case answered != nil && answered.Status == http.StatusRequestEntityTooLarge: // said by a proxy
-		s.most = min(s.limit(), 2*partMost) / 2
+		s.most = min(s.limit(), 2*partSmall) / 2
 		return s.most >= partLeast
 	case !isPassing(err):
 		return false

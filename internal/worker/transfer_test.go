@@ -223,6 +223,34 @@ func TestAProxyThatTakesNoLargeBodies(t *testing.T) {
 	t.Parallel()
 	dirs, _ := cargo(t)
 	s := newSite(t)
+	s.start(s.through(s.takingLittle(nil)))
+	kept := s.kept("cp -r "+dirs["large"]+" dist", "dist")
+	d, err := artifact.ParseDigest(kept[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.trees.store.Manifest(d); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAPackThatIsRefusedAgainAndAgainFailsItsStep has one byte of every part changed on the way.
+func TestAPackThatIsRefusedAgainAndAgainFailsItsStep(t *testing.T) {
+	t.Parallel()
+	dirs, _ := cargo(t)
+	s := newSite(t)
+	s.start(s.through(s.takingLittle(func(part []byte) { part[len(part)/2] ^= 1 })))
+	l := s.step("cp -r " + dirs["large"] + " dist")
+	l.Keeps = []string{"dist"}
+	if report, _ := s.result(l); report.State != "failed" || !strings.Contains(report.Reason, "artifact dist: refused as invalid") {
+		t.Errorf("%+v", report)
+	}
+}
+
+// takingLittle is a proxy that takes no large bodies, and may change the parts of packs.
+func (s *site) takingLittle(change func(part []byte)) (address string) {
+	t := s.t
+	t.Helper()
 	server, err := url.Parse(s.url())
 	if err != nil {
 		t.Fatal(err)
@@ -234,19 +262,14 @@ func TestAProxyThatTakesNoLargeBodies(t *testing.T) {
 			http.Error(rw, "413 Request Entity Too Large", http.StatusRequestEntityTooLarge)
 			return
 		}
+		if change != nil && len(body) > 0 && strings.Contains(r.URL.Path, "/uploads/") {
+			change(body)
+		}
 		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		behind.ServeHTTP(rw, r)
 	}))
 	t.Cleanup(front.Close)
-	s.start(s.through(front.URL))
-	kept := s.kept("cp -r "+dirs["large"]+" dist", "dist")
-	d, err := artifact.ParseDigest(kept[0].Digest)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.trees.store.Manifest(d); err != nil {
-		t.Error(err)
-	}
+	return front.URL
 }
 
 func TestAServerOfTheReleaseBeforeTakesAndGivesPacksInOnePiece(t *testing.T) {
