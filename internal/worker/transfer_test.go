@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -193,27 +194,30 @@ func (s *site) stopsInTheMiddle(w *way, bytes int64, arrivesIn string, change fu
 	w.letGo()
 }
 
+// TestAByteThatIsChangedOnTheWayIsSeen cannot say what of it is sent again: where the byte was one of HTTP's own, it is but
+// another cut.
 func TestAByteThatIsChangedOnTheWayIsSeen(t *testing.T) {
 	t.Parallel()
 	dirs, size := cargo(t)
 	s := newSite(t)
 	w := newWay(t, s.address, perConnection)
-	w.change(func() { w.flipAt = size / 2 })
+	w.flip(size / 2)
 	end := s.start(s.through(w.url()))
 	kept := s.kept("cp -r "+dirs["large"]+" dist", "dist")
-	if up, _, _ := w.came(); up < size+size/4 || !w.flipped {
-		t.Errorf("%d bytes travelled: nothing was sent again", up)
+	if !w.hasFlipped() {
+		t.Error("no byte was changed on the way up")
 	}
 	_ = end(worker.ErrDrain)
 
 	s.data = t.TempDir()
-	w.change(func() { w.flipped = false })
+	w.came()
+	w.flip(size / 2)
 	s.start(s.through(w.url()))
-	if log := s.logUsing(sameAs(dirs["large"]), kept...); log != "the same\n" {
-		t.Error(log)
+	if said := s.logUsing(sameAs(dirs["large"]), kept...); said != "the same\n" {
+		t.Error(said)
 	}
-	if _, down, _ := w.came(); down < size+size/4 || !w.flipped {
-		t.Errorf("%d bytes travelled: nothing was sent again", down)
+	if !w.hasFlipped() {
+		t.Error("no byte was changed on the way down")
 	}
 }
 
@@ -256,6 +260,7 @@ func (s *site) takingLittle(change func(part []byte)) (address string) {
 		t.Fatal(err)
 	}
 	behind := httputil.NewSingleHostReverseProxy(server)
+	behind.ErrorLog = log.New(io.Discard, "", 0) // of who hangs up as the test ends
 	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(rw, r.Body, perConnection))
 		if err != nil {

@@ -121,6 +121,14 @@ func (w *way) hang(at int64) {
 	w.change(func() { w.hangsAt, w.hangs = w.up+w.down+at, make(chan struct{}) })
 }
 
+// flip has it change a byte of either direction, once.
+func (w *way) flip(at int64) { w.change(func() { w.flipAt, w.flipped = at, false }) }
+
+func (w *way) hasFlipped() (has bool) {
+	w.change(func() { has = w.flipped })
+	return has
+}
+
 // letGo has it hang no longer: what hung is cut.
 func (w *way) letGo() {
 	w.change(func() { w.hangsAt = 0 })
