@@ -51,6 +51,7 @@ func cargo(t *testing.T) (dirs map[string]string, size int64) {
 
 func (s *site) through(address string) worker.Options {
 	s.t.Helper()
+	s.renewEvery = 1 // so that it does not count for much
 	o := s.options()
 	c, err := client.New(address, "key")
 	if err != nil {

@@ -19,9 +19,9 @@ type way struct {
 	mutex    sync.Mutex
 	up, down int64 // bytes that came in from either side
 	cuts     int
-	hangsAt  int64         // bytes, of up and down together; 0 is never
+	hangsAt  int64         // bytes of a connection in one direction; 0 is never
 	hangs    chan struct{} // closed when it does
-	flipAt   int64         // the byte of up or down that is changed; 0 is none
+	flipAt   int64         // of up or down: from there on a byte of a body is changed; 0 is none
 	flipped  bool
 	open     map[net.Conn]bool
 	ended    sync.WaitGroup
@@ -68,7 +68,7 @@ func (w *way) carry(to, from net.Conn, sum *int64) {
 	for left := w.each; left > 0; {
 		n, err := from.Read(buffer[:min(left, int64(len(buffer)))])
 		left -= int64(n)
-		if !w.passes(buffer[:n], sum) {
+		if !w.passes(buffer[:n], sum, w.each-left) {
 			return // both stay open
 		}
 		if _, failed := to.Write(buffer[:n]); failed != nil || err != nil {
@@ -82,23 +82,27 @@ func (w *way) carry(to, from net.Conn, sum *int64) {
 	w.change(func() { delete(w.open, to); delete(w.open, from) })
 }
 
-// passes counts what comes, and says whether it goes on.
-func (w *way) passes(p []byte, sum *int64) bool {
+// passes counts what comes, and says whether it goes on. All hang once a connection has carried so much in one direction.
+func (w *way) passes(p []byte, sum *int64, carried int64) bool {
 	w.mutex.Lock()
 	defer w.mutex.Unlock()
-	if at := w.flipAt - *sum; w.flipAt > 0 && !w.flipped && at < int64(len(p)) {
-		p[max(0, at)] ^= 1
+	if isBody := carried > perConnection/4; isBody && w.flipAt > 0 && !w.flipped && *sum >= w.flipAt {
+		p[len(p)/2] ^= 1
 		w.flipped = true
 	}
 	*sum += int64(len(p))
-	if w.hangsAt == 0 || w.up+w.down < w.hangsAt {
+	if w.hangsAt == 0 {
 		return true
 	}
 	select {
 	case <-w.hangs:
+		return false
 	default:
-		close(w.hangs)
 	}
+	if carried < w.hangsAt {
+		return true
+	}
+	close(w.hangs)
 	return false
 }
 
@@ -116,9 +120,9 @@ func (w *way) cutAll() {
 	})
 }
 
-// hang has it let nothing through after so many bytes.
+// hang has it let nothing through after so many bytes of one connection.
 func (w *way) hang(at int64) {
-	w.change(func() { w.hangsAt, w.hangs = w.up+w.down+at, make(chan struct{}) })
+	w.change(func() { w.hangsAt, w.hangs = at, make(chan struct{}) })
 }
 
 // flip has it change a byte of either direction, once.
