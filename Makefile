@@ -1,7 +1,7 @@
 # The two to know: make test, make demo.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: bench build cross demo fmt generate generated gitea golangci kubernetes lint packages shop simulate test test-big test-short vet
+.PHONY: bench build cross demo fmt generate generated gitea golangci kubernetes lint packages shop simulate test test-big test-short vet wine
 
 export GOFLAGS ?= -buildvcs=false
 TOOLS     := $(CURDIR)/tools/go.mod
@@ -14,12 +14,13 @@ demo: ; go run ./cmd/towpath demo
 
 test: packages shop simulate ; go test -race -count=1 -timeout 20m ./...
 test-short: ; go test -short -p 3 -parallel 8 -timeout 2m $$(go list ./... | grep -v /e2e) # the stories of the whole binary take longer
-test-big: packages shop gitea kubernetes ; go test -race -timeout 80m -tags big ./...
+test-big: packages shop gitea kubernetes wine ; go test -race -timeout 80m -tags big ./...
 simulate: ; go test -count=1 -timeout 20m -run 'TestEvery|TestTheStories' ./internal/simulate # all stories: without -race, as they are ten times as fast
 shop: ; cd examples/shop && go vet ./... && go test -timeout 2m ./...
 packages: ; .ci/install
 gitea: ; tools/gitea/build # a real forge for the tests: minutes, once
 kubernetes: ; tools/kubernetes/build # a real cluster for the tests: minutes, once
+wine: ; tools/wine/build # a Windows for the tests: a minute and 1.6 GB, once
 bench: ; go run ./bench --page docs/benchmarks.md
 
 lint: generated vet golangci cross

@@ -29,7 +29,7 @@ func wire() map[string]any {
 		"hello": &client.Hello{}, "welcome": &client.Welcome{},
 		"lease call": &client.LeaseCall{}, "lease": &client.StepLease{},
 		"renewal": &client.Renewal{}, "log offset": &client.LogOffset{}, "report": &client.StepReport{},
-		"missing": &[]string{}, "keep": &client.KeepRequest{}, "kept": &client.KeepAnswer{},
+		"missing": &[]string{}, "pack upload": &client.PackUpload{}, "keep": &client.KeepRequest{}, "kept": &client.KeepAnswer{},
 		"keeper report": &client.KeeperReport{}, "order": &client.KeeperOrder{}, "error": &client.Error{},
 	}
 }

@@ -224,59 +224,6 @@ func (c *Client) Finish(ctx context.Context, l LeaseRef, r StepReport) error {
 	return err
 }
 
-// ArtifactsOfLease reaches the artifacts that an attempt uses and keeps.
-func (c *Client) ArtifactsOfLease(l LeaseRef) Artifacts {
-	return Artifacts{client: c, path: func(what string) string { return l.path("artifacts/" + what) }}
-}
-
-// Artifacts moves trees between a worker and the server. The formats of manifests and packs are package artifact's.
-type Artifacts struct {
-	client *Client
-	path   func(string) string
-}
-
-// Missing answers which of the digests the server does not hold.
-func (a Artifacts) Missing(ctx context.Context, digests []string) ([]string, error) {
-	return post[[]string](ctx, a.client, a.path("missing"), digests)
-}
-
-// PutPack sends blobs as a pack.
-func (a Artifacts) PutPack(ctx context.Context, pack io.Reader) error {
-	return a.upload(ctx, http.MethodPost, "packs", pack)
-}
-
-// PutManifest sends a manifest whose blobs the server holds.
-func (a Artifacts) PutManifest(ctx context.Context, digest string, manifest io.Reader) error {
-	return a.upload(ctx, http.MethodPut, "manifests/"+escape(digest), manifest)
-}
-
-func (a Artifacts) upload(ctx context.Context, method, what string, body io.Reader) error {
-	response, err := a.client.send(ctx, method, a.path(what), "application/octet-stream", body)
-	if err != nil {
-		return err
-	}
-	drain(response.Body)
-	return nil
-}
-
-// Manifest answers a manifest. The caller closes it.
-func (a Artifacts) Manifest(ctx context.Context, digest string) (io.ReadCloser, error) {
-	response, err := a.client.send(ctx, http.MethodGet, a.path("manifests/"+escape(digest)), "", nil)
-	if err != nil {
-		return nil, err
-	}
-	return response.Body, nil
-}
-
-// Pack answers the blobs of a manifest as a pack. The caller closes it.
-func (a Artifacts) Pack(ctx context.Context, manifestDigest string) (io.ReadCloser, error) {
-	response, err := a.client.send(ctx, http.MethodGet, a.path("packs/"+escape(manifestDigest)), "", nil)
-	if err != nil {
-		return nil, err
-	}
-	return response.Body, nil
-}
-
 // KeepRequest says what a worker keeps and knows already, so that the answer holds only what is new.
 type KeepRequest struct {
 	Holder  string    `json:"holder"` // new each time the worker starts
@@ -335,11 +282,6 @@ func (c *Client) Keep(ctx context.Context, r KeepRequest) (KeepAnswer, error) {
 // environment.
 func (c *Client) ReportKept(ctx context.Context, environment string, r KeeperReport) (KeeperOrder, error) {
 	return post[KeeperOrder](ctx, c, keptPath(environment, "report"), r)
-}
-
-// ArtifactsOfEnvironment reaches the artifacts of the releases of an environment that the worker keeps.
-func (c *Client) ArtifactsOfEnvironment(environment string) Artifacts {
-	return Artifacts{client: c, path: func(what string) string { return keptPath(environment, "artifacts/"+what) }}
 }
 
 // keptPath takes the environment's key, "pipeline/name", which is two parts of the path.

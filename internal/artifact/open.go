@@ -2,7 +2,6 @@ package artifact
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -10,8 +9,18 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 )
+
+func (p *storedPack) open() (*os.File, error) {
+	file, err := os.Open(p.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open a pack: %w", err)
+	}
+	return file, nil
+}
 
 // frameStarts returns where the frames of a pack begin in its file.
 func (p *storedPack) frameStarts(file *os.File) ([]int64, error) {
@@ -45,12 +54,9 @@ type cursor struct {
 }
 
 func (s *Store) openPack(p *storedPack) (*cursor, error) {
-	file, err := os.Open(p.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = ErrNotFound
-	}
+	file, err := p.open()
 	if err != nil {
-		return nil, fmt.Errorf("open a pack: %w", err)
+		return nil, err
 	}
 	starts, err := p.frameStarts(file)
 	if err != nil {
@@ -119,102 +125,5 @@ func (r *blobReader) Read(p []byte) (int, error) {
 
 func (r *blobReader) Close() error {
 	r.close()
-	return nil
-}
-
-// Pack writes the blobs with these digests as a stream of packs, in the order in which they are stored. A stored
-// pack that is wanted whole goes out as it is.
-func (s *Store) Pack(ctx context.Context, w io.Writer, digests []Digest) error {
-	groups, err := s.group(digests)
-	if err != nil {
-		return fmt.Errorf("send blobs: %w", err)
-	}
-	for _, g := range groups {
-		if err := context.Cause(ctx); err != nil {
-			return fmt.Errorf("send blobs: %w", err)
-		}
-		if err := s.sendGroup(w, g); err != nil {
-			return fmt.Errorf("send blobs: %w", err)
-		}
-	}
-	return nil
-}
-
-// group is what is wanted of one pack, in its order.
-type group struct {
-	pack  *storedPack
-	blobs []placed
-}
-
-type placed struct {
-	Blob
-	offset int64
-}
-
-func (s *Store) group(digests []Digest) ([]*group, error) {
-	byPack := make(map[*storedPack]*group)
-	seen := make(map[Digest]bool, len(digests))
-	var groups []*group
-	for _, d := range digests {
-		at, err := s.find(d)
-		if err != nil {
-			return nil, err
-		}
-		if seen[d] {
-			continue
-		}
-		seen[d] = true
-		g := byPack[at.pack]
-		if g == nil {
-			g = &group{pack: at.pack}
-			byPack[at.pack] = g
-			groups = append(groups, g)
-		}
-		g.blobs = append(g.blobs, placed{Blob{d, at.size}, at.offset})
-	}
-	for _, g := range groups {
-		slices.SortStableFunc(g.blobs, func(a, b placed) int { return cmp.Compare(a.offset, b.offset) })
-	}
-	return groups, nil
-}
-
-func (s *Store) sendGroup(w io.Writer, g *group) error {
-	c, err := s.openPack(g.pack)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	if len(g.blobs) == len(g.pack.table) {
-		_, err := io.Copy(w, c.file)
-		return err
-	}
-	var t table
-	for _, b := range g.blobs {
-		t = append(t, b.Blob)
-	}
-	p, err := newPackWriter(w, t)
-	if err != nil {
-		return err
-	}
-	for _, b := range g.blobs {
-		if err := c.copyTo(p, b); err != nil {
-			return err
-		}
-	}
-	return p.flush()
-}
-
-func (c *cursor) copyTo(p *packWriter, b placed) error {
-	for done := int64(0); done < b.Size; {
-		content, err := c.at(b.offset + done)
-		if err != nil {
-			return err
-		}
-		n := min(int64(len(content)), b.Size-done)
-		if err := p.add(content[:n]); err != nil {
-			return err
-		}
-		done += n
-	}
 	return nil
 }

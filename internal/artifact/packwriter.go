@@ -1,7 +1,6 @@
 package artifact
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,27 +8,38 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// packWriter writes one pack: the table at once, then frames as they are full.
+// packWriter writes frames as they are full, and leaves out what lies before an offset in the pack.
 type packWriter struct {
 	out     io.Writer
+	from    int64 // offset of the first byte that is written
+	at      int64 // offset of the next one that is made
+	frame   int   // number of the next frame
+	ends    *frameEnds
 	encoder *zstd.Encoder
 	plain   []byte
 	packed  []byte
 }
 
-func newPackWriter(out io.Writer, t table) (*packWriter, error) {
-	if len(t) > maxPackBlobs {
-		return nil, fmt.Errorf("%d blobs in one pack: %w", len(t), ErrTooLarge)
-	}
+func newPackWriter(out io.Writer, from int64) (*packWriter, error) {
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(frameBytes), zstd.WithEncoderCRC(false))
 	if err != nil {
 		return nil, fmt.Errorf("set up compression: %w", err)
 	}
-	if _, err := out.Write(t.encode()); err != nil {
-		return nil, fmt.Errorf("write a pack: %w", err)
+	return &packWriter{out: out, from: from, encoder: encoder, plain: make([]byte, 0, frameBytes)}, nil
+}
+
+// emit writes what comes next in the pack, unless it lies before the offset.
+func (p *packWriter) emit(content []byte) error {
+	drop := min(max(0, p.from-p.at), int64(len(content)))
+	p.at += int64(len(content))
+	if drop == int64(len(content)) {
+		return nil
 	}
-	return &packWriter{out: out, encoder: encoder, plain: make([]byte, 0, frameBytes)}, nil
+	if _, err := p.out.Write(content[drop:]); err != nil {
+		return fmt.Errorf("write a pack: %w", err)
+	}
+	return nil
 }
 
 // ReadFrom adds the content of r.
@@ -81,57 +91,29 @@ func (p *packWriter) flush() error {
 	little.PutUint32(p.packed, length)
 	little.PutUint32(p.packed[4:], uint32(len(p.packed)-frameHeader))
 	p.plain = p.plain[:0]
-	if _, err := p.out.Write(p.packed); err != nil {
-		return fmt.Errorf("write a pack: %w", err)
-	}
-	return nil
-}
-
-// WritePack writes the blobs with these digests as a pack, from the tree in dir that the manifest lists. A file
-// that was cut short since it was scanned is an ErrMismatch; one that was changed otherwise is found by whoever
-// takes the pack, as every reader of packs hashes what comes.
-func WritePack(ctx context.Context, w io.Writer, dir string, m Manifest, digests []Digest) error {
-	files := make(map[Digest]Entry, len(m))
-	for _, e := range m {
-		if e.IsFile() {
-			files[e.Digest] = e
-		}
-	}
-	var t table
-	for _, d := range digests {
-		e, found := files[d]
-		if !found {
-			return fmt.Errorf("pack %s: no file of the tree: %w", d, ErrNotFound)
-		}
-		t = append(t, Blob{d, e.Size})
-	}
-	p, err := newPackWriter(w, t)
-	if err != nil {
+	if err := p.ends.note(p.frame, p.at+int64(len(p.packed))); err != nil {
 		return err
 	}
-	for _, d := range digests {
-		if err := context.Cause(ctx); err != nil {
-			return fmt.Errorf("pack %s: %w", dir, err)
-		}
-		if err := p.addFile(dir, files[d]); err != nil {
-			return fmt.Errorf("pack %s: %w", dir, err)
-		}
-	}
-	return p.flush()
+	p.frame++
+	return p.emit(p.packed)
 }
 
-func (p *packWriter) addFile(dir string, e Entry) error {
+// addFile adds a file of the tree, from an offset on.
+func (p *packWriter) addFile(dir string, e Entry, from int64) error {
 	file, err := openPlain(dir, e.Path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	n, err := p.ReadFrom(io.LimitReader(file, e.Size))
+	if _, err := file.Seek(from, io.SeekStart); err != nil {
+		return fmt.Errorf("read %s: %w", e.Path, err)
+	}
+	n, err := p.ReadFrom(io.LimitReader(file, e.Size-from))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", e.Path, err)
 	}
-	if n != e.Size {
-		return fmt.Errorf("%s was cut to %d bytes: %w", e.Path, n, ErrMismatch)
+	if from+n != e.Size {
+		return fmt.Errorf("%s was cut to %d bytes: %w", e.Path, from+n, ErrMismatch)
 	}
 	return nil
 }

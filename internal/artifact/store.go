@@ -63,11 +63,13 @@ type Store struct {
 
 	sweeping sync.RWMutex // locked while something is deleted
 	held     sync.RWMutex // read-locked while nothing may be deleted
+	placing  sync.Mutex   // locked while a pack gets its place
 
 	mu      sync.Mutex
 	packs   map[string]*storedPack
 	blobs   map[Digest]location
-	uploads map[string]*Upload
+	uploads map[string]*Upload // in use, by their files
+	made    []madePack         // those used last behind the others
 }
 
 // storedPack is a pack that was checked and is durable.
@@ -115,6 +117,10 @@ func (s *Store) Close() { s.decoder.Close() }
 func (s *Store) packDir() string     { return filepath.Join(s.dir, "packs") }
 func (s *Store) manifestDir() string { return filepath.Join(s.dir, "manifests") }
 func (s *Store) incomingDir() string { return filepath.Join(s.dir, "incoming") }
+
+func (s *Store) packPath(named Digest) string {
+	return filepath.Join(s.packDir(), named.hex()+packSuffix)
+}
 
 func (s *Store) manifestPath(d Digest) string {
 	return filepath.Join(s.manifestDir(), d.hex()+manifestSuffix)
@@ -201,7 +207,7 @@ func (s *Store) PutPack(ctx context.Context, r io.Reader) error {
 	}
 	defer os.Remove(file.Name())
 	limited := &limitedReader{from: r, left: s.options.MaxPackBytes}
-	if err := s.commit(ctx, file, io.TeeReader(limited, file)); err != nil {
+	if err := s.commit(ctx, file, io.TeeReader(limited, file), nil); err != nil {
 		return fmt.Errorf("store a pack: %w", err)
 	}
 	return nil
@@ -221,14 +227,20 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// commit checks the pack that stands in a file once content was read, makes it durable and puts it in its place.
-// It closes the file.
-func (s *Store) commit(ctx context.Context, file *os.File, content io.Reader) error {
+// commit checks the pack that stands in a file once content was read, which has to be the one that is wanted, if any;
+// makes it durable and puts it in its place. It closes the file.
+func (s *Store) commit(ctx context.Context, file *os.File, content io.Reader, wanted *Digest) error {
 	t, err := checkPack(ctx, content)
+	named := DigestOf(t.encode())
+	if err == nil && wanted != nil && *wanted != named {
+		err = fmt.Errorf("the pack %s came as %s: %w", named, *wanted, ErrMismatch)
+	}
 	if err := errors.Join(err, unless(err != nil, file.Sync), file.Close()); err != nil {
 		return err
 	}
-	path := filepath.Join(s.packDir(), DigestOf(t.encode()).hex()+packSuffix)
+	path := s.packPath(named)
+	s.placing.Lock()
+	defer s.placing.Unlock()
 	if s.touch(path) {
 		return nil
 	}

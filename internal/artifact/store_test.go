@@ -99,59 +99,6 @@ func TestABadPackChangesNothing(t *testing.T) {
 	}
 }
 
-func TestAnUploadGoesOnWhereItBroke(t *testing.T) {
-	dir := tree(t, map[string]string{"big": string(random(2<<20, 3))})
-	m := scan(t, dir)
-	content := pack(t, dir, m, m.Digests())
-	at := t.TempDir()
-	half := len(content) / 2
-	u, err := openStore(t, at, artifact.Options{}).Upload("lease-7")
-	if err != nil {
-		t.Fatal(err)
-	}
-	broken := io.MultiReader(bytes.NewReader(content[:half]), brokenReader{})
-	if size, err := u.Append(0, broken); size != int64(half) || !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Fatalf("broke at %d, %v", size, err)
-	}
-
-	store := openStore(t, at, artifact.Options{}) // a restart
-	u, err = store.Upload("lease-7")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if size, err := u.Size(); size != int64(half) || err != nil {
-		t.Fatalf("after a restart: %d, %v", size, err)
-	}
-	var offset *artifact.OffsetError
-	if _, err := u.Append(int64(half)+1, strings.NewReader("x")); !errors.As(err, &offset) || offset.Expected != int64(half) {
-		t.Errorf("a gap gave %v", err)
-	}
-	if err := u.Commit(t.Context()); !errors.Is(err, artifact.ErrMalformed) {
-		t.Errorf("committing a half gave %v", err)
-	}
-	if _, err := u.Append(0, bytes.NewReader(content[:half+10])); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := u.Append(int64(half), bytes.NewReader(content[half:])); err != nil {
-		t.Fatal(err)
-	}
-	if err := u.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	d, err := store.PutManifest(m.Encode())
-	if err != nil {
-		t.Fatal(err)
-	}
-	fetch(t, store, d)
-	if _, err := store.Upload("../x"); !errors.Is(err, artifact.ErrUnsafe) {
-		t.Errorf("an id with a path gave %v", err)
-	}
-}
-
-type brokenReader struct{}
-
-func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
-
 func TestASweepKeepsWhatIsKeptAndWhatIsYoung(t *testing.T) {
 	c := &clock{at: time.Now().Add(24 * time.Hour)}
 	store := openStore(t, t.TempDir(), artifact.Options{Now: c.now})

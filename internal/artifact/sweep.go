@@ -169,9 +169,22 @@ func (s *Store) sweepIncoming(before time.Time) error {
 		if err != nil || info.ModTime().After(before) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(s.incomingDir(), entry.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.forget(filepath.Join(s.incomingDir(), entry.Name())); err != nil {
 			return fmt.Errorf("sweep uploads: %w", err)
 		}
+	}
+	return nil
+}
+
+// forget removes an upload, unless somebody is about to go on with it.
+func (s *Store) forget(path string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uploads[path] != nil {
+		return nil
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
@@ -20,8 +21,13 @@ import (
 const maxManifest = 64 << 20
 
 // trees holds the artifacts of releases as they travelled: a manifest and a pack each. An instance is placed from here,
-// also while the server is away.
-type trees struct{ folder string }
+// also while the server is away. A pack that was fetched in part is gone on with.
+type trees struct {
+	folder string
+
+	mu       sync.Mutex
+	fetching map[artifact.Digest]bool
+}
 
 func openTrees(folder string) (*trees, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -31,13 +37,13 @@ func openTrees(folder string) (*trees, error) {
 	for _, name := range left {
 		err = errors.Join(err, os.Remove(name))
 	}
-	return &trees{folder: folder}, err
+	return &trees{folder: folder, fetching: make(map[artifact.Digest]bool)}, err
 }
 
 // source is where artifacts are fetched that are not here.
 type source interface {
 	Manifest(ctx context.Context, digest string) (io.ReadCloser, error)
-	Pack(ctx context.Context, manifestDigest string) (io.ReadCloser, error)
+	Pack(ctx context.Context, manifestDigest string, behind client.PackPlace) (*client.Pack, error)
 }
 
 // errNoSource means that files are not on this machine, and that nobody can be asked for them.
@@ -46,8 +52,13 @@ var errNoSource = errors.New("its files are not on this machine, and no server i
 // noSource is where there is no server.
 type noSource struct{}
 
-func (noSource) Manifest(context.Context, string) (io.ReadCloser, error) { return nil, errNoSource }
-func (noSource) Pack(context.Context, string) (io.ReadCloser, error)     { return nil, errNoSource }
+func (noSource) Manifest(context.Context, string) (io.ReadCloser, error) {
+	return nil, errNoSource
+}
+
+func (noSource) Pack(context.Context, string, client.PackPlace) (*client.Pack, error) {
+	return nil, errNoSource
+}
 
 // holds says that all of a release is here.
 func (t *trees) holds(r towpath.Release) bool {
@@ -109,9 +120,7 @@ func (t *trees) layOut(ctx context.Context, from source, a towpath.Artifact, fol
 	if err != nil {
 		return explain(err)
 	}
-	pack, err := t.open(ctx, t.path(digest, ".pack"), func(ctx context.Context) (io.ReadCloser, error) {
-		return from.Pack(ctx, digest.String())
-	})
+	pack, err := t.pack(ctx, from, digest)
 	if err != nil {
 		return explain(err)
 	}
@@ -161,9 +170,14 @@ func (t *trees) open(ctx context.Context, path string, fetch func(context.Contex
 	if err = errors.Join(err, fresh.Close()); err != nil {
 		return nil, err
 	}
+	return named(fresh.Name(), path)
+}
+
+// named gives a file that is whole its name.
+func named(fresh, path string) (*os.File, error) {
 	place := failpoint.At("keep a tree")
 	place.Before()
-	if err := os.Rename(fresh.Name(), path); err != nil {
+	if err := os.Rename(fresh, path); err != nil {
 		return nil, err
 	}
 	place.After()
@@ -187,7 +201,7 @@ func (t *trees) keep(digests map[string]bool) {
 	}
 	for _, name := range names {
 		digest, suffix, _ := strings.Cut(name.Name(), ".")
-		if suffix != "new" && !digests["sha256:"+digest] {
+		if suffix != "new" && !digests["sha256:"+digest] && !t.isFetching("sha256:"+digest) {
 			_ = os.Remove(filepath.Join(t.folder, name.Name()))
 		}
 	}

@@ -5,8 +5,10 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/artifact"
 	"github.com/towpath-cd/towpath/internal/flow"
@@ -19,6 +21,7 @@ const maxManifest = 64 << 20
 func (s *Server) registerArtifacts() {
 	api(s, "POST "+leases+"artifacts/missing", s.missingBlobs)
 	s.handle("POST "+leases+"artifacts/packs", s.held(s.putPack))
+	s.handle("PUT "+leases+"artifacts/uploads/{pack}", s.takePart)
 	s.handle("PUT "+leases+"artifacts/manifests/{digest}", s.held(s.putManifest))
 	s.handle("GET "+leases+"artifacts/manifests/{digest}", s.held(s.getManifest))
 	s.handle("GET "+leases+"artifacts/packs/{digest}", s.held(s.getPack))
@@ -139,6 +142,49 @@ func (s *Server) putPack(w http.ResponseWriter, r *http.Request, _ reader) error
 	return nil
 }
 
+// takePart takes a part of a pack, or its rest, and answers where its upload stands, from where to go on.
+func (s *Server) takePart(w http.ResponseWriter, r *http.Request, caller access.Caller) {
+	answer, err := s.partTaken(r, caller)
+	if err != nil {
+		s.fail(w, r, explainArtifact(err))
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (s *Server) partTaken(r *http.Request, caller access.Caller) (client.PackUpload, error) {
+	var answer client.PackUpload
+	if _, err := s.heldLease(r, caller); err != nil {
+		return answer, err
+	}
+	offset, err := offsetIn(r)
+	if err != nil {
+		return answer, err
+	}
+	pack, err := artifact.ParseDigest(r.PathValue("pack"))
+	if err != nil {
+		return answer, err
+	}
+	upload := s.Artifacts.Upload(caller.Worker, pack) // a later attempt of the same worker goes on with it
+	defer upload.Close()
+	if r.ContentLength == 0 {
+		upload.Settle(r.Context())
+	}
+	if answer.Offset, answer.Stored, err = upload.Standing(); err != nil || answer.Stored || answer.Offset != offset {
+		return answer, err
+	}
+	if r.URL.Query().Get("more") != "" {
+		err = upload.Append(offset, r.Body)
+	} else {
+		err = upload.Finish(r.Context(), offset, r.Body)
+	}
+	if _, isElsewhere := errors.AsType[*artifact.OffsetError](err); err != nil && !isElsewhere {
+		return answer, err
+	}
+	answer.Offset, answer.Stored, err = upload.Standing()
+	return answer, err
+}
+
 func (s *Server) putManifest(w http.ResponseWriter, r *http.Request, _ reader) error {
 	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxManifest))
 	if err != nil {
@@ -176,17 +222,38 @@ func (s *Server) getManifest(w http.ResponseWriter, r *http.Request, may reader)
 	return nil
 }
 
+// getPack answers the blobs of a manifest. Who has a part of that stream already gets the rest.
 func (s *Server) getPack(w http.ResponseWriter, r *http.Request, may reader) error {
 	manifest, err := s.readable(r, may)
 	if err != nil {
 		return err
 	}
+	stream, err := s.Artifacts.Stream(manifest.Digests())
+	if err != nil {
+		return err
+	}
+	named, offset := stream.Identity().String(), int64(0)
+	if r.URL.Query().Get("stream") == named {
+		if offset, err = offsetIn(r); err != nil {
+			return err
+		}
+	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	if err := s.Artifacts.Pack(r.Context(), w, manifest.Digests()); err != nil {
+	w.Header().Set(client.HeaderStream, named)
+	w.Header().Set(client.HeaderOffset, strconv.FormatInt(offset, 10))
+	if err := stream.WriteFrom(r.Context(), w, offset); err != nil {
 		s.Log.Warn("an artifact was not sent whole", "digest", r.PathValue("digest"), "error", err)
 		panic(http.ErrAbortHandler) // the worker sees a cut body, not a short artifact
 	}
 	return nil
+}
+
+func offsetIn(r *http.Request) (int64, error) {
+	offset, err := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	if err != nil || offset < 0 {
+		return 0, towpath.Errorf(towpath.CodeInvalid, "offset has to be a number of bytes")
+	}
+	return offset, nil
 }
 
 // checkArtifacts holds what a worker says of its artifacts against what is stored.

@@ -21,7 +21,7 @@ func TestAWorkerMayDoWhatItsLeasesAllowAndNothingElse(t *testing.T) {
 	job.prints("half of a log")
 	path := strings.NewReplacer(
 		"{run}", job.LeaseRef.Run, "{step}", "site", "{attempt}", "1", "{pipeline}", "shop", "{environment}", "staging",
-		"{digest}", "sha256:"+strings.Repeat("0", 64),
+		"{digest}", "sha256:"+strings.Repeat("0", 64), "{pack}", "sha256:"+strings.Repeat("0", 64),
 	)
 	bodies := map[string]string{ // those that would do harm
 		"finish": `{"state": "passed", "log_size": 13}`, "report": `{"epoch": {"number": 1, "holder": "x"}}`, "missing": `[]`,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -126,9 +125,6 @@ func (a *attempt) upload(ctx context.Context, dir string, m artifact.Manifest) e
 }
 
 func (a *attempt) missing(ctx context.Context, server client.Artifacts, m artifact.Manifest) ([]artifact.Digest, error) {
-	if len(m.Digests()) == 0 {
-		return nil, nil
-	}
 	var names []string
 	for _, d := range m.Digests() {
 		names = append(names, d.String())
@@ -150,34 +146,31 @@ func (a *attempt) missing(ctx context.Context, server client.Artifacts, m artifa
 	return missing, nil
 }
 
-// sendPack packs while it sends. A pack of the whole tree is kept for the steps that will use it.
+// sendPack sends a part of a tree. A pack of the whole tree is kept for the steps that will use it. A pack that another step
+// is sending is waited for: then the server has it.
 func (a *attempt) sendPack(
 	ctx context.Context, server client.Artifacts, dir string, m artifact.Manifest, missing []artifact.Digest,
 ) error {
-	reader, writer := io.Pipe()
-	var cached *cacheEntry
-	to := io.Writer(writer)
-	if len(missing) == len(m.Digests()) {
-		cached = a.cache.begin(m)
-		to = io.MultiWriter(writer, cached)
+	pack, err := artifact.NewPacking(dir, m, missing)
+	if err != nil {
+		return err
 	}
-	packed := make(chan error, 1)
-	go func() {
-		err := artifact.WritePack(ctx, to, dir, m, missing)
-		writer.CloseWithError(err)
-		packed <- err
-	}()
+	release, err := a.packs.take(ctx, pack.Digest())
+	if err != nil {
+		return err
+	}
+	defer release()
+	s := &shipment{Artifacts: server, pack: pack}
+	if len(missing) == len(m.Digests()) {
+		s.kept = a.cache.begin(m)
+	}
 	place := failpoint.At("upload a pack")
 	place.Before()
-	sent := server.PutPack(ctx, reader)
+	err = s.send(ctx)
 	place.After()
-	reader.CloseWithError(io.ErrClosedPipe) // the packer waits for a reader that may be gone
-	failed := <-packed
-	cached.end(sent == nil && failed == nil)
-	if failed != nil && !errors.Is(failed, io.ErrClosedPipe) {
-		return failed
-	}
-	return sent
+	length, known := pack.Length()
+	s.kept.end(err == nil && known && s.kept.holds(length))
+	return err
 }
 
 // persist does a call until the server answers, and gives back its answer.

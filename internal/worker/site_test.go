@@ -28,11 +28,12 @@ type site struct {
 	revision   string
 	data       string
 	steps      int
+	renewEvery float64 // seconds
 }
 
 func newSite(t testing.TB) *site {
 	t.Helper()
-	s := &site{server: newServer(t), repository: filepath.Join(t.TempDir(), "shop"), data: t.TempDir()}
+	s := &site{server: newServer(t), repository: filepath.Join(t.TempDir(), "shop"), data: t.TempDir(), renewEvery: 0.02}
 	if err := os.Mkdir(s.repository, 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func (s *site) step(script string) *client.StepLease {
 		LeaseRef: client.LeaseRef{Run: "run-1", Step: "step " + strconv.Itoa(s.steps), Attempt: 1},
 		Kind:     "build", Project: "shop", Pipeline: "shop", RunNumber: 7, Repository: s.repository,
 		Revision: s.revision, Branch: "main", Author: "Ada", AuthorEmail: "ada@example.com", Message: "begin",
-		Script: script, Timeout: 60, RenewEvery: 0.02,
+		Script: script, Timeout: 60, RenewEvery: s.renewEvery,
 	}
 }
 
@@ -145,7 +146,7 @@ func release(t *testing.T, gate string) {
 	}
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(20 * time.Second)
 	defer deadline.Stop()

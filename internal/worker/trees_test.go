@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -20,23 +21,36 @@ import (
 // trees is the server's store of artifacts.
 type trees struct {
 	t      testing.TB
+	dir    string
 	store  *artifact.Store
-	served int // packs
+	isOld  bool // of the release that takes and gives packs in one piece
+	served int  // packs
 }
 
 func newTrees(t testing.TB) *trees {
 	t.Helper()
-	store, err := artifact.OpenStore(t.TempDir(), artifact.Options{})
-	if err != nil {
-		t.Fatal(err)
+	s := &trees{t: t, dir: t.TempDir()}
+	s.restart()
+	t.Cleanup(func() { s.store.Close() })
+	return s
+}
+
+// restart has the store know only what stands on its disk.
+func (s *trees) restart() {
+	s.t.Helper()
+	if s.store != nil {
+		s.store.Close()
 	}
-	t.Cleanup(store.Close)
-	return &trees{t: t, store: store}
+	var err error
+	if s.store, err = artifact.OpenStore(s.dir, artifact.Options{}); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *trees) routes(mux *http.ServeMux, prefix string) {
 	mux.HandleFunc("POST "+prefix+"missing", s.missing)
 	mux.HandleFunc("POST "+prefix+"packs", s.putPack)
+	mux.HandleFunc("PUT "+prefix+"uploads/{pack}", s.putPart)
 	mux.HandleFunc("GET "+prefix+"packs/{digest}", s.pack)
 	mux.HandleFunc("PUT "+prefix+"manifests/{digest}", s.putManifest)
 	mux.HandleFunc("GET "+prefix+"manifests/{digest}", s.manifest)
@@ -55,6 +69,35 @@ func (s *trees) putPack(w http.ResponseWriter, r *http.Request) {
 	if err := s.store.PutPack(r.Context(), r.Body); err != nil {
 		refuse(w, http.StatusBadRequest, "invalid")
 	}
+}
+
+// putPart does what the real server does.
+func (s *trees) putPart(w http.ResponseWriter, r *http.Request) {
+	pack, err := artifact.ParseDigest(r.PathValue("pack"))
+	offset, wrong := strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	if s.isOld || err != nil || wrong != nil {
+		refuse(w, http.StatusNotFound, "not_found")
+		return
+	}
+	upload := s.store.Upload("worker", pack)
+	defer upload.Close()
+	if r.ContentLength == 0 {
+		upload.Settle(r.Context())
+	}
+	if size, stored, err := upload.Standing(); err == nil && !stored && size == offset {
+		if r.URL.Query().Has("more") {
+			err = upload.Append(offset, r.Body)
+		} else {
+			err = upload.Finish(r.Context(), offset, r.Body)
+		}
+		if errors.Is(err, artifact.ErrMalformed) || errors.Is(err, artifact.ErrMismatch) {
+			refuse(w, http.StatusUnprocessableEntity, "invalid")
+			return
+		}
+	}
+	var stands client.PackUpload
+	stands.Offset, stands.Stored, _ = upload.Standing()
+	answer(w, stands)
 }
 
 func (s *trees) putManifest(w http.ResponseWriter, r *http.Request) {
@@ -88,9 +131,26 @@ func (s *trees) manifest(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *trees) pack(w http.ResponseWriter, r *http.Request) {
-	if m, ok := s.wanted(w, r); ok {
-		s.served++
-		_ = s.store.Pack(r.Context(), w, m.Digests())
+	m, ok := s.wanted(w, r)
+	if !ok {
+		return
+	}
+	s.served++
+	stream, err := s.store.Stream(m.Digests())
+	if err != nil {
+		refuse(w, http.StatusNotFound, "not_found")
+		return
+	}
+	offset := int64(0)
+	if r.URL.Query().Get("stream") == stream.Identity().String() && !s.isOld {
+		offset, _ = strconv.ParseInt(r.URL.Query().Get("offset"), 10, 64)
+	}
+	if !s.isOld {
+		w.Header().Set(client.HeaderStream, stream.Identity().String())
+		w.Header().Set(client.HeaderOffset, strconv.FormatInt(offset, 10))
+	}
+	if stream.WriteFrom(r.Context(), w, offset) != nil {
+		panic(http.ErrAbortHandler)
 	}
 }
 

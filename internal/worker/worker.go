@@ -34,6 +34,7 @@ type worker struct {
 	shell   shell.Shell
 	mirrors *mirrors
 	cache   cache
+	packs   turns         // of those that are sent
 	slots   chan struct{} // one token a free slot
 	places  *places
 	apart   *isolation  // nil: steps are processes of this worker's user, in its world
@@ -91,7 +92,7 @@ func newWorker(options Options) (*worker, error) {
 	}
 	return &worker{
 		Options: o, log: o.Logger, dirs: dirs, shell: shell.New(), mirrors: m,
-		cache: cache{dir: dirs.artifacts, most: o.CacheSize}, engine: newEngine(),
+		cache: cache{dir: dirs.artifacts, most: o.CacheSize, fetching: new(turns)}, engine: newEngine(),
 		slots: freeSlots(o.Slots), places: newPlaces(o.Slots), berths: make(chan *berth, max(o.Slots, 1)),
 	}, nil
 }

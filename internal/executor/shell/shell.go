@@ -24,6 +24,16 @@ type command struct {
 	args     []string // program and options; the file comes last
 	suffix   string   // that the program expects of the file
 	prologue string   // first lines of the file
+	epilogue string   // last ones
+}
+
+// file is what stands in a script's file. Windows' cmd finds labels only behind its own line ends.
+func (c command) file(text string) string {
+	text = c.prologue + text + c.epilogue
+	if c.suffix == ".cmd" {
+		text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\n", "\r\n")
+	}
+	return text
 }
 
 // New looks for the platform's shell once.
@@ -65,7 +75,7 @@ func (s Shell) prepare(script executor.Script) (process.Spec, scriptFile, error)
 	if err != nil {
 		return process.Spec{}, scriptFile{}, fmt.Errorf("this worker has no shell %q", c.args[0])
 	}
-	file := scriptFile{filepath.Join(script.Scratch, "script"+c.suffix), c.prologue + script.Text}
+	file := scriptFile{filepath.Join(script.Scratch, "script"+c.suffix), c.file(script.Text)}
 	return process.Spec{
 		Path: program, Args: append(append([]string{}, c.args...), file.path),
 		Dir: script.Dir, Env: script.Env, Stdout: script.Output, Stderr: script.Output,
@@ -95,7 +105,11 @@ func parse(words string) command {
 	return command{args: args, suffix: suffixFor(args[0])}
 }
 
-// known are the shells that are told to stop at the first command that fails, when the file names no options.
+// byteOrderMark tells Windows PowerShell that a file is in UTF-8.
+const byteOrderMark = "\ufeff"
+
+// known are the shells that are told to stop at the first command that fails, when the file names no options; cmd cannot be
+// told.
 func known(name string) (command, bool) {
 	switch name {
 	case "bash":
@@ -106,10 +120,18 @@ func known(name string) (command, bool) {
 		return command{
 			args:     []string{name, "-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-File"},
 			suffix:   ".ps1",
-			prologue: "$ErrorActionPreference = 'Stop'; $PSNativeCommandUseErrorActionPreference = $true\n",
+			prologue: byteOrderMark + "$ErrorActionPreference = 'Stop'; $PSNativeCommandUseErrorActionPreference = $true\n",
+			// before 7.4 PowerShell goes on when a program fails: the status of the last one is the script's at least
+			epilogue: "\nif (Test-Path -LiteralPath variable:\\LASTEXITCODE) { exit $LASTEXITCODE }\n",
 		}, true
 	case "cmd":
-		return command{args: []string{"cmd", "/D", "/E:ON", "/V:OFF", "/C"}, suffix: ".cmd"}, true
+		// CALL keeps the quotes around a path with blanks and parentheses, of which /C would take those at both ends off. The
+		// script is a part of its file, so that its status is cmd's also where it ends by "exit /b".
+		return command{
+			args:     []string{"cmd", "/D", "/E:ON", "/V:OFF", "/S", "/C", "CALL"},
+			suffix:   ".cmd",
+			prologue: "@echo off\ncall :towpath_script\nexit %ERRORLEVEL%\n:towpath_script\n",
+		}, true
 	}
 	return command{}, false
 }

@@ -1,0 +1,102 @@
+package web_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/artifact"
+)
+
+// TestAPackComesAndGoesInPartsWhoseOffsetsAreTheServers sends one through the real server, with what a worker might get
+// wrong about it.
+func TestAPackComesAndGoesInPartsWhoseOffsetsAreTheServers(t *testing.T) {
+	h := newHouse(t)
+	folder := filepath.Join(h.TempDir(), "shop")
+	must(t, os.MkdirAll(folder, 0o700))
+	h.git(folder, "init", "-q", "-b", "main")
+	h.commit(folder, "towpath.yaml", "pipeline: shop\nsteps: [{build: site, run: make, artifacts: dist}, {test: check, run: make check}]\n", "begin")
+	h.add(client.NewProject{URL: folder, Name: "shop"})
+	w := h.worker("north-1")
+	h.run("shop")
+	job := w.takes("site")
+	at := job.ArtifactsOfLease(job.LeaseRef)
+	content, dir := make([]byte, 200_000), t.TempDir()
+	_, _ = rand.Read(content)
+	must(t, os.WriteFile(filepath.Join(dir, "index.html"), content, 0o600))
+	m, err := artifact.Scan(t.Context(), artifact.Selection{Dir: dir})
+	must(t, err)
+	packing, err := artifact.NewPacking(dir, m, m.Digests())
+	must(t, err)
+	var pack bytes.Buffer
+	must(t, packing.WriteFrom(t.Context(), &pack, 0))
+	named := packing.Digest().String()
+	stands := func(got client.PackUpload, err error, want client.PackUpload) {
+		t.Helper()
+		if must(t, err); got != want {
+			t.Fatalf("the upload stands at %+v, wanted %+v", got, want)
+		}
+	}
+	part := func(offset int64, content []byte) (client.PackUpload, error) {
+		return at.AppendPack(t.Context(), named, offset, bytes.NewReader(content))
+	}
+	got, err := part(0, nil)
+	stands(got, err, client.PackUpload{})
+	got, err = part(0, pack.Bytes()[:1000])
+	stands(got, err, client.PackUpload{Offset: 1000})
+	for _, offset := range []int64{0, 999, 1001, 1 << 40} {
+		got, err = part(offset, []byte("nonsense"))
+		stands(got, err, client.PackUpload{Offset: 1000})
+	}
+	if _, err = part(-1, nil); err == nil || !strings.Contains(err.Error(), "offset") {
+		t.Errorf("an offset below 0: %v", err)
+	}
+	if _, err := at.FinishPack(t.Context(), "sha256:short", 0, http.NoBody); err == nil {
+		t.Error("a pack without a name was taken")
+	}
+	other := h.worker("north-2")
+	if _, err := other.ArtifactsOfLease(job.LeaseRef).AppendPack(t.Context(), named, 1000, http.NoBody); err == nil {
+		t.Error("another worker may look at the upload")
+	}
+	_, err = at.FinishPack(t.Context(), named, 1000, bytes.NewReader(append([]byte{pack.Bytes()[1000] ^ 1}, pack.Bytes()[1001:]...)))
+	if code := codeOf(err); code != "invalid" {
+		t.Errorf("a wrong byte: %v", err)
+	}
+	got, err = part(0, nil) // all of it is gone
+	stands(got, err, client.PackUpload{})
+	got, err = at.FinishPack(t.Context(), named, 0, bytes.NewReader(pack.Bytes()))
+	stands(got, err, client.PackUpload{Stored: true})
+	must(t, at.PutManifest(t.Context(), m.Digest().String(), bytes.NewReader(m.Encode())))
+	must(t, job.Finish(t.Context(), job.LeaseRef, client.StepReport{State: "passed", Artifacts: []client.Artifact{
+		{Step: "site", Digest: m.Digest().String(), Path: "dist", Platform: "linux/amd64"},
+	}}))
+
+	checks := w.takes("check")
+	from := checks.ArtifactsOfLease(checks.LeaseRef)
+	whole, err := from.Pack(t.Context(), m.Digest().String(), client.PackPlace{})
+	must(t, err)
+	came, err := io.ReadAll(whole)
+	if must(t, err); !bytes.Equal(came, pack.Bytes()) {
+		t.Fatal("it came down otherwise than it went up")
+	}
+	for _, offset := range []int64{1, 100_000, int64(pack.Len())} {
+		rest, err := from.Pack(t.Context(), m.Digest().String(), client.PackPlace{Stream: whole.Stream(), Offset: offset})
+		must(t, err)
+		came, err := io.ReadAll(rest)
+		if must(t, err); !bytes.Equal(came, pack.Bytes()[offset:]) {
+			t.Errorf("from %d: %d bytes, or others", offset, len(came))
+		}
+	}
+	stale, err := from.Pack(t.Context(), m.Digest().String(), client.PackPlace{Stream: "sha256:other", Offset: 1000})
+	must(t, err)
+	if came, err := io.ReadAll(stale); !errors.Is(err, client.ErrOtherStream) || len(came) > 0 {
+		t.Errorf("another stream: %d bytes, %v", len(came), err)
+	}
+}
