@@ -100,18 +100,18 @@ func (s *Server) replayDelivery(c call[none]) (answer client.Delivery, err error
 
 // rotateHookSecret gives the project's webhook another secret. One that is made here is answered this once.
 func (s *Server) rotateHookSecret(c call[client.WebhookSecret]) (client.Webhook, error) {
-	if c.Body.Secret == "" {
-		made, err := s.newHookSecret(c.Request, c.Caller, c.Project, "")
-		if err == nil {
-			made.Manual = s.pasted(c.Project, made)
+	given := c.Body.Secret
+	if given != "" {
+		if err := access.CheckHookSecret(given); err != nil {
+			return client.Webhook{}, err
 		}
-		return made, err
 	}
-	if err := access.CheckHookSecret(c.Body.Secret); err != nil {
-		return client.Webhook{}, err
+	made, err := s.newHookSecret(c.Request, c.Caller, c.Project, given)
+	if given != "" {
+		made.Secret = ""
+	} else if err == nil {
+		made.Manual = s.pasted(c.Project, made)
 	}
-	made, err := s.newHookSecret(c.Request, c.Caller, c.Project, c.Body.Secret)
-	made.Secret = ""
 	return made, err
 }
 
