@@ -62,7 +62,11 @@ func (s *Server) registerAPI() {
 	api(s, "POST"+environment+"/freeze", s.freeze)
 	api(s, "POST"+environment+"/thaw", s.thaw)
 	api(s, "POST"+environment+"/unpin", s.unpin)
+	s.registerAdministration()
+}
 
+// registerAdministration names the calls of those who look after the server.
+func (s *Server) registerAdministration() {
 	api(s, "GET /api/v1/accounts", s.accounts)
 	api(s, "PUT /api/v1/accounts/{name}", s.putAccount)
 	api(s, "DELETE /api/v1/accounts/{name}", s.removeAccount)

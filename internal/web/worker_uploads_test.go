@@ -28,16 +28,7 @@ func TestAPackComesAndGoesInPartsWhoseOffsetsAreTheServers(t *testing.T) {
 	h.run("shop")
 	job := w.takes("site")
 	at := job.ArtifactsOfLease(job.LeaseRef)
-	content, dir := make([]byte, 200_000), t.TempDir()
-	_, _ = rand.Read(content)
-	must(t, os.WriteFile(filepath.Join(dir, "index.html"), content, 0o600))
-	m, err := artifact.Scan(t.Context(), artifact.Selection{Dir: dir})
-	must(t, err)
-	packing, err := artifact.NewPacking(dir, m, m.Digests())
-	must(t, err)
-	var pack bytes.Buffer
-	must(t, packing.WriteFrom(t.Context(), &pack, 0))
-	named := packing.Digest().String()
+	m, named, pack := packed(t)
 	stands := func(got client.PackUpload, err error, want client.PackUpload) {
 		t.Helper()
 		if must(t, err); got != want {
@@ -49,7 +40,7 @@ func TestAPackComesAndGoesInPartsWhoseOffsetsAreTheServers(t *testing.T) {
 	}
 	got, err := part(0, nil)
 	stands(got, err, client.PackUpload{})
-	got, err = part(0, pack.Bytes()[:1000])
+	got, err = part(0, pack[:1000])
 	stands(got, err, client.PackUpload{Offset: 1000})
 	for _, offset := range []int64{0, 999, 1001, 1 << 40} {
 		got, err = part(offset, []byte("nonsense"))
@@ -65,13 +56,13 @@ func TestAPackComesAndGoesInPartsWhoseOffsetsAreTheServers(t *testing.T) {
 	if _, err := other.ArtifactsOfLease(job.LeaseRef).AppendPack(t.Context(), named, 1000, http.NoBody); err == nil {
 		t.Error("another worker may look at the upload")
 	}
-	_, err = at.FinishPack(t.Context(), named, 1000, bytes.NewReader(append([]byte{pack.Bytes()[1000] ^ 1}, pack.Bytes()[1001:]...)))
+	_, err = at.FinishPack(t.Context(), named, 1000, bytes.NewReader(append([]byte{pack[1000] ^ 1}, pack[1001:]...)))
 	if code := codeOf(err); code != "invalid" {
 		t.Errorf("a wrong byte: %v", err)
 	}
 	got, err = part(0, nil) // all of it is gone
 	stands(got, err, client.PackUpload{})
-	got, err = at.FinishPack(t.Context(), named, 0, bytes.NewReader(pack.Bytes()))
+	got, err = at.FinishPack(t.Context(), named, 0, bytes.NewReader(pack))
 	stands(got, err, client.PackUpload{Stored: true})
 	must(t, at.PutManifest(t.Context(), m.Digest().String(), bytes.NewReader(m.Encode())))
 	must(t, job.Finish(t.Context(), job.LeaseRef, client.StepReport{State: "passed", Artifacts: []client.Artifact{
@@ -79,22 +70,42 @@ func TestAPackComesAndGoesInPartsWhoseOffsetsAreTheServers(t *testing.T) {
 	}}))
 
 	checks := w.takes("check")
-	from := checks.ArtifactsOfLease(checks.LeaseRef)
-	whole, err := from.Pack(t.Context(), m.Digest().String(), client.PackPlace{})
+	comesDown(t, checks.ArtifactsOfLease(checks.LeaseRef), m.Digest().String(), pack)
+}
+
+// packed answers a tree of one file, with the pack that holds it and its name.
+func packed(t *testing.T) (m artifact.Manifest, named string, pack []byte) {
+	t.Helper()
+	content, dir := make([]byte, 200_000), t.TempDir()
+	_, _ = rand.Read(content)
+	must(t, os.WriteFile(filepath.Join(dir, "index.html"), content, 0o600))
+	m, err := artifact.Scan(t.Context(), artifact.Selection{Dir: dir})
+	must(t, err)
+	packing, err := artifact.NewPacking(dir, m, m.Digests())
+	must(t, err)
+	var written bytes.Buffer
+	must(t, packing.WriteFrom(t.Context(), &written, 0))
+	return m, packing.Digest().String(), written.Bytes()
+}
+
+// comesDown holds that a pack comes as it went up, from its beginning and from any place in it.
+func comesDown(t *testing.T, from client.Artifacts, manifest string, pack []byte) {
+	t.Helper()
+	whole, err := from.Pack(t.Context(), manifest, client.PackPlace{})
 	must(t, err)
 	came, err := io.ReadAll(whole)
-	if must(t, err); !bytes.Equal(came, pack.Bytes()) {
+	if must(t, err); !bytes.Equal(came, pack) {
 		t.Fatal("it came down otherwise than it went up")
 	}
-	for _, offset := range []int64{1, 100_000, int64(pack.Len())} {
-		rest, err := from.Pack(t.Context(), m.Digest().String(), client.PackPlace{Stream: whole.Stream(), Offset: offset})
+	for _, offset := range []int64{1, 100_000, int64(len(pack))} {
+		rest, err := from.Pack(t.Context(), manifest, client.PackPlace{Stream: whole.Stream(), Offset: offset})
 		must(t, err)
 		came, err := io.ReadAll(rest)
-		if must(t, err); !bytes.Equal(came, pack.Bytes()[offset:]) {
+		if must(t, err); !bytes.Equal(came, pack[offset:]) {
 			t.Errorf("from %d: %d bytes, or others", offset, len(came))
 		}
 	}
-	stale, err := from.Pack(t.Context(), m.Digest().String(), client.PackPlace{Stream: "sha256:other", Offset: 1000})
+	stale, err := from.Pack(t.Context(), manifest, client.PackPlace{Stream: "sha256:other", Offset: 1000})
 	must(t, err)
 	if came, err := io.ReadAll(stale); !errors.Is(err, client.ErrOtherStream) || len(came) > 0 {
 		t.Errorf("another stream: %d bytes, %v", len(came), err)

@@ -154,8 +154,8 @@ func (a *attempt) inside(b *beside, network, home string) (executor.Executor, er
 	return engine.In(box), nil
 }
 
-func imageOf(c *client.Container) docker.Image {
-	return docker.Image{Name: c.Image, Pull: docker.Pull(cmp.Or(c.Pull, string(docker.PullMissing))), Credentials: c.Credentials}
+func imageOf(c *client.Container) executor.Image {
+	return executor.Image{Name: c.Image, Pull: executor.Pull(cmp.Or(c.Pull, string(executor.PullMissing))), Credentials: c.Credentials}
 }
 
 func limitsOf(c *client.Container) docker.Limits {

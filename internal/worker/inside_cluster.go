@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -9,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/executor"
 	"github.com/towpath-cd/towpath/internal/executor/kubernetes"
 )
 
@@ -26,9 +26,9 @@ func (a *attempt) surroundInCluster(ctx context.Context, s *surroundings, home s
 	if err := a.putSecrets(s.beside.Secrets); err != nil {
 		return err
 	}
-	images := []kubernetes.Image{podImage(a.lease.Inside)}
+	images := []executor.Image{imageOf(a.lease.Inside)}
 	for _, service := range a.lease.Services {
-		images = append(images, podImage(service.Container))
+		images = append(images, imageOf(service.Container))
 	}
 	site, err := a.Kubernetes.Begin(ctx, kubernetes.Mark(s.beside.Mark), images)
 	if err != nil {
@@ -82,10 +82,6 @@ func (a *attempt) cachedAt(home string) []string {
 		}
 	}
 	return paths
-}
-
-func podImage(c *client.Container) kubernetes.Image {
-	return kubernetes.Image{Name: c.Image, Pull: kubernetes.Pull(cmp.Or(c.Pull, string(kubernetes.PullMissing))), Credentials: c.Credentials}
 }
 
 func podLimits(c *client.Container) kubernetes.Limits {

@@ -24,7 +24,7 @@ func (s *services) startPod(ctx context.Context, definition client.Service) (ser
 		ready.HTTP, ready.Path = port, path
 	}
 	serving, err := s.site.Serve(ctx, kubernetes.Service{
-		Name: definition.Name, Image: podImage(definition.Container), Limits: podLimits(definition.Container), Env: maps.Clone(definition.Env),
+		Name: definition.Name, Image: imageOf(definition.Container), Limits: podLimits(definition.Container), Env: maps.Clone(definition.Env),
 		Command: definition.Command, Ready: ready,
 	})
 	if err != nil {

@@ -31,7 +31,7 @@ type Limits struct {
 // Box is the container that a script runs in. Only what is named here, and the script's own folders, is to be seen there,
 // at the same paths as on the machine.
 type Box struct {
-	Image    Image
+	Image    executor.Image
 	Limits   Limits
 	User     string   // "uid:gid"; empty: the image's
 	Folders  []string // besides the script's Dir and Scratch
@@ -57,16 +57,9 @@ type command struct {
 // scriptFile stands in the script's Scratch.
 const scriptFile = "script"
 
-// commandOf knows the shells that are told to stop at the first command that fails, where the file names no options. A
-// shell is begun by itself, to have its errors and its output in one stream, in their order.
+// commandOf begins a shell by itself, to have its errors and its output in one stream, in their order.
 func commandOf(script executor.Script) command {
-	words := strings.Fields(script.Shell)
-	switch {
-	case len(words) == 0, len(words) == 1 && words[0] == "sh":
-		words = []string{"sh", "-eu"}
-	case len(words) == 1 && words[0] == "bash":
-		words = []string{"bash", "-euo", "pipefail"}
-	}
+	words := executor.ShellInside(script.Shell)
 	run := append(slices.Clone(words), filepath.Join(script.Scratch, scriptFile))
 	if !slices.Contains([]string{"sh", "bash", "dash", "ash", "ksh", "zsh"}, path.Base(words[0])) {
 		return command{program: words[0], args: run[1:]}

@@ -24,7 +24,7 @@ import (
 const runLimit = time.Minute
 
 func box(id string) docker.Box {
-	return docker.Box{Image: docker.Image{Name: dockertest.Image}, User: "0:0", Mark: docker.Mark{ID: id, Step: "unit", Number: 1}}
+	return docker.Box{Image: executor.Image{Name: dockertest.Image}, User: "0:0", Mark: docker.Mark{ID: id, Step: "unit", Number: 1}}
 }
 
 // ran runs a script in a box, and answers what it printed.
@@ -229,7 +229,7 @@ func fetched(t *testing.T, d *dockertest.Daemon) {
 		{name, "missing", "", ""},
 		{"Not A Name", "", "", "Not A Name"},
 	} {
-		b.Image = docker.Image{Name: tt.name, Pull: docker.Pull(tt.pull), Credentials: tt.credentials}
+		b.Image = executor.Image{Name: tt.name, Pull: executor.Pull(tt.pull), Credentials: tt.credentials}
 		result, out := ran(t, b, "echo from the image")
 		switch {
 		case tt.says == "" && (!result.Passed() || !strings.HasSuffix(out, "from the image\n")):

@@ -29,7 +29,7 @@ func TestAContainerKeepsWhatAnExecutorPromises(t *testing.T) {
 		executortest.Way{
 			New: func(t *testing.T) executor.Executor {
 				return open(t).In(docker.Box{
-					Image: docker.Image{Name: dockertest.Image, Pull: docker.PullNever}, User: "0:0", Mark: docker.Mark{ID: "suite"},
+					Image: executor.Image{Name: dockertest.Image, Pull: executor.PullNever}, User: "0:0", Mark: docker.Mark{ID: "suite"},
 				})
 			},
 			Own:     []string{"PATH=/usr/local/bin:/bin", "IMAGE=busybox", "HOME=", "HOSTNAME="},

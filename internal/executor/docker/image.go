@@ -14,32 +14,13 @@ import (
 	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
+
+	"github.com/towpath-cd/towpath/internal/executor"
 )
-
-// Pull says when an image is fetched from its registry.
-type Pull string
-
-// The ways to fetch an image.
-const (
-	PullMissing Pull = "missing" // where the machine has none of that name
-	PullAlways  Pull = "always"  // before each step
-	PullNever   Pull = "never"
-)
-
-// Image is a container image.
-type Image struct {
-	Name string
-	Pull Pull // empty: PullMissing
-	// Credentials for its registry: user:password, or JSON as docker keeps it (config.json); empty: none.
-	Credentials string
-}
-
-// ErrImage says that an image cannot be had.
-var ErrImage = errors.New("the image cannot be had")
 
 // fetch answers the image's content ID and configuration, having pulled it where that is wanted. How it goes is told to out.
-func (e *Engine) fetch(ctx context.Context, image Image, out io.Writer) (client.ImageInspectResult, error) {
-	if image.Pull == PullAlways {
+func (e *Engine) fetch(ctx context.Context, image executor.Image, out io.Writer) (client.ImageInspectResult, error) {
+	if image.Pull == executor.PullAlways {
 		if err := e.pull(ctx, image, out); err != nil {
 			return client.ImageInspectResult{}, err
 		}
@@ -48,8 +29,8 @@ func (e *Engine) fetch(ctx context.Context, image Image, out io.Writer) (client.
 	if err == nil || !errdefs.IsNotFound(err) {
 		return found, e.explained(err)
 	}
-	if image.Pull == PullNever {
-		return found, fmt.Errorf("%w: %s is not on this worker, and pull: never forbids to fetch it", ErrImage, image.Name)
+	if image.Pull == executor.PullNever {
+		return found, fmt.Errorf("%w: %s is not on this worker, and pull: never forbids to fetch it", executor.ErrImage, image.Name)
 	}
 	if err := e.pull(ctx, image, out); err != nil {
 		return found, err
@@ -58,7 +39,7 @@ func (e *Engine) fetch(ctx context.Context, image Image, out io.Writer) (client.
 	return found, e.explained(err)
 }
 
-func (e *Engine) pull(ctx context.Context, image Image, out io.Writer) error {
+func (e *Engine) pull(ctx context.Context, image executor.Image, out io.Writer) error {
 	auth, err := authOf(image)
 	if err != nil {
 		return err
@@ -91,7 +72,7 @@ func isWorthALine(id, status string) bool {
 }
 
 // refused says why an image was not pulled, in the registry's words.
-func (e *Engine) refused(ctx context.Context, image Image, err error) error {
+func (e *Engine) refused(ctx context.Context, image executor.Image, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -105,7 +86,7 @@ func (e *Engine) refused(ctx context.Context, image Image, err error) error {
 			why = "the registry refuses its credentials: " + err.Error()
 		}
 	}
-	return fmt.Errorf("%w: %s: %s", ErrImage, image.Name, why)
+	return fmt.Errorf("%w: %s: %s", executor.ErrImage, image.Name, why)
 }
 
 // isAboutLogin knows what daemons answer as any other error.
@@ -119,18 +100,18 @@ func isAboutLogin(text string) bool {
 }
 
 // authOf is the header by which the daemon speaks to the registry of an image.
-func authOf(image Image) (string, error) {
+func authOf(image executor.Image) (string, error) {
 	if image.Credentials == "" {
 		return "", nil
 	}
 	auth, err := parseCredentials(image)
 	if err != nil {
-		return "", fmt.Errorf("%w: %s: its credentials: %w", ErrImage, image.Name, err)
+		return "", fmt.Errorf("%w: %s: its credentials: %w", executor.ErrImage, image.Name, err)
 	}
 	return authconfig.Encode(auth)
 }
 
-func parseCredentials(image Image) (registry.AuthConfig, error) {
+func parseCredentials(image executor.Image) (registry.AuthConfig, error) {
 	text := strings.TrimSpace(image.Credentials)
 	if strings.HasPrefix(text, "{") {
 		return parseDockerConfig(image.Name, text)

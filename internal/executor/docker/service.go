@@ -18,6 +18,8 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"github.com/towpath-cd/towpath/internal/executor"
 )
 
 // loopback is where ports are published.
@@ -29,7 +31,7 @@ const logTail = "200"
 // Service is a container beside a step. It sees nothing of the step's files.
 type Service struct {
 	Name    string // by which others in its network reach it
-	Image   Image
+	Image   executor.Image
 	Limits  Limits
 	Env     []string
 	Command string // run by the image's sh, instead of what the image begins with; empty: that

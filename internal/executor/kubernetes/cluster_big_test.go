@@ -148,7 +148,7 @@ func fetched(t *testing.T, c *clustertest.Cluster) {
 	for _, tt := range []struct{ credentials, says string }{
 		{"", "the image cannot be had: "}, {"ada:wrong", "the image cannot be had: "}, {r.User + ":" + r.Password, ""},
 	} {
-		image := kubernetes.Image{Name: name, Credentials: tt.credentials}
+		image := executor.Image{Name: name, Credentials: tt.credentials}
 		s, _ := site(t, c, image)
 		b, out := box(), &printed{}
 		b.Image = image

@@ -9,34 +9,15 @@ import (
 
 	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/towpath-cd/towpath/internal/executor"
 )
 
-// Pull says when a node fetches an image from its registry.
-type Pull string
-
-// The ways to fetch an image.
-const (
-	PullMissing Pull = "missing" // where the node has none of that name
-	PullAlways  Pull = "always"
-	PullNever   Pull = "never"
-)
-
-// Image is a container image.
-type Image struct {
-	Name string
-	Pull Pull // empty: PullMissing
-	// Credentials for its registry: user:password, or JSON as docker keeps it (config.json); empty: none.
-	Credentials string
-}
-
-// ErrImage says that an image cannot be had.
-var ErrImage = errors.New("the image cannot be had")
-
-func (i Image) policy() corev1.PullPolicy {
+func policyOf(i executor.Image) corev1.PullPolicy {
 	switch i.Pull {
-	case PullAlways:
+	case executor.PullAlways:
 		return corev1.PullAlways
-	case PullNever:
+	case executor.PullNever:
 		return corev1.PullNever
 	}
 	return corev1.PullIfNotPresent
@@ -51,7 +32,7 @@ type login struct {
 
 // dockerConfig is what a Secret of credentials holds. Each login is for the image's own repository, so that two images of
 // one registry can have different ones.
-func dockerConfig(images []Image) ([]byte, error) {
+func dockerConfig(images []executor.Image) ([]byte, error) {
 	auths := map[string]login{}
 	for _, image := range images {
 		if image.Credentials == "" {
@@ -59,11 +40,11 @@ func dockerConfig(images []Image) ([]byte, error) {
 		}
 		named, err := reference.ParseNormalizedNamed(image.Name)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrImage, image.Name, err)
+			return nil, fmt.Errorf("%w: %s: %w", executor.ErrImage, image.Name, err)
 		}
 		auth, err := loginOf(image.Credentials, reference.Domain(named))
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s: its credentials: %w", ErrImage, image.Name, err)
+			return nil, fmt.Errorf("%w: %s: its credentials: %w", executor.ErrImage, image.Name, err)
 		}
 		auths[strings.Replace(named.Name(), "docker.io/", "index.docker.io/", 1)] = auth
 	}

@@ -18,6 +18,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/towpath-cd/towpath/internal/executor"
 )
 
 // markLabel holds the mark.
@@ -120,7 +122,7 @@ type Site struct {
 
 // Begin makes the site of an attempt, whose containers are of these images. What it leaves, also when it fails, Clear
 // removes.
-func (c *Cluster) Begin(ctx context.Context, m Mark, images []Image) (*Site, error) {
+func (c *Cluster) Begin(ctx context.Context, m Mark, images []executor.Image) (*Site, error) {
 	config, err := dockerConfig(images)
 	if err != nil {
 		return nil, err

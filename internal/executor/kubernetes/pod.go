@@ -74,7 +74,7 @@ func (l Limits) resources() corev1.ResourceRequirements {
 // Box is the pod that a script runs in. Only what is named here, and the script's own folders, is to be seen there, at the
 // same paths as on the worker. It is brought there before the script; the script's Dir comes back after it.
 type Box struct {
-	Image    Image
+	Image    executor.Image
 	Limits   Limits
 	UID, GID int64
 	Folders  []string // and files that come back as well, each below the script's Dir or Scratch, or beside them
@@ -116,7 +116,7 @@ func (b boxes) pod(script executor.Script) corev1.PodSpec {
 	}
 	spec := b.podOf(
 		corev1.Container{
-			Name: stepContainer, Image: b.box.Image.Name, ImagePullPolicy: b.box.Image.policy(),
+			Name: stepContainer, Image: b.box.Image.Name, ImagePullPolicy: policyOf(b.box.Image),
 			Command:   literal(append([]string{"sh", "-c", runScript, "sh", controlFolder, outputFolder, script.Dir}, commandOf(script)...)...),
 			Resources: b.box.Limits.resources(), VolumeMounts: mounts, SecurityContext: b.box.security(),
 		},
@@ -147,9 +147,9 @@ func literal(words ...string) []string {
 }
 
 // helperPolicy fetches an image of ours where the node lacks it; the step's own is there already.
-func helperPolicy(step Image, helper string) corev1.PullPolicy {
+func helperPolicy(step executor.Image, helper string) corev1.PullPolicy {
 	if helper == step.Name {
-		return step.policy()
+		return policyOf(step)
 	}
 	return corev1.PullIfNotPresent
 }

@@ -32,7 +32,7 @@ func asked(t *testing.T, settings Settings, b Box, script executor.Script) (*bat
 }
 
 func TestAJobTellsNothingThatMayBeSecret(t *testing.T) {
-	_, text := asked(t, Settings{}, Box{Image: Image{Name: "golang:1.26", Credentials: "ada:hunter2"}}, executor.Script{
+	_, text := asked(t, Settings{}, Box{Image: executor.Image{Name: "golang:1.26", Credentials: "ada:hunter2"}}, executor.Script{
 		Text: "curl -u me:hunter2 example.com", Shell: "bash", Dir: "/data/work/1/shop", Scratch: "/data/work/1/.towpath", Env: []string{"TOKEN=hunter2"},
 	})
 	for _, word := range []string{"hunter2", "TOKEN", "example.com"} {
@@ -44,7 +44,7 @@ func TestAJobTellsNothingThatMayBeSecret(t *testing.T) {
 
 func TestAJobEndsWhateverHappens(t *testing.T) {
 	script := executor.Script{Dir: "/data/work/1/shop", Scratch: "/data/work/1/.towpath", Timeout: 10 * time.Minute, Grace: 10 * time.Second}
-	job, text := asked(t, Settings{}, Box{Image: Image{Name: "golang:1.26"}, UID: 1000, GID: 1000}, script)
+	job, text := asked(t, Settings{}, Box{Image: executor.Image{Name: "golang:1.26"}, UID: 1000, GID: 1000}, script)
 	pod := job.Spec.Template.Spec
 	if *job.Spec.BackoffLimit != 0 || *job.Spec.ActiveDeadlineSeconds != 4210 || *job.Spec.TTLSecondsAfterFinished != 3600 || pod.RestartPolicy != corev1.RestartPolicyNever {
 		t.Error(text)
@@ -83,7 +83,7 @@ func TestAJobIsFoundByItsLabels(t *testing.T) {
 }
 
 func TestAContainerHasItsLimitsAndItsImage(t *testing.T) {
-	b := Box{Image: Image{Name: "golang:1.26", Pull: PullAlways}, Limits: Limits{Memory: 512e6, CPUs: 1.5}}
+	b := Box{Image: executor.Image{Name: "golang:1.26", Pull: executor.PullAlways}, Limits: Limits{Memory: 512e6, CPUs: 1.5}}
 	job, _ := asked(t, Settings{Helper: "busybox:1"}, b, executor.Script{Dir: "/a/b", Scratch: "/a/c"})
 	step, helper := job.Spec.Template.Spec.Containers[0], job.Spec.Template.Spec.Containers[1]
 	if step.Resources.Limits.Memory().Value() != 512e6 || step.Resources.Limits.Cpu().MilliValue() != 1500 || step.ImagePullPolicy != corev1.PullAlways {

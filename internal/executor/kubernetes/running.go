@@ -120,9 +120,9 @@ func (r *running) isReady(pod *corev1.Pod) (bool, error) {
 func hopeless(image string, waiting *corev1.ContainerStateWaiting) error {
 	switch waiting.Reason {
 	case "ErrImageNeverPull":
-		return fmt.Errorf("%w: %s is not on the pod's node, and pull: never forbids to fetch it", ErrImage, image)
+		return fmt.Errorf("%w: %s is not on the pod's node, and pull: never forbids to fetch it", executor.ErrImage, image)
 	case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ImageInspectError", "RegistryUnavailable":
-		return fmt.Errorf("%w: %s", ErrImage, waiting.Message)
+		return fmt.Errorf("%w: %s", executor.ErrImage, waiting.Message)
 	case "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff":
 		return fmt.Errorf("the node cannot start the step's pod: %s", waiting.Message)
 	}

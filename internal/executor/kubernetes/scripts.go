@@ -57,16 +57,9 @@ while :; do cat; sleep 0.1 2>/dev/null || sleep 1; done`
 // restScript is tellScript that ends with the file. Before, it says on standard error how long that is.
 const restScript = `wc -c <"$1/output" >&2 && exec tail -c +"$2" <"$1/output"`
 
-// commandOf knows the shells that are told to stop at the first command that fails, where the file names no options.
+// commandOf answers the words that run the script.
 func commandOf(script executor.Script) []string {
-	words := strings.Fields(script.Shell)
-	switch {
-	case len(words) == 0, len(words) == 1 && words[0] == "sh":
-		words = []string{"sh", "-eu"}
-	case len(words) == 1 && words[0] == "bash":
-		words = []string{"bash", "-euo", "pipefail"}
-	}
-	return append(words, filepath.Join(script.Scratch, scriptFile))
+	return append(executor.ShellInside(script.Shell), filepath.Join(script.Scratch, scriptFile))
 }
 
 // names are those that a shell can pass on.

@@ -14,6 +14,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/towpath-cd/towpath/internal/executor"
 )
 
 // logTail is how many lines are told of a service that failed.
@@ -46,7 +48,7 @@ func (r Ready) probe() *corev1.Probe {
 // Service is a pod beside a step's. It sees nothing of the step's files.
 type Service struct {
 	Name    string // by which the services that come after it, and the step, reach it
-	Image   Image
+	Image   executor.Image
 	Limits  Limits
 	Env     map[string]string
 	Command string // run by the image's sh, instead of what the image begins with; empty: that
@@ -66,7 +68,7 @@ const serviceContainer = "service"
 
 func (s *Site) servicePod(service Service) *corev1.Pod {
 	container := corev1.Container{
-		Name: serviceContainer, Image: service.Image.Name, ImagePullPolicy: service.Image.policy(), Resources: service.Limits.resources(),
+		Name: serviceContainer, Image: service.Image.Name, ImagePullPolicy: policyOf(service.Image), Resources: service.Limits.resources(),
 		ReadinessProbe: service.Ready.probe(),
 	}
 	if service.Command != "" {

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/towpath-cd/towpath/internal/executor"
 )
 
 func kubeconfig(t *testing.T, text string) string {
@@ -108,7 +110,7 @@ func TestWhatAClusterRefusesSaysWhatToDo(t *testing.T) {
 }
 
 func TestCredentialsAreWhatKubeletsRead(t *testing.T) {
-	config, err := dockerConfig([]Image{
+	config, err := dockerConfig([]executor.Image{
 		{Name: "golang:1.26"},
 		{Name: "team/tools", Credentials: "ada:let: me in"},
 		{Name: "registry.example:5000/a/b@sha256:" + strings.Repeat("0", 64), Credentials: `{"auths": {"https://registry.example:5000/v2/": {"auth": "YTpi"}, "other": {}}}`},
@@ -122,8 +124,8 @@ func TestCredentialsAreWhatKubeletsRead(t *testing.T) {
 	for credentials, says := range map[string]string{
 		"nonsense": "neither user:password nor JSON", "{": "no JSON as docker writes it", `{"auths": {"other": {}}}`: "they name no docker.io",
 	} {
-		_, err := dockerConfig([]Image{{Name: "tools", Credentials: credentials}})
-		if !errors.Is(err, ErrImage) || !strings.HasSuffix(err.Error(), says) {
+		_, err := dockerConfig([]executor.Image{{Name: "tools", Credentials: credentials}})
+		if !errors.Is(err, executor.ErrImage) || !strings.HasSuffix(err.Error(), says) {
 			t.Errorf("%s: %v", credentials, err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // site is a new attempt's, of which nothing is left when the test ends.
-func site(t *testing.T, c *clustertest.Cluster, images ...kubernetes.Image) (*kubernetes.Site, kubernetes.Mark) {
+func site(t *testing.T, c *clustertest.Cluster, images ...executor.Image) (*kubernetes.Site, kubernetes.Mark) {
 	t.Helper()
 	cluster, err := kubernetes.Open(kubernetes.Settings{Kubeconfig: c.Kubeconfig})
 	if err != nil {
@@ -38,7 +38,7 @@ func site(t *testing.T, c *clustertest.Cluster, images ...kubernetes.Image) (*ku
 
 func box() kubernetes.Box {
 	return kubernetes.Box{
-		Image: kubernetes.Image{Name: clustertest.Image, Pull: kubernetes.PullNever}, UID: int64(os.Getuid()), GID: int64(os.Getgid()),
+		Image: executor.Image{Name: clustertest.Image, Pull: executor.PullNever}, UID: int64(os.Getuid()), GID: int64(os.Getgid()),
 	}
 }
 
