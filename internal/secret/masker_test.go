@@ -61,8 +61,7 @@ func base64Core(before, value string) (from, to int) {
 
 func TestNoSecretAndNoneOfItsFormsGetsOut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		value := rapid.StringMatching(`[a-z"'+/=&<\\ $ü%]{2,30}[A-Z0-9"']{3,20}`).Draw(t, "secret")
-		value = strings.TrimSpace(value)
+		value := rapid.StringMatching(`[a-z"'+/=&<\\$ü%]{2}[a-z"'+/=&<\\ $ü%]{0,28}[A-Z0-9"']{3,20}`).Draw(t, "secret")
 		m := secret.NewMasker(value, "another-secret", value[2:])
 		before := rapid.StringMatching(`[a-z \n]{0,9}`).Draw(t, "before")
 		after := rapid.StringMatching(`[a-z \n]{0,9}`).Draw(t, "after")
