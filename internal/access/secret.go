@@ -44,7 +44,10 @@ var secretNames = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
 // Put writes a secret of a project, by its ID, new or again.
 func (s *Secrets) Put(tx *store.Tx, project, name, value string, grant SecretGrant, now time.Time) error {
 	if value == "" || len(value) > MaxSecret || strings.ContainsRune(value, 0) {
-		return towpath.Errorf(towpath.CodeInvalid, "a secret's value is a text of 1 to %d bytes", MaxSecret)
+		return towpath.Errorf(towpath.CodeInvalid, "a secret's value is a text of %d to %d bytes", secret.MinLength, MaxSecret)
+	}
+	if err := secret.CheckMaskable(value); err != nil {
+		return towpath.Errorf(towpath.CodeInvalid, "%s", err).WithHint("what is no secret belongs into env")
 	}
 	return s.put(tx, store.Secret{
 		Project: project, Name: name, Environments: grant.Environments, Branches: grant.Branches, SetAt: now,

@@ -78,6 +78,9 @@ func TestASecretThatCannotBeIsRefused(t *testing.T) {
 		"a name that no shell takes": func(tx *store.Tx) error {
 			return secrets.Put(tx, "p1", "A-B", "value", access.SecretGrant{}, h.now)
 		},
+		"too short to be masked": func(tx *store.Tx) error {
+			return secrets.Put(tx, "p1", "A", " abc ", access.SecretGrant{}, h.now)
+		},
 		"no value": func(tx *store.Tx) error { return secrets.Put(tx, "p1", "A", "", access.SecretGrant{}, h.now) },
 		"a huge value": func(tx *store.Tx) error {
 			return secrets.Put(tx, "p1", "A", strings.Repeat("x", access.MaxSecret+1), access.SecretGrant{}, h.now)

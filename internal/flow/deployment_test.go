@@ -218,7 +218,7 @@ func TestWhoWasGivenASecretIsKept(t *testing.T) {
 	h := newHouse(t, strings.Replace(straight("staging", "    secrets: [DATABASE_URL]\n"), "artifacts: dist/}", "artifacts: dist/, secrets: [NPM_TOKEN]}", 1))
 	h.update(func(tx *store.Tx) error {
 		return errors.Join(
-			h.secrets.Put(tx, h.project.ID, "NPM_TOKEN", "npm", access.SecretGrant{}, h.clock.Now()),
+			h.secrets.Put(tx, h.project.ID, "NPM_TOKEN", "npm-hunter2", access.SecretGrant{}, h.clock.Now()),
 			h.secrets.Put(tx, h.project.ID, "DATABASE_URL", "postgres", access.SecretGrant{Environments: []string{"staging"}}, h.clock.Now()))
 	})
 	run, _ := h.deploys(h.newMachine("worker"), "aa", "staging")

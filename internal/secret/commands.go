@@ -158,6 +158,9 @@ func valueOf(name string, out capped) (string, error) {
 	case !utf8.ValidString(value) || strings.ContainsRune(value, 0):
 		return "", fmt.Errorf("command %s printed what is no text", name)
 	}
+	if err := CheckMaskable(value); err != nil {
+		return "", fmt.Errorf("command %s: %w", name, err)
+	}
 	return value, nil
 }
 

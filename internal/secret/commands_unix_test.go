@@ -67,6 +67,7 @@ func TestACommandThatFailsSaysWhyWithoutTheValue(t *testing.T) {
 		"echo hunter2; echo 'bad token hunter2' >&2; exit 1":                "command it exited with status 1: bad token ***",
 		"exit 4":                               "command it exited with status 4: it did not say why",
 		"true":                                 "command it printed nothing",
+		"echo abc":                             "command it: a secret needs at least 4 characters: too short to be masked in logs",
 		`printf 'a\0b'`:                        "command it printed what is no text",
 		`printf '\377\377'`:                    "command it printed what is no text",
 		"head -c 70000 /dev/zero | tr '\\0' x": "command it printed more than 65536 bytes",
