@@ -12,6 +12,26 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
+// signature is how forges sign a body.
+func (w webhook) signature(body []byte) string {
+	mac := hmac.New(sha256.New, []byte(w.secret))
+	mac.Write(body)
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
+}
+
+// ofRequests adds a project "shop" of which pull requests run, at a forge, with its webhook; source is its repository.
+func (h *house) ofRequests(forge, address string) (w webhook, source string) {
+	h.Helper()
+	h.project("source")
+	p, err := h.owner.Project(h.Context(), "source")
+	must(h.T, err)
+	h.commit(p.URL, "towpath.yaml", "pipeline: shop\non: {pull_request: true}\nsteps:\n  - {test: unit, run: make}\n", "ask")
+	h.add(client.NewProject{URL: p.URL, Name: "shop", Forge: forge, ForgeURL: address})
+	made, err := h.owner.RotateWebhook(h.Context(), "shop")
+	must(h.T, err)
+	return webhook{house: h, project: "shop", url: made.URL, secret: made.Secret}, p.URL
+}
+
 // request is what GitHub delivers of a pull request from a fork.
 func (w webhook) request(id, action, revision string) call {
 	w.Helper()
@@ -26,24 +46,15 @@ func (w webhook) request(id, action, revision string) call {
 		},
 	})
 	must(w.T, err)
-	mac := hmac.New(sha256.New, []byte(w.secret))
-	mac.Write(body)
 	return call{body: body, header: map[string]string{
 		"Content-Type": "application/json", "X-GitHub-Event": "pull_request", "X-GitHub-Delivery": id,
-		"X-Hub-Signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+		"X-Hub-Signature-256": w.signature(body),
 	}}
 }
 
 func TestAPullRequestFromAForkWaitsUntilItIsAllowedReplacedOrClosed(t *testing.T) {
 	h := newHouse(t)
-	h.project("source")
-	source, err := h.owner.Project(t.Context(), "source")
-	must(t, err)
-	h.commit(source.URL, "towpath.yaml", "pipeline: shop\non: {pull_request: true}\nsteps:\n  - {test: unit, run: make}\n", "ask")
-	h.add(client.NewProject{URL: source.URL, Name: "shop", Forge: "github", ForgeURL: "https://github.com/ana/shop"})
-	made, err := h.owner.RotateWebhook(t.Context(), "shop")
-	must(t, err)
-	w := webhook{house: h, project: "shop", url: made.URL, secret: made.Secret}
+	w, source := h.ofRequests("github", "https://github.com/ana/shop")
 	held := func(outcomes ...string) {
 		t.Helper()
 		if runs := w.runs(); runs != 0 {
@@ -62,7 +73,7 @@ func TestAPullRequestFromAForkWaitsUntilItIsAllowedReplacedOrClosed(t *testing.T
 	}
 	w.makes(w.request("d-1", "opened", w.tip()))
 	held("held")
-	h.commit(source.URL, "more", "more", "second thoughts")
+	h.commit(source, "more", "more", "second thoughts")
 	w.makes(w.request("d-2", "synchronize", w.tip()))
 	held("held", "ignored")
 	w.makes(w.request("d-3", "closed", w.tip()))
@@ -89,26 +100,17 @@ func (w webhook) bitbucketRequest(id, from, revision string) call {
 		},
 	})
 	must(w.T, err)
-	mac := hmac.New(sha256.New, []byte(w.secret))
-	mac.Write(body)
 	return call{body: body, header: map[string]string{
 		"Content-Type": "application/json", "X-Event-Key": "pullrequest:updated", "X-Request-UUID": id,
-		"X-Hub-Signature": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
+		"X-Hub-Signature": w.signature(body),
 	}}
 }
 
 func TestTheHeadOfAPullRequestIsLookedUpWhereItsForgeShortensIt(t *testing.T) {
 	h := newHouse(t)
-	h.project("source")
-	source, err := h.owner.Project(t.Context(), "source")
-	must(t, err)
-	h.commit(source.URL, "towpath.yaml", "pipeline: shop\non: {pull_request: true}\nsteps:\n  - {test: unit, run: make}\n", "ask")
-	h.add(client.NewProject{URL: source.URL, Name: "shop", Forge: "bitbucket", ForgeURL: "https://bitbucket.org/ana/shop"})
-	made, err := h.owner.RotateWebhook(t.Context(), "shop")
-	must(t, err)
-	w := webhook{house: h, project: "shop", url: made.URL, secret: made.Secret}
-	h.git(source.URL, "checkout", "-q", "-b", "tax")
-	h.commit(source.URL, "tax", "one", "Tax")
+	w, source := h.ofRequests("bitbucket", "https://bitbucket.org/ana/shop")
+	h.git(source, "checkout", "-q", "-b", "tax")
+	h.commit(source, "tax", "one", "Tax")
 	for n, id := range []string{"u-1", "u-2"} { // of which only the first has a commit that is new
 		if status := w.makes(w.bitbucketRequest(id, "ana/shop", w.tip())); status != http.StatusAccepted {
 			t.Fatalf("delivery %d is answered %d", n, status)
@@ -117,7 +119,7 @@ func TestTheHeadOfAPullRequestIsLookedUpWhereItsForgeShortensIt(t *testing.T) {
 			t.Errorf("after %d deliveries there are %d runs", n+1, runs)
 		}
 	}
-	h.commit(source.URL, "tax", "two", "More tax")
+	h.commit(source, "tax", "two", "More tax")
 	w.makes(w.bitbucketRequest("u-3", "ana/shop", w.tip()))
 	if runs := w.runs(); runs != 2 {
 		t.Errorf("after another commit there are %d runs", runs)
@@ -131,8 +133,8 @@ func TestTheHeadOfAPullRequestIsLookedUpWhereItsForgeShortensIt(t *testing.T) {
 	if d := w.settled()[0]; d.Outcome != "ignored" || !strings.Contains(d.Reason, "neither the full hash") {
 		t.Errorf("one of a fork is %s: %s", d.Outcome, d.Reason)
 	}
-	h.git(source.URL, "checkout", "-q", "main")
-	h.git(source.URL, "branch", "-D", "tax")
+	h.git(source, "checkout", "-q", "main")
+	h.git(source, "branch", "-D", "tax")
 	w.makes(w.bitbucketRequest("u-5", "ana/shop", w.tip()))
 	w.runs()
 	changes, err := h.owner.Changes(t.Context(), "shop")

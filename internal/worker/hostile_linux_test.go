@@ -3,7 +3,6 @@ package worker_test
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -111,19 +110,11 @@ func TestAStepDoesNotOutliveItsKilledWorkerByMuch(t *testing.T) {
 		s := newSite(t)
 		o := s.apart(level)
 		word := "outliving-" + filepath.Base(filepath.Dir(s.data))
-		killed := exec.Command(os.Args[0])
-		killed.Env = append(os.Environ(), "TOWPATH_TEST_WORKER="+s.url(), "TOWPATH_TEST_DATA="+s.data, "TOWPATH_TEST_ISOLATION="+string(level))
-		killed.Stderr = os.Stderr
-		if err := killed.Start(); err != nil {
-			t.Fatal(err)
-		}
+		kill := s.killable("TOWPATH_TEST_ISOLATION=" + string(level))
 		l := s.step(`(setsid env -i PATH="$PATH" sh -c 'while :; do sleep 1; done' ` + word + ` &); echo ready; while :; do sleep 1; done`)
 		ref := s.offer(l)
 		s.awaitLog(ref, "ready")
-		if err := killed.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = killed.Wait()
+		kill()
 		eventually(t, "the daemon of the killed worker's step", func() bool { return len(called(t, word)) > 0 })
 		s.start(o)
 		eventually(t, "nothing of it runs", func() bool { return len(called(t, word)) == 0 })

@@ -4,7 +4,6 @@ package worker_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -196,20 +195,12 @@ func killedLeavesNoPods(t *testing.T, c *clustertest.Cluster, kubeconfig string)
 kind: Pod
 metadata: {name: somebody-else, labels: {io.towpath.mark: of-another-worker}}
 spec: {containers: [{name: one, image: "`+clustertest.Image+`", command: [sleep, "1000"]}]}`)
-	killed := exec.Command(os.Args[0])
-	killed.Env = append(os.Environ(), "TOWPATH_TEST_WORKER="+s.url(), "TOWPATH_TEST_DATA="+s.data, "TOWPATH_TEST_KUBECONFIG="+kubeconfig)
-	killed.Stderr = os.Stderr
-	if err := killed.Start(); err != nil {
-		t.Fatal(err)
-	}
+	kill := s.killable("TOWPATH_TEST_KUBECONFIG=" + kubeconfig)
 	l := s.podded("echo ready; sleep 1000")
 	l.Services = []client.Service{podWeb()}
 	ref := s.offer(l)
 	s.awaitLog(ref, "ready")
-	if err := killed.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = killed.Wait()
+	kill()
 	if left := c.Ours(t); len(left) != 5 {
 		t.Errorf("the cluster holds %q, want a job, two pods, their secret and somebody else's pod", left)
 	}

@@ -2,7 +2,6 @@ package worker_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -229,20 +228,12 @@ func killedLeavesNothing(t *testing.T, d *dockertest.Daemon) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	killed := exec.Command(os.Args[0])
-	killed.Env = append(os.Environ(), "TOWPATH_TEST_WORKER="+s.url(), "TOWPATH_TEST_DATA="+s.data)
-	killed.Stderr = os.Stderr
-	if err := killed.Start(); err != nil {
-		t.Fatal(err)
-	}
+	kill := s.killable()
 	l := s.boxed("echo ready; sleep 1000")
 	l.Services = []client.Service{web()}
 	ref := s.offer(l)
 	s.awaitLog(ref, "ready")
-	if err := killed.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = killed.Wait()
+	kill()
 	if n := ours(t, d); n != 4 {
 		t.Errorf("docker holds %d things, want two containers, their network and somebody else's", n)
 	}

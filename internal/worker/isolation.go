@@ -57,16 +57,27 @@ func newIsolation(ctx context.Context, w *worker) (*isolation, error) {
 	if i.Folder == "" {
 		i.Folder = w.dirs.base
 	}
-	prepare := []func() error{i.mustBeRoot, func() error { return i.mustHaveUsers(w.Slots) }, i.openWay}
-	if i.Level == confine.Namespaces {
-		prepare = []func() error{prepare[0], prepare[1], i.openCells}
-	}
-	for _, do := range append(prepare, func() error { return i.try(ctx, w.shell) }) {
-		if err := do(); err != nil {
-			return nil, fmt.Errorf("steps cannot be kept apart (--isolation %s): %w", i.Level, err)
-		}
+	if err := i.prepare(ctx, w); err != nil {
+		return nil, fmt.Errorf("steps cannot be kept apart (--isolation %s): %w", i.Level, err)
 	}
 	return i, nil
+}
+
+func (i *isolation) prepare(ctx context.Context, w *worker) error {
+	if err := i.mustBeRoot(); err != nil {
+		return err
+	}
+	if err := i.mustHaveUsers(w.Slots); err != nil {
+		return err
+	}
+	open := i.openWay
+	if i.Level == confine.Namespaces {
+		open = i.openCells
+	}
+	if err := open(); err != nil {
+		return err
+	}
+	return i.try(ctx, w.shell)
 }
 
 // level also answers for who keeps nothing apart.

@@ -75,18 +75,10 @@ func TestASecretThatCannotBeAFileFailsItsStep(t *testing.T) {
 func TestAKilledWorkersSecretsAreRemoved(t *testing.T) {
 	dir := inMemory(t)
 	s := newSite(t)
-	killed := exec.Command(os.Args[0])
-	killed.Env = append(os.Environ(), "TOWPATH_TEST_WORKER="+s.url(), "TOWPATH_TEST_DATA="+s.data)
-	killed.Stderr = os.Stderr
-	if err := killed.Start(); err != nil {
-		t.Fatal(err)
-	}
+	kill := s.killable()
 	ref := s.offer(s.keyed("echo ready; sleep 1000"))
 	s.awaitLog(ref, "ready")
-	if err := killed.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = killed.Wait()
+	kill()
 	if left, err := filepath.Glob(filepath.Join(dir, "*", "KEY")); err != nil || len(left) != 1 {
 		t.Fatalf("the file is not where it is looked for: %v, %v", left, err)
 	}

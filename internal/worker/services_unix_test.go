@@ -4,7 +4,6 @@ package worker_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -105,18 +104,10 @@ func TestACommandBesideAStepThatDiesIsTold(t *testing.T) {
 func TestAKilledWorkersCommandBesideAStepIsEnded(t *testing.T) {
 	s := newSite(t)
 	file := filepath.Join(t.TempDir(), "pid")
-	killed := exec.Command(os.Args[0])
-	killed.Env = append(os.Environ(), "TOWPATH_TEST_WORKER="+s.url(), "TOWPATH_TEST_DATA="+s.data)
-	killed.Stderr = os.Stderr
-	if err := killed.Start(); err != nil {
-		t.Fatal(err)
-	}
+	kill := s.killable()
 	ref := s.offer(s.beside("echo ready; sleep 1000", file))
 	s.awaitLog(ref, "ready")
-	if err := killed.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = killed.Wait()
+	kill()
 	mustLive(t, file)
 	s.start(s.options())
 	awaitGone(t, file)

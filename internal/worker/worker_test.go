@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -151,21 +152,32 @@ func TestAReportThatCouldNotBeDeliveredIsDeliveredByTheNextWorker(t *testing.T) 
 	eventually(t, "no record is left", func() bool { return recorded(s.data, "lease.json") == 0 })
 }
 
+// killable starts a worker on the site's data folder as a process of its own, with more in its environment, and answers how to
+// kill it.
+func (s *site) killable(more ...string) (kill func()) {
+	s.t.Helper()
+	process := exec.Command(os.Args[0])
+	process.Env = slices.Concat(os.Environ(), []string{"TOWPATH_TEST_WORKER=" + s.url(), "TOWPATH_TEST_DATA=" + s.data}, more)
+	process.Stderr = os.Stderr
+	if err := process.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	return func() {
+		s.t.Helper()
+		if err := process.Process.Kill(); err != nil {
+			s.t.Fatal(err)
+		}
+		_ = process.Wait()
+	}
+}
+
 func TestAKilledWorkerLeavesNothingRunningAfterItsRestart(t *testing.T) {
 	s := newSite(t)
 	file := filepath.Join(t.TempDir(), "pid")
-	killed := exec.Command(os.Args[0])
-	killed.Env = append(os.Environ(), "TOWPATH_TEST_WORKER="+s.url(), "TOWPATH_TEST_DATA="+s.data)
-	killed.Stderr = os.Stderr
-	if err := killed.Start(); err != nil {
-		t.Fatal(err)
-	}
+	kill := s.killable()
 	ref := s.offer(s.step("(setsid sleep 1000 & echo $! >" + file + "); echo ready; sleep 1000"))
 	s.awaitLog(ref, "ready")
-	if err := killed.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = killed.Wait()
+	kill()
 	mustLive(t, file)
 	s.start(s.options())
 	awaitGone(t, file)

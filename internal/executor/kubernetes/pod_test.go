@@ -33,7 +33,7 @@ func asked(t *testing.T, settings Settings, b Box, script executor.Script) (*bat
 
 func TestAJobTellsNothingThatMayBeSecret(t *testing.T) {
 	_, text := asked(t, Settings{}, Box{Image: executor.Image{Name: "golang:1.26", Credentials: "ada:hunter2"}}, executor.Script{
-		Text: "curl -u me:hunter2 example.com", Shell: "bash", Dir: "/data/work/1/shop", Scratch: "/data/work/1/.towpath", Env: []string{"TOKEN=hunter2"},
+		Text: "curl -u me:hunter2 example.com", Shell: "bash", Dir: "/data/steps/1/shop", Scratch: "/data/steps/1/.towpath", Env: []string{"TOKEN=hunter2"},
 	})
 	for _, word := range []string{"hunter2", "TOKEN", "example.com"} {
 		if strings.Contains(text, word) {
@@ -43,7 +43,7 @@ func TestAJobTellsNothingThatMayBeSecret(t *testing.T) {
 }
 
 func TestAJobEndsWhateverHappens(t *testing.T) {
-	script := executor.Script{Dir: "/data/work/1/shop", Scratch: "/data/work/1/.towpath", Timeout: 10 * time.Minute, Grace: 10 * time.Second}
+	script := executor.Script{Dir: "/data/steps/1/shop", Scratch: "/data/steps/1/.towpath", Timeout: 10 * time.Minute, Grace: 10 * time.Second}
 	job, text := asked(t, Settings{}, Box{Image: executor.Image{Name: "golang:1.26"}, UID: 1000, GID: 1000}, script)
 	pod := job.Spec.Template.Spec
 	if *job.Spec.BackoffLimit != 0 || *job.Spec.ActiveDeadlineSeconds != 4210 || *job.Spec.TTLSecondsAfterFinished != 3600 || pod.RestartPolicy != corev1.RestartPolicyNever {
@@ -103,12 +103,12 @@ func TestAContainerHasItsLimitsAndItsImage(t *testing.T) {
 }
 
 func TestVolumesAreAtParentsAndNotWithinEachOther(t *testing.T) {
-	b := boxes{box: Box{Folders: []string{"/data/homes/shop/others", "/data/work/1/.towpath/outputs"}, ReadOnly: []string{"/data/mirrors/m/objects"}}}
-	script := executor.Script{Dir: "/data/work/1/shop/with a blank", Scratch: "/data/work/1/.towpath"}
+	b := boxes{box: Box{Folders: []string{"/data/homes/shop/others", "/data/steps/1/.towpath/outputs"}, ReadOnly: []string{"/data/mirrors/m/objects"}}}
+	script := executor.Script{Dir: "/data/steps/1/shop/with a blank", Scratch: "/data/steps/1/.towpath"}
 	for what, tt := range map[string]struct{ got, want []string }{
-		"volumes":     {b.places(script), []string{"/data/homes/shop", "/data/mirrors/m", "/data/work/1"}},
-		"there":       {b.there(script), []string{"/data/homes/shop/others", "/data/mirrors/m/objects", "/data/work/1/.towpath", "/data/work/1/shop/with a blank"}},
-		"back":        {b.back(script), []string{"/data/homes/shop/others", "/data/work/1/.towpath/outputs", "/data/work/1/shop/with a blank"}},
+		"volumes":     {b.places(script), []string{"/data/homes/shop", "/data/mirrors/m", "/data/steps/1"}},
+		"there":       {b.there(script), []string{"/data/homes/shop/others", "/data/mirrors/m/objects", "/data/steps/1/.towpath", "/data/steps/1/shop/with a blank"}},
+		"back":        {b.back(script), []string{"/data/homes/shop/others", "/data/steps/1/.towpath/outputs", "/data/steps/1/shop/with a blank"}},
 		"at the root": {boxes{}.places(executor.Script{Dir: "/work", Scratch: "/workshop"}), []string{"/work", "/workshop"}},
 	} {
 		if !slices.Equal(tt.got, tt.want) {
