@@ -3,6 +3,8 @@ package towpath
 import (
 	"bytes"
 	"encoding/json"
+	"net"
+	"strconv"
 	"time"
 )
 
@@ -39,7 +41,56 @@ func (d EnvironmentDefinition) Equal(other EnvironmentDefinition) bool {
 
 // TargetDefinition says where releases run.
 type TargetDefinition struct {
-	Process *ProcessTarget
+	Process *ProcessTarget `json:",omitempty"`
+	Hosts   *HostsTarget   `json:",omitempty"`
+}
+
+// Slots answers the fixed slots of the target, host by host; none where it makes them as they are needed.
+func (t TargetDefinition) Slots() []Slot {
+	if t.Hosts == nil {
+		return nil
+	}
+	var slots []Slot
+	for _, host := range t.Hosts.Hosts {
+		if len(t.Hosts.Slots) == 0 {
+			slots = append(slots, Slot{Name: host.Name, Host: host.Name, Address: host.at(t.Hosts.Port)})
+		}
+		for _, s := range t.Hosts.Slots {
+			slots = append(slots, Slot{Name: host.Name + "/" + s.Name, Host: host.Name, Address: host.at(s.Port)})
+		}
+	}
+	return slots
+}
+
+// HostsTarget keeps releases on hosts that are reached by SSH, with nothing of ours installed there. Each host runs one
+// instance, in its one slot or in one of several.
+type HostsTarget struct {
+	Hosts    []Host
+	Path     string     // folder of the environment on every host; absolute
+	Port     int        // where the application listens; 0 where Slots say
+	Slots    []HostSlot `json:",omitempty"` // of each host, where it has several
+	Requires []string   `json:",omitempty"` // scripts that have to pass on every host before anything is touched
+	Prepare  string     `json:",omitempty"` // script in the staged folder, before it serves
+	Restart  string     `json:",omitempty"` // script that has the application run from the folder that is current now
+	Reload   string     `json:",omitempty"` // script that does so without a pause; instead of Restart
+	Stop     string     `json:",omitempty"` // script that ends the application
+	Keep     int        // good releases whose files stay, beside the live one and what stands by
+	Shared   []string   `json:",omitempty"` // paths in a release that are the same in all of them
+}
+
+// Host is a machine of a HostsTarget.
+type Host struct {
+	Name    string // as the pipeline file has it: what is dialled, and what people read
+	User    string `json:",omitempty"` // login; empty is what the keeper's SSH configuration says
+	SSHPort int    `json:",omitempty"` // 0 is what the keeper's SSH configuration says
+}
+
+func (h Host) at(port int) string { return net.JoinHostPort(h.Name, strconv.Itoa(port)) }
+
+// HostSlot is one of several places for an instance on each host.
+type HostSlot struct {
+	Name string // "blue"
+	Port int    // where an instance in it listens
 }
 
 // ProcessTarget runs each instance as a supervised process on the keeper's machine.
@@ -62,6 +113,8 @@ type StrategyKind string
 const (
 	StrategyAllAtOnce StrategyKind = "all-at-once" // stop the old, start the new; there is downtime
 	StrategyBlueGreen StrategyKind = "blue-green"  // start the new beside the old, move the traffic, keep the old for a while
+	StrategyRolling   StrategyKind = "rolling"     // one batch after the other
+	StrategyCanary    StrategyKind = "canary"      // a growing share of the traffic
 )
 
 // StrategyDefinition is a strategy with its settings.
@@ -70,6 +123,17 @@ type StrategyDefinition struct {
 	Standby       time.Duration // how long the old side stays ready after the switch
 	Test          string        // script that runs against the idle side before the switch; empty is none
 	UntilPromoted bool          // a person says when the traffic moves
+	Batch         int           `json:",omitempty"` // rolling: how many instances are replaced at once; at least 1
+	Surge         int           `json:",omitempty"` // rolling: how many more than are wanted may run meanwhile
+	Steps         []CanaryStep  `json:",omitempty"` // canary: its shares, growing; after the last one all traffic moves
+	Sticky        bool          `json:",omitempty"` // canary: a visitor stays on the side that answered first
+}
+
+// CanaryStep is a share of the traffic that a new release holds for a while before it gets more.
+type CanaryStep struct {
+	Share         int           // of new requests, in percent: 1 to 99
+	For           time.Duration // how long it is held; 0 where a person says
+	UntilPromoted bool          // a person lets it go on
 }
 
 // BalancerDefinition says how traffic moves. Without one, instances are reached at their own address.

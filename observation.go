@@ -10,6 +10,7 @@ import (
 type Observation struct {
 	Epoch     Epoch // highest seen by any target or balancer
 	Instances []Instance
+	Slots     []Slot   `json:",omitempty"` // of a target whose slots are fixed, in the order of its definition
 	Address   string   // where the balancer answers requests for the environment; empty where it has none
 	Served    []Served `json:",omitempty"` // by release, where the balancer counts
 	Blind     bool     // the balancer could not be read: it may give traffic to instances that are not listed
@@ -50,11 +51,21 @@ type Instance struct {
 	ID      string // unique in the environment, for ever (InstanceID)
 	Release int
 	State   InstanceState
+	Slot    string `json:",omitempty"` // name of the slot that it has or will have; empty where the target makes slots
 	Address string // host:port
 	Health  Health
 	Problem string    // the probe's last answer, or why it is failing
 	Traffic Traffic   // zero value where there is no balancer, with Known set
 	Since   time.Time // since when it has been in its State
+}
+
+// Slot is a fixed place of a target for one running instance: a host, or one of several ports of it. Files of other
+// instances can stand beside the one that runs there, ready to be started in its place.
+type Slot struct {
+	Name    string // unique in the environment: "web1", or "web1/blue" where a host has several
+	Host    string // "web1"
+	Address string // host:port, where an instance in it answers
+	Problem string `json:",omitempty"` // why nothing can be done in it now: its host does not answer; empty where it can
 }
 
 // InstanceID names an instance: "r42-7". Serials rise in an environment, so that no instance has the name of an earlier

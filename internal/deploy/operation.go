@@ -44,8 +44,11 @@ type (
 	Place struct {
 		Release   int
 		Instances []string
+		Slots     map[string]string `json:",omitempty"` // by instance: where it will run, if the target's slots are fixed
 	}
-	// Start lets the instances run.
+	// Start lets the instances run. What runs in the slot of one makes room for it, and is stopped then: so nothing may be
+	// in flight there. A target stages what it can before it changes the first slot, and changes all of them together; where
+	// one cannot follow, it brings back those that it has changed, and fails.
 	Start struct{ Instances []string }
 	// Probe waits until each instance has passed its probe, at most Within. One that has not is a Permanent error with
 	// the probe's last answer.
