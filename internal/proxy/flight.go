@@ -19,6 +19,7 @@ type flight struct {
 	started time.Time
 	status  int
 	failure error // why there is no answer of the backend
+	visitor visitor
 	// isLeaving says that this is the connection's last answer.
 	isLeaving *atomic.Bool
 }
@@ -29,6 +30,9 @@ func (f *flight) WriteHeader(status int) {
 		f.status = status
 		if isEventStream(f.Header()["Content-Type"]) {
 			f.turn()
+		}
+		if f.visitor.fresh != "" {
+			f.Header().Add("Set-Cookie", f.visitor.cookie())
 		}
 		if f.isLeaving.Load() {
 			f.Header().Set("Connection", "close")

@@ -184,6 +184,10 @@ func newApplication(t testing.TB, release int, handlerTime time.Duration) *appli
 		}
 		fmt.Fprintf(w, "%d %s", a.release, asked)
 	})
+	mux.HandleFunc("/cookie", func(w http.ResponseWriter, _ *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "basket", Value: "7"})
+		fmt.Fprint(w, a.release)
+	})
 	mux.HandleFunc("/hold", a.hold)
 	mux.HandleFunc("/headers", headers)
 	mux.HandleFunc("/half", half)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -58,7 +59,7 @@ func TestTurnsAreSharedExactlyByWeightAndWellMixed(t *testing.T) {
 	}})
 	got := make(map[string]int)
 	for range 2000 {
-		_, b := server.choose("", "any")
+		_, b, _ := server.choose("", httptest.NewRequest(http.MethodGet, "/", nil))
 		got[b.id]++
 	}
 	if got["old"] != 1900 || got["canary"] != 100 || got["standby"] != 0 {
@@ -101,8 +102,8 @@ func TestADrainHasOneClockForRequestsAndOneForStreams(t *testing.T) {
 			Route:    control.Route{Name: shop, Hosts: []string{"*"}},
 			Backends: []control.Backend{{ID: "old", Address: "127.0.0.1:1", Weight: 1}},
 		}})
-		_, request := server.choose("", "any")
-		_, stream := server.choose("", "any")
+		_, request, _ := server.choose("", httptest.NewRequest(http.MethodGet, "/", nil))
+		_, stream, _ := server.choose("", httptest.NewRequest(http.MethodGet, "/", nil))
 		stream.turn()
 		stuck := control.InFlight{Requests: 1, Streams: 1}
 		request.weight.Store(0)

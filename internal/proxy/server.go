@@ -134,7 +134,7 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) makeRoute(routing Routing, old *routeTable) *routeTable {
-	made := &routeTable{backends: make(map[string]*backend, len(routing.Backends))}
+	made := &routeTable{name: routing.Name, backends: make(map[string]*backend, len(routing.Backends))}
 	ordered := make([]*backend, 0, len(routing.Backends))
 	for _, listed := range routing.Backends {
 		b := old.backend(listed)
@@ -146,6 +146,9 @@ func (s *Server) makeRoute(routing Routing, old *routeTable) *routeTable {
 		ordered = append(ordered, b)
 	}
 	made.turns = turnsOf(ordered)
+	if routing.Sticky {
+		made.sides = sidesOf(ordered)
+	}
 	return made
 }
 
@@ -171,20 +174,20 @@ func (s *Server) forget(name string, old, now *routeTable) {
 // choose finds the route and counts the request in flight with the backend whose turn it is. The count comes
 // first, then a second look at the table: when it is still the one that was chosen by, whoever replaces it
 // afterwards sees the count; else the choice does not stand, and is made again.
-func (s *Server) choose(address, host string) (*routeTable, *backend) {
+func (s *Server) choose(address string, r *http.Request) (*routeTable, *backend, visitor) {
 	for {
 		now := s.table.Load()
-		route := now.find(address, host)
+		route := now.find(address, r.Host)
 		if route == nil {
-			return nil, nil
+			return nil, nil, visitor{}
 		}
-		b := route.pick()
+		b, of := route.give(r)
 		if b == nil {
-			return route, nil
+			return route, nil, of
 		}
 		b.begin()
 		if s.table.Load() == now {
-			return route, b
+			return route, b, of
 		}
 		b.endRequest()
 	}
@@ -192,7 +195,7 @@ func (s *Server) choose(address, host string) (*routeTable, *backend) {
 
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	c := connectionOf(r.Context())
-	route, b := s.choose(c.address, r.Host)
+	route, b, of := s.choose(c.address, r)
 	if b == nil {
 		s.refuse(w, r, route)
 		return
@@ -201,6 +204,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		b.endRequest()
 		panic(http.ErrAbortHandler)
 	}
+	c.flight.visitor = of
 	isComplete := false
 	defer func() { s.finish(c, b, r, isComplete) }()
 	b.proxy.ServeHTTP(&c.flight, r)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -91,7 +92,7 @@ func TestOnceWeightsAreAppliedAndNothingIsInFlightNobodyIsGivenTheOldBackend(t *
 	for range 4 {
 		workers.Go(func() {
 			for ctx.Err() == nil {
-				_, b := server.choose("", shopHost)
+				_, b, _ := server.choose("", httptest.NewRequest(http.MethodGet, "http://"+shopHost+"/", nil))
 				chosen.Add(1)
 				if _, isStopped := stopped.Load(b.id); isStopped {
 					t.Errorf("%s was chosen though it is stopped", b.id)

@@ -17,7 +17,14 @@ type hosts map[string]*routeTable
 
 // routeTable is a route at one moment.
 type routeTable struct {
+	pool
+	name     string
 	backends map[string]*backend
+	sides    []*side // of a sticky route in which more than one release has a share
+}
+
+// pool is backends that take turns.
+type pool struct {
 	// turns is every backend as often as its weight says, well mixed; nobody's turn when it is empty.
 	turns []*backend
 	next  atomic.Uint64
@@ -36,11 +43,11 @@ func (t *table) find(address, header string) *routeTable {
 }
 
 // pick returns whose turn it is, nil when no backend has weight.
-func (r *routeTable) pick() *backend {
-	if len(r.turns) == 0 {
+func (p *pool) pick() *backend {
+	if len(p.turns) == 0 {
 		return nil
 	}
-	return r.turns[r.next.Add(1)%uint64(len(r.turns))]
+	return p.turns[p.next.Add(1)%uint64(len(p.turns))]
 }
 
 func (t *table) add(route control.Route, made *routeTable) {

@@ -14,6 +14,9 @@ const (
 // AnyHost is the host of a route that takes what no other route names.
 const AnyHost = "*"
 
+// VisitorCookie is the cookie by which visitors of a sticky route are known again.
+const VisitorCookie = "towpath_visitor"
+
 // Epoch says who orders: the number rises with every take-over, the holder tells two with one number apart.
 // Number is at least 1 and Holder is never empty.
 type Epoch struct {
@@ -29,6 +32,9 @@ type Route struct {
 	// Listen are addresses of this route's own ("127.0.0.1:8080"), opened when it is put and closed when no
 	// route names them any more. Empty means every address the proxy was started with.
 	Listen []string `json:"listen,omitempty"`
+	// Sticky divides visitors instead of requests while several releases have a share: each is known again by VisitorCookie.
+	// While the share of the highest release grows, visitors come to it, and none leaves it.
+	Sticky bool `json:"sticky,omitempty"`
 }
 
 // Backend is one instance that can serve a route.
