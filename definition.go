@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -37,6 +38,27 @@ func (d EnvironmentDefinition) Equal(other EnvironmentDefinition) bool {
 	a, errA := json.Marshal(d)
 	b, errB := json.Marshal(other)
 	return errA == nil && errB == nil && bytes.Equal(a, b)
+}
+
+// Grants lists the secrets that the environment needs: those of its instances and scripts, and Credentials.
+func (d EnvironmentDefinition) Grants() []string {
+	names := slices.Clone(d.Secrets)
+	for _, name := range d.Credentials() {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Credentials lists the secrets by which its drivers show who they are. Instances and scripts see none of these, unless
+// Secrets has them too.
+func (d EnvironmentDefinition) Credentials() []string {
+	var names []string
+	if proxy := d.Balancer.Proxy; proxy != nil && proxy.Key != "" {
+		names = append(names, proxy.Key)
+	}
+	return names
 }
 
 // TargetDefinition says where releases run.
@@ -141,10 +163,12 @@ type BalancerDefinition struct {
 	Proxy *ProxyBalancer
 }
 
-// ProxyBalancer is Towpath's own proxy on the keeper's machine.
+// ProxyBalancer is Towpath's own proxy, on the keeper's machine or on another one.
 type ProxyBalancer struct {
 	Host   string // of requests; exact, or "*" for every other
 	Listen string // host:port the proxy listens on for it; empty is the proxy's own setting
+	At     string `json:",omitempty"` // host:port where it takes orders; empty is the one on the keeper's machine
+	Key    string `json:",omitempty"` // name of the secret that holds the key of the one At
 }
 
 // HealthDefinition is the probe that an instance has to pass before it takes traffic.

@@ -47,6 +47,7 @@ func unreachable() map[string]string {
 		"(*flow.Conductor).AllowChange":   "a person's go, in one commit; who was not answered gives it again",
 		"(*flow.Conductor).fireSchedules": "minutes pass between two of them: TestAScheduleFiresOnceThoughTheServerDiesAtIt has a clock that it moves",
 		"app.takeKey":                     person,
+		"proxy.makeIdentity":              person,
 		"(cli.credentials).save":          person,
 		"(*demo.stage).write":             "the demo's own list of what it started",
 		"(*flow.Conductor).complete":      "the story's settings have no commands; the same call is given the attempt again, and fetches anew",

@@ -26,5 +26,5 @@ func (g granted) ForEnvironment(tx *store.Tx, e towpath.Environment) (access.Giv
 	if d := e.Deployment; d != nil {
 		use.Branch = d.Ref
 	}
-	return g.Open(tx, use, e.Definition.Secrets)
+	return g.Open(tx, use, e.Definition.Grants())
 }

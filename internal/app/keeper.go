@@ -49,7 +49,7 @@ func (o WorkerOptions) openDrivers(s keeper.Site) (keeper.Drivers, error) {
 		return drivers, nil
 	}
 	proxy, err := balancer.New(balancer.Options{
-		Environment: s.Environment, Definition: s.Definition, DataDir: o.Config.Proxy,
+		Environment: s.Environment, Definition: s.Definition, Credentials: s.Credentials, DataDir: o.Config.Proxy,
 	})
 	if err != nil {
 		return drivers, fmt.Errorf("open the balancer of %s: %w", s.Environment, err)

@@ -26,6 +26,7 @@ func newProxyCommand(console *Console) *cobra.Command {
 	}
 	f := command.PersistentFlags()
 	f.StringVar(&o.DataDir, "data", config.DefaultData("proxy"), "the proxy's data folder")
+	command.Flags().StringVar(&o.ControlAddress, "control", "", "host:port to take orders on from keepers of other machines, such as :8481; see `towpath proxy key`")
 	command.Flags().StringSliceVar(&o.Listen, "listen", []string{"127.0.0.1:8480"}, "addresses for requests of every host")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		o.Logger = logger(console, false)
@@ -33,7 +34,30 @@ func newProxyCommand(console *Console) *cobra.Command {
 		o.Ready = func(control.State) { fmt.Fprintf(console.Err, "towpath proxy: %v\n", o.Listen) }
 		return app.Proxy(command.Context(), o)
 	}
-	command.AddCommand(newProxyStopCommand(&o))
+	command.AddCommand(newProxyStopCommand(&o), newProxyKeyCommand(console, &o))
+	return command
+}
+
+// newProxyKeyCommand is "towpath proxy key".
+func newProxyKeyCommand(console *Console, o *proxy.Options) *cobra.Command {
+	renew := false
+	command := &cobra.Command{
+		Use:   "key",
+		Short: "Print the key by which keepers of other machines give orders to this proxy",
+		Long: "Prints the key of the proxy whose data folder it is, and makes it where there is none yet. Whoever has it can move\n" +
+			"this proxy's traffic. It is kept as a secret of the project, and an environment names it:\n" +
+			"balancer: {proxy: {at: \"lb1:8481\", key: PROXY_KEY}}.",
+		Example: "  towpath proxy key | towpath secret put shop PROXY_KEY --environment production\n  towpath proxy key --renew",
+		Args:    cobra.NoArgs,
+	}
+	command.Flags().BoolVar(&renew, "renew", false, "make another key, which counts instead of the old one when the proxy is started again")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		key, err := proxy.Key(command.Context(), o.DataDir, renew)
+		if err == nil {
+			_, err = fmt.Fprintln(console.Out, key)
+		}
+		return err
+	}
 	return command
 }
 

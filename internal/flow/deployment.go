@@ -38,7 +38,7 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 	if reason := builtElsewhere(run, artifacts, definition); reason != "" {
 		return a.refuseDeployment(run, step, reason, nil)
 	}
-	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name, Environment: definition.Name}, definition.Secrets); err != nil {
+	if err := a.noteUses(store.SecretUse{Run: run.ID, Step: step.Name, Environment: definition.Name}, definition.Grants()); err != nil {
 		return err
 	}
 	release, err := a.releaseOf(run, artifacts)

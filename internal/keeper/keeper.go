@@ -44,7 +44,8 @@ type Options struct {
 type Site struct {
 	Environment string // key
 	Definition  towpath.EnvironmentDefinition
-	Secrets     map[string]string
+	Secrets     map[string]string // of instances and scripts
+	Credentials map[string]string // by which the drivers show who they are; for nobody else
 	Files       deploy.Files
 }
 

@@ -106,8 +106,10 @@ func (p *performer) openDrivers(o client.KeeperOrder) error {
 	}
 	p.closeDrivers()
 	p.site = Site{
-		Environment: p.key, Definition: o.Environment.Definition, Secrets: o.Secrets,
-		Files: p.keeper.trees.files(p.keeper.source(p.key)),
+		Environment: p.key, Definition: o.Environment.Definition,
+		Secrets:     only(o.Secrets, o.Environment.Definition.Secrets),
+		Credentials: only(o.Secrets, o.Environment.Definition.Credentials()),
+		Files:       p.keeper.trees.files(p.keeper.source(p.key)),
 	}
 	opened, err := p.keeper.options.Open(p.site)
 	if err != nil {
@@ -119,7 +121,20 @@ func (p *performer) openDrivers(o client.KeeperOrder) error {
 
 // isSite says that the drivers were opened for what an order says.
 func (p *performer) isSite(o client.KeeperOrder) bool {
-	return o.Environment.Definition.Equal(p.site.Definition) && maps.Equal(o.Secrets, p.site.Secrets)
+	d := o.Environment.Definition
+	return d.Equal(p.site.Definition) &&
+		maps.Equal(only(o.Secrets, d.Secrets), p.site.Secrets) && maps.Equal(only(o.Secrets, d.Credentials()), p.site.Credentials)
+}
+
+// only answers the named ones of the secrets that an order brings.
+func only(secrets map[string]string, names []string) map[string]string {
+	some := make(map[string]string, len(names))
+	for _, name := range names {
+		if value, is := secrets[name]; is {
+			some[name] = value
+		}
+	}
+	return some
 }
 
 func (p *performer) closeDrivers() {

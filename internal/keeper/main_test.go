@@ -152,7 +152,11 @@ func playApp(ctx context.Context) error {
 		}
 	})
 	mux.HandleFunc("/release", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("TOWPATH_RELEASE")) })
-	mux.HandleFunc("/secret", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("PASSWORD")) })
+	mux.HandleFunc("/environment", func(w http.ResponseWriter, _ *http.Request) {
+		for _, variable := range os.Environ() {
+			fmt.Fprintln(w, variable)
+		}
+	})
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
 		<-time.After(time.Second)
 		fmt.Fprintf(w, "%s, slowly", says)

@@ -57,7 +57,7 @@ func newServer(t testing.TB, d towpath.EnvironmentDefinition) *server {
 	s := &server{
 		t: t, store: store, environment: towpath.NewEnvironment("p1", "shop", d, time.Now()),
 		releases: make(map[int]towpath.Release), deployments: make(map[string]towpath.Deployment),
-		secrets: map[string]string{"PASSWORD": "open sesame"}, rung: make(chan struct{}),
+		secrets: map[string]string{"PASSWORD": "open sesame", "PROXY_KEY": "for the driver only"}, rung: make(chan struct{}),
 		lease: leaseTime, barred: make(map[string]bool),
 	}
 	mux := http.NewServeMux()

@@ -41,7 +41,7 @@ type site struct {
 // blueGreen is an environment as the tests have it, unless they say otherwise.
 func blueGreen() towpath.EnvironmentDefinition {
 	return towpath.EnvironmentDefinition{
-		Name: "production", Instances: 1, Minimum: 1,
+		Name: "production", Instances: 1, Minimum: 1, Secrets: []string{"PASSWORD"},
 		Target: towpath.TargetDefinition{Process: &towpath.ProcessTarget{
 			Command: `exec "$APP" app`, Stop: towpath.StopDefinition{Signal: "TERM", Within: 5 * time.Second},
 		}},

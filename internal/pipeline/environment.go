@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"time"
 
@@ -128,7 +129,30 @@ func (b *builder) balancer(name string, v *value) towpath.BalancerDefinition {
 		b.unfit(chosen.at, name+" does not say which requests its proxy answers",
 			`give it a url, or balancer: {proxy: {host: shop.example.com}}; "*" is every host`)
 	}
+	b.elsewhere(name, p, proxy, v)
 	return towpath.BalancerDefinition{Proxy: p}
+}
+
+// elsewhere takes what is said of a proxy on another machine. It reaches no instance that listens on the keeper's own
+// address only.
+func (b *builder) elsewhere(name string, p *towpath.ProxyBalancer, proxy, environment *value) {
+	p.At, p.Key = proxy.get("at").string(), proxy.get("key").string()
+	host, _, _ := net.SplitHostPort(p.At) // its format was checked
+	switch {
+	case p.At == "" && p.Key != "" && !proxy.misread("at"):
+		b.unfit(proxy.get("key").key, name+" has the key of a proxy, and does not say where that is", "add at: host:port, or take key out")
+	case p.At != "" && p.Key == "" && !proxy.misread("key"):
+		b.unfit(proxy.get("at").key, name+" does not say by which key its proxy takes orders",
+			"run `towpath proxy key` there, keep it as a secret, and name that: key: PROXY_KEY")
+	case p.At != "" && environment.get("target", "process") != nil && !isLoopback(host):
+		b.unfit(proxy.get("at").key, fmt.Sprintf("the proxy on %s does not reach %s: a process listens on the keeper's machine only", host, name),
+			"use the proxy on the keeper's machine, or target: hosts")
+	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func hostOf(address string) string {

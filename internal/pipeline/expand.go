@@ -266,6 +266,8 @@ func (w *writer) balancer(b towpath.BalancerDefinition) {
 	w.open(3, "proxy")
 	w.put(4, "host", b.Proxy.Host)
 	w.put(4, "listen", b.Proxy.Listen)
+	w.put(4, "at", b.Proxy.At)
+	w.put(4, "key", b.Proxy.Key)
 }
 
 func (w *writer) health(h towpath.HealthDefinition) {

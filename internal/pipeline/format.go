@@ -131,6 +131,17 @@ func listenFormat() *format {
 	}}
 }
 
+// reachFormat is an address to dial.
+func reachFormat() *format {
+	return &format{what: "an address such as lb1:8481", pattern: `.:[0-9]+$`, check: func(s string) (string, string) {
+		host, port, err := net.SplitHostPort(s)
+		if n, e := strconv.Atoi(port); err != nil || e != nil || host == "" || n < 1 || n > 65535 {
+			return fmt.Sprintf("%q is not an address to reach", clip(s)), "write host:port, for example lb1:8481"
+		}
+		return "", ""
+	}}
+}
+
 // The systems and machines that Go knows by these names and that a worker can report.
 var (
 	systems       = []string{"linux", "darwin", "windows", "freebsd", "openbsd", "netbsd"}

@@ -119,9 +119,11 @@ func strategyShape() *shape {
 func balancerShape() *shape {
 	outside := &shape{kind: kindAny}
 	return oneOf(
-		field{key: "proxy", bare: true, doc: "Towpath's own proxy on the keeper's machine", shape: mapping(
+		field{key: "proxy", bare: true, doc: "Towpath's own proxy, on the keeper's machine or another one", shape: mapping(
 			field{key: "host", doc: `of requests, or "*" for every other; by default that of url`, shape: text(hostFormat())},
 			field{key: "listen", doc: "host:port to listen on; by default the proxy's own setting", shape: text(listenFormat())},
+			field{key: "at", doc: "host:port at which a proxy on another machine takes orders; by default it is the one on the keeper's machine", shape: text(reachFormat())},
+			field{key: "key", doc: "the secret that holds the key of the proxy on another machine, as `towpath proxy key` prints it there", shape: text(variableFormat())},
 		)},
 		field{key: "none", bare: true, doc: "instances are reached at their own address", shape: mapping()},
 		field{key: "haproxy", doc: "HAProxy", later: true, shape: outside},

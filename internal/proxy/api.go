@@ -51,7 +51,7 @@ func guarded(token string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		shown := []byte(r.Header.Get("Authorization"))
 		if subtle.ConstantTimeCompare(shown, []byte("Bearer "+token)) != 1 {
-			refuse(w, control.Refuse(control.CodeUnauthorized, "send the control token as a bearer token", "wrong or no token"))
+			refuse(w, control.Refuse(control.CodeUnauthorized, "`towpath proxy key` prints the key on the proxy's machine", "the key is wrong, or was renewed"))
 			return
 		}
 		next.ServeHTTP(w, r)

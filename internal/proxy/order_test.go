@@ -169,22 +169,78 @@ func TestARouteThatWasRemovedKeepsItsEpoch(t *testing.T) {
 	}
 }
 
-func TestTheControlPortWantsTheToken(t *testing.T) {
-	_, local := inside(t, Options{ControlAddress: "127.0.0.1:0", ControlToken: "secret"})
+func TestTheControlPortWantsTheKeyAndShowsThatItIsTheProxy(t *testing.T) {
+	folder := newFolder(t)
+	_, local := inside(t, Options{DataDir: folder, ControlAddress: "127.0.0.1:0"})
 	port := stateOf(t, local).ControlAddress
-	for token, want := range map[string]error{"secret": nil, "": control.ErrUnauthorized, "secre": control.ErrUnauthorized} {
-		client := control.New(control.Options{Address: port, Token: token})
-		if _, err := client.State(soon(t)); !errors.Is(err, want) {
-			t.Errorf("with token %q: %v", token, err)
+	right := keyOf(t, folder, false)
+	for what, c := range map[string]struct {
+		key  control.Key
+		want error
+	}{
+		"the key":             {key: right},
+		"no token":            {key: control.Key{Pin: right.Pin}, want: control.ErrUnauthorized},
+		"half a token":        {key: control.Key{Pin: right.Pin, Token: right.Token[1:]}, want: control.ErrUnauthorized},
+		"another proxy's key": {key: keyOf(t, newFolder(t), false), want: control.ErrOtherProxy},
+	} {
+		client := control.New(control.Options{Address: port, Key: c.key})
+		if _, err := client.State(soon(t)); !errors.Is(err, c.want) {
+			t.Errorf("with %s: %v", what, err)
 		}
 		if err := client.HandOver(soon(t)); err == nil {
-			t.Errorf("with token %q the proxy was taken over through the port", token)
+			t.Errorf("with %s the proxy was taken over through the port", what)
 		}
 		client.Close()
 	}
-	if err := Run(t.Context(), Options{DataDir: newFolder(t), ControlAddress: "127.0.0.1:0"}); err == nil {
-		t.Error("a control port was opened without a token")
+	plain := &http.Client{Transport: &http.Transport{}}
+	defer plain.CloseIdleConnections()
+	if answer, err := ask(soon(t), plain, port, "/v1/state", ""); err == nil {
+		t.Errorf("it answers who does not encrypt: %s", answer)
 	}
+}
+
+func TestARenewedKeyCountsFromTheNextStart(t *testing.T) {
+	folder := newFolder(t)
+	old := keyOf(t, folder, false)
+	if again := keyOf(t, folder, false); again != old {
+		t.Error("the key is another one each time")
+	}
+	renewed := keyOf(t, folder, true)
+	_, local := inside(t, Options{DataDir: folder, ControlAddress: "127.0.0.1:0"})
+	port := stateOf(t, local).ControlAddress
+	for key, want := range map[control.Key]error{old: control.ErrOtherProxy, renewed: nil} {
+		client := control.New(control.Options{Address: port, Key: key})
+		if _, err := client.State(soon(t)); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+		client.Close()
+	}
+	if info, err := os.Stat(filepath.Join(folder, identityName)); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+}
+
+func TestAKeyIsReadAsItWasWritten(t *testing.T) {
+	key := keyOf(t, newFolder(t), false)
+	if again, err := control.ParseKey(key.String() + "\n"); err != nil || again != key {
+		t.Errorf("%v, %v", again, err)
+	}
+	text := key.String()
+	for _, bad := range []string{"", "x", text[1:], text[:20] + text[21:], strings.TrimSuffix(text, key.Token), text + ".x"} {
+		_, err := control.ParseKey(bad)
+		if err == nil || strings.Contains(err.Error(), key.Token) {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+func keyOf(t *testing.T, folder string, renew bool) control.Key {
+	t.Helper()
+	key, err := Key(t.Context(), folder, renew)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func TestTheControlSocketIsForItsOwnerOnly(t *testing.T) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,9 +27,8 @@ const (
 type Options struct {
 	DataDir string   // state, sockets and locks; made with mode 0700 when missing
 	Listen  []string // addresses for every route that has none of its own
-	// ControlAddress and ControlToken open the control API on a port as well. Neither goes without the other.
+	// ControlAddress opens the control API on a port as well, for who has the data folder's Key.
 	ControlAddress string
-	ControlToken   string
 	// HoldCommand starts a process that calls Hold; the data folder is appended to it. Without it the proxy
 	// binds its addresses itself, and refuses connections while it restarts.
 	HoldCommand []string
@@ -42,9 +42,6 @@ type Options struct {
 }
 
 func (o Options) checked() (Options, error) {
-	if (o.ControlAddress == "") != (o.ControlToken == "") {
-		return o, errors.New("a control address needs a control token, and the other way round")
-	}
 	folder, err := filepath.Abs(o.DataDir)
 	if err != nil {
 		return o, err
@@ -232,12 +229,20 @@ func (p *process) openPort(ctx context.Context) error {
 	if p.options.ControlAddress == "" {
 		return nil
 	}
+	id, err := identityOf(ctx, p.options.DataDir, false)
+	if err != nil {
+		return fmt.Errorf("control address: %w", err)
+	}
+	secured, err := id.tls()
+	if err != nil {
+		return fmt.Errorf("control address: %w", err)
+	}
 	listener, err := p.controller.sockets.listen(ctx, p.options.ControlAddress)
 	if err != nil {
 		return fmt.Errorf("control address: %w", err)
 	}
 	p.controller.setPort(listener.Addr().String())
-	p.port = p.serveControl(listener, guarded(p.options.ControlToken, p.api.orders()))
+	p.port = p.serveControl(tls.NewListener(listener, secured), guarded(id.Token, p.api.orders()))
 	return nil
 }
 

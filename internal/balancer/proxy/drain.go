@@ -23,7 +23,7 @@ func (d *Driver) drain(ctx context.Context, epoch control.Epoch, o deploy.Drain)
 		Backends: o.Instances, Requests: o.Within, KeepStreams: true,
 	})
 	if err != nil {
-		return deploy.Receipt{}, explain(err)
+		return deploy.Receipt{}, d.explain(err)
 	}
 	detail := fmt.Sprintf("%d requests left after %s", result.Requests.Left, result.Waited.Round(time.Millisecond))
 	return deploy.Receipt{Detail: detail}, nil
@@ -33,7 +33,7 @@ func (d *Driver) drain(ctx context.Context, epoch control.Epoch, o deploy.Drain)
 func (d *Driver) endStreams(ctx context.Context, epoch control.Epoch, o deploy.EndStreams) (deploy.Receipt, error) {
 	route, err := d.hand.Route(ctx, d.route.Name)
 	if err != nil {
-		return deploy.Receipt{}, explain(err)
+		return deploy.Receipt{}, d.explain(err)
 	}
 	request := control.DrainRequest{Streams: o.Within}
 	for _, id := range o.Instances {
@@ -46,7 +46,7 @@ func (d *Driver) endStreams(ctx context.Context, epoch control.Epoch, o deploy.E
 	}
 	result, err := d.hand.Drain(ctx, epoch, d.route.Name, request)
 	if err != nil {
-		return deploy.Receipt{}, explain(err)
+		return deploy.Receipt{}, d.explain(err)
 	}
 	return deploy.Receipt{Detail: fmt.Sprintf("%d streams ended, %d were closed", result.Streams.Finished, result.Streams.Cut)}, nil
 }
@@ -58,7 +58,7 @@ func (d *Driver) forget(ctx context.Context, epoch control.Epoch, o deploy.Forge
 	}
 	for _, id := range o.Instances {
 		if _, err := d.hand.RemoveBackend(ctx, epoch, d.route.Name, id, true); err != nil {
-			return explain(err)
+			return d.explain(err)
 		}
 	}
 	return nil
@@ -68,7 +68,7 @@ func (d *Driver) forget(ctx context.Context, epoch control.Epoch, o deploy.Forge
 func (d *Driver) refuseBusy(ctx context.Context, instances []string) error {
 	route, err := d.hand.Route(ctx, d.route.Name)
 	if err != nil {
-		return explain(err)
+		return d.explain(err)
 	}
 	for _, id := range instances {
 		if b, is := route.Backend(id); is && b.Weight > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -16,16 +17,18 @@ import (
 // answerLimit is how long an observation waits for the proxy.
 const answerLimit = 2 * time.Second
 
-// Options are what a driver is opened with. All are needed.
+// Options are what a driver is opened with. All but Credentials are needed.
 type Options struct {
 	Environment string // key: "pipeline/name", the name of the proxy's route
 	Definition  towpath.EnvironmentDefinition
-	DataDir     string // the proxy's
+	Credentials map[string]string // with the key of a proxy on another machine; nil where it is on this one
+	DataDir     string            // of the proxy on this machine
 }
 
 // Driver is the balancer of one environment.
 type Driver struct {
 	route  control.Route
+	at     string          // host:port of a proxy on another machine; empty is the one on this
 	eye    *control.Client // looks, and does not wait for a proxy that is not there
 	hand   *control.Client // orders, and waits out a restart
 	routed atomic.Bool     // the proxy was seen to have the route as it is defined
@@ -44,11 +47,25 @@ func New(options Options) (*Driver, error) {
 	if definition.Listen != "" {
 		route.Listen = []string{definition.Listen}
 	}
-	return &Driver{
-		route: route,
-		eye:   control.New(control.Options{DataDir: options.DataDir, Patience: -1}),
-		hand:  control.New(control.Options{DataDir: options.DataDir}),
-	}, nil
+	where, err := whereIs(*definition, options)
+	if err != nil {
+		return nil, fmt.Errorf("open the balancer of %s: %w", options.Environment, err)
+	}
+	glance := where
+	glance.Patience = -1
+	return &Driver{route: route, at: definition.At, eye: control.New(glance), hand: control.New(where)}, nil
+}
+
+// whereIs says how the proxy is reached.
+func whereIs(d towpath.ProxyBalancer, o Options) (control.Options, error) {
+	if d.At == "" {
+		return control.Options{DataDir: o.DataDir}, nil
+	}
+	key, err := control.ParseKey(o.Credentials[d.Key])
+	if err != nil {
+		return control.Options{}, fmt.Errorf("secret %s: %w", d.Key, err)
+	}
+	return control.Options{Address: d.At, Key: key}, nil
 }
 
 // Close ends the connections to the proxy.
@@ -70,7 +87,7 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 	seen := towpath.Observation{At: time.Now()}
 	state, err := d.eye.State(ctx)
 	if err != nil {
-		return seen, explain(err)
+		return seen, d.explain(err)
 	}
 	seen.Address = d.address(state)
 	route, is := state.Route(d.route.Name)
@@ -111,10 +128,20 @@ func served(route control.RouteState) (counts []towpath.Served) {
 func (d *Driver) address(state control.State) string {
 	for _, l := range state.Listeners {
 		if len(d.route.Listen) == 0 || slices.Contains(d.route.Listen, l.Asked) {
-			return l.Address
+			return d.seenFromHere(l.Address)
 		}
 	}
 	return ""
+}
+
+// seenFromHere names the machine of a proxy that listens on all of its addresses.
+func (d *Driver) seenFromHere(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err != nil || d.at == "" || ip == nil || !ip.IsUnspecified() {
+		return address
+	}
+	machine, _, _ := net.SplitHostPort(d.at) // it was dialled
+	return net.JoinHostPort(machine, port)
 }
 
 // Do performs an operation of a balancer.
@@ -137,7 +164,7 @@ func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error)
 func (d *Driver) shift(ctx context.Context, epoch control.Epoch, o deploy.Shift, instances []towpath.Instance) error {
 	if !d.routed.Load() {
 		if _, err := d.hand.PutRoute(ctx, epoch, d.route); err != nil {
-			return explain(err)
+			return d.explain(err)
 		}
 		d.routed.Store(true)
 	}
@@ -155,11 +182,11 @@ func (d *Driver) shift(ctx context.Context, epoch control.Epoch, o deploy.Shift,
 	if errors.Is(err, control.ErrUnknownRoute) {
 		d.routed.Store(false)
 	}
-	return explain(err)
+	return d.explain(err)
 }
 
 // explain gives an error of the proxy its kind.
-func explain(err error) error {
+func (d *Driver) explain(err error) error {
 	var refused *control.Error
 	switch {
 	case err == nil:
@@ -168,6 +195,11 @@ func explain(err error) error {
 		return explainRefusal(err, refused)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &deploy.UnknownOutcome{Err: err}
+	case errors.Is(err, control.ErrOtherProxy):
+		return &deploy.Permanent{Err: fmt.Errorf("who answers at %s is not the proxy of the key "+
+			"(`towpath proxy key` prints it on the proxy's machine): %w", d.at, err)}
+	case isUnreached(err) && d.at != "":
+		return &deploy.Retryable{Err: fmt.Errorf("no proxy answers at %s (`towpath proxy --control` must run there): %w", d.at, err)}
 	case isUnreached(err):
 		return &deploy.Retryable{Err: fmt.Errorf("no proxy answers on this machine (`towpath proxy` must run here): %w", err)}
 	}

@@ -32,7 +32,13 @@ type machine struct {
 	address string
 }
 
+// newMachine answers a proxy on this machine.
 func newMachine(t *testing.T) *machine {
+	t.Helper()
+	return newMachineWith(t, func(folder string, _ control.State) *Driver { return newDriver(t, folder) })
+}
+
+func newMachineWith(t *testing.T, driverOf func(folder string, s control.State) *Driver) *machine {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "proxy") // short enough for sockets
 	if err != nil {
@@ -43,7 +49,7 @@ func newMachine(t *testing.T) *machine {
 	ready, ended := make(chan control.State, 1), make(chan error, 1)
 	go func() {
 		ended <- proxy.Run(ctx, proxy.Options{
-			DataDir: folder, Listen: []string{"127.0.0.1:0"}, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+			DataDir: folder, Listen: []string{"127.0.0.1:0"}, ControlAddress: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 			Stop:  proxy.Clocks{Idle: time.Millisecond, Requests: time.Second, Streams: time.Millisecond},
 			Ready: func(s control.State) { ready <- s },
 		})
@@ -54,15 +60,14 @@ func newMachine(t *testing.T) *machine {
 			t.Error(err)
 		}
 	})
-	m := &machine{T: t, Driver: newDriver(t, folder)}
 	select {
 	case state := <-ready:
-		m.address = state.Listeners[0].Address
+		return &machine{T: t, Driver: driverOf(folder, state), address: state.Listeners[0].Address}
 	case err := <-ended:
 		ended <- nil
 		t.Fatal(err)
+		return nil
 	}
-	return m
 }
 
 func newDriver(t *testing.T, folder string) *Driver {

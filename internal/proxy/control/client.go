@@ -20,12 +20,15 @@ const SocketName = "control.sock"
 // defaultPatience covers a proxy's restart and hand-over with room to spare.
 const defaultPatience = 10 * time.Second
 
+// dialTime bounds how long a proxy on another machine may take to be connected to.
+const dialTime = 5 * time.Second
+
 // Options say where a proxy is. One of DataDir, Socket and Address is set.
 type Options struct {
 	DataDir string // of a proxy on this machine
 	Socket  string // the path of its control socket
 	Address string // host:port of its control port
-	Token   string // for the control port
+	Key     Key    // for the control port
 	// Patience is how long a call is tried again while the proxy cannot be reached or hands over; 10 s when
 	// zero, not at all when negative. Calls are absolute, so trying again does no harm.
 	Patience time.Duration
@@ -35,13 +38,13 @@ type Options struct {
 type Client struct {
 	http     *http.Client
 	base     string
-	token    string
+	token    string // for the control port
 	patience time.Duration
 }
 
 // New returns a client; nothing is dialled yet.
 func New(options Options) *Client {
-	c := &Client{base: "http://proxy", token: options.Token, patience: options.Patience}
+	c := &Client{base: "http://proxy", token: options.Key.Token, patience: options.Patience}
 	if c.patience == 0 {
 		c.patience = defaultPatience
 	}
@@ -55,7 +58,9 @@ func New(options Options) *Client {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		}
 	} else {
-		c.base = "http://" + options.Address
+		c.base = "https://" + options.Address
+		transport.TLSClientConfig = options.Key.tls()
+		transport.DialContext = (&net.Dialer{Timeout: dialTime}).DialContext
 	}
 	c.http = &http.Client{Transport: transport}
 	return c
