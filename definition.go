@@ -204,4 +204,19 @@ type WatchDefinition struct {
 	Errors  float64       // greatest share of requests that may fail, from 0 to 1
 	P99     time.Duration // how long 99 of 100 requests may take at most; 0 is not judged
 	Minimum int           // fewer requests than this say nothing
+
+	Queries []QueryDefinition `json:",omitempty"`
+	Command string            `json:",omitempty"` // script that ends with 0 while the release is well, and with WatchNoData where it cannot say
+	Probe   string            `json:",omitempty"` // path that the keeper asks all the while, so that there is something to judge
+}
+
+// WatchNoData is the status by which a watch's command says that it cannot say: EX_TEMPFAIL of sysexits.h.
+const WatchNoData = 75
+
+// QueryDefinition is a query to Prometheus whose every value has to keep its limits.
+type QueryDefinition struct {
+	Prometheus string   // base address, such as http://prometheus:9090
+	Expr       string   // PromQL, with {{release}}, {{live}} and {{environment}}
+	AtMost     *float64 `json:",omitempty"`
+	AtLeast    *float64 `json:",omitempty"`
 }

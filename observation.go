@@ -10,11 +10,12 @@ import (
 type Observation struct {
 	Epoch     Epoch // highest seen by any target or balancer
 	Instances []Instance
-	Slots     []Slot   `json:",omitempty"` // of a target whose slots are fixed, in the order of its definition
-	Address   string   // where the balancer answers requests for the environment; empty where it has none
-	Served    []Served `json:",omitempty"` // by release, where the balancer counts
-	Blind     bool     // the balancer could not be read: it may give traffic to instances that are not listed
-	Misrouted bool     // the balancer takes requests for another host, or on another address, than the definition says
+	Slots     []Slot    `json:",omitempty"` // of a target whose slots are fixed, in the order of its definition
+	Address   string    // where the balancer answers requests for the environment; empty where it has none
+	Served    []Served  `json:",omitempty"` // by release, where the balancer counts
+	Findings  []Finding `json:",omitempty"` // of what looks after a release that is watched, beside its balancer
+	Blind     bool      // the balancer could not be read: it may give traffic to instances that are not listed
+	Misrouted bool      // the balancer takes requests for another host, or on another address, than the definition says
 	At        time.Time
 }
 
@@ -102,6 +103,24 @@ type Traffic struct {
 
 // IsIdle says that nothing would be lost if the instance stopped now.
 func (t Traffic) IsIdle() bool { return t.Known && t.Weight == 0 && t.Requests == 0 && t.Streams == 0 }
+
+// Finding is what a query or a command says of a release that is watched.
+type Finding struct {
+	Source string // "the query 1", "the command"
+	State  FindingState
+	InRow  int    // how often in a row it was bad
+	Text   string // for people
+}
+
+// FindingState is the outcome of a look.
+type FindingState string
+
+// The outcomes of a look.
+const (
+	FindingNone FindingState = "no data"
+	FindingGood FindingState = "good"
+	FindingBad  FindingState = "bad"
+)
 
 // Reach answers host:port at which a release is reached: the balancer's, or where there is none that of an instance of
 // it that passes its probe. It is empty where nobody answers.

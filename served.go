@@ -1,6 +1,10 @@
 package towpath
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // Served is what a release has answered since its balancer began to count.
 type Served struct {
@@ -43,6 +47,22 @@ func (s Served) Since(earlier Served) Served {
 		}
 	}
 	return after
+}
+
+// Add answers what both have counted, of the same release.
+func (s Served) Add(other Served) Served {
+	sum := Served{
+		Release: s.Release, Requests: s.Requests + other.Requests, Errors: s.Errors + other.Errors, Latency: slices.Clone(s.Latency),
+	}
+	for _, l := range other.Latency {
+		at, is := slices.BinarySearchFunc(sum.Latency, l.UpTo, func(l Latency, upTo time.Duration) int { return cmp.Compare(l.UpTo, upTo) })
+		if is {
+			sum.Latency[at].Count += l.Count
+			continue
+		}
+		sum.Latency = slices.Insert(sum.Latency, at, l)
+	}
+	return sum
 }
 
 // Slower counts the requests that certainly took longer than a limit: those of buckets that begin above it.

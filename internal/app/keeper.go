@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/towpath-cd/towpath/client"
 	balancer "github.com/towpath-cd/towpath/internal/balancer/proxy"
-	"github.com/towpath-cd/towpath/internal/deploy"
 	"github.com/towpath-cd/towpath/internal/executor"
 	"github.com/towpath-cd/towpath/internal/executor/shell"
 	"github.com/towpath-cd/towpath/internal/keeper"
@@ -74,9 +72,8 @@ func runScript(sh shell.Shell) func(context.Context, keeper.Script) error {
 			return err
 		}
 		lines := strings.Split(strings.TrimSpace(output.String()), "\n")
-		return &deploy.Permanent{
-			Err: errors.New(result.Reason),
-			Log: lines[max(0, len(lines)-testLines):],
+		return &keeper.ScriptFailure{
+			ExitCode: result.ExitCode, Reason: result.Reason, Log: lines[max(0, len(lines)-testLines):],
 		}
 	}
 }

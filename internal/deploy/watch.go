@@ -61,7 +61,7 @@ func (s situation) verdict() Verdict {
 			old = towpath.ServedBy(d.Baseline, live)
 		}
 	}
-	return Judge(definition, fresh, old, s.isWatchOver())
+	return Judge(definition, fresh, old, s.isWatchOver()).with(s.Observed.Findings, s.isWatchOver())
 }
 
 // verdictInWords is what is told of a release that has stood its watch; empty where it was not watched.

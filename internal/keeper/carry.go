@@ -82,6 +82,7 @@ func (p *performer) carry(ctx context.Context, f deploy.Facts, step deploy.Step)
 	if err != nil {
 		ended.Event, ended.Detail = eventFailed, err.Error()
 	}
+	ended.Detail = p.mask(ended.Detail)
 	p.note(ended)
 	p.logger.Info("operation ended", "operation", step.Operation.String(), "how", ended.Event, "detail", ended.Detail)
 	return err

@@ -87,10 +87,7 @@ func (p *performer) loseHook(ctx context.Context, f deploy.Facts, o deploy.LoseH
 func (p *performer) hookEnv(f deploy.Facts, r towpath.Release, h towpath.Hook) map[string]string {
 	e, env := f.Environment, p.releaseEnv(r)
 	env["TOWPATH_HOOK"] = string(h)
-	env["TOWPATH_URL"] = e.Definition.URL
-	if address := f.Observed.Reach(e.Goal.Number); e.Definition.URL == "" && address != "" {
-		env["TOWPATH_URL"] = "http://" + address
-	}
+	env["TOWPATH_URL"] = urlOf(f)
 	env["TOWPATH_LIVE_RELEASE"] = strconv.Itoa(e.Live.Number)
 	env["TOWPATH_REASON"] = e.Deployment.Outcome
 	return env

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,12 +53,37 @@ type Site struct {
 // Drivers are those of one environment. Balancer is nil where the definition has none.
 type Drivers struct{ Target, Balancer deploy.Driver }
 
-// Script is a strategy's test or a hook, to be run in a folder with the release's files. An error says why it did not pass, and
-// is a deploy.Permanent with the last lines of its output where it ran to its end.
+// Script is a strategy's test, a hook or the command of a watch, to be run in a folder with the release's files. An error says
+// why it did not pass, and is a ScriptFailure where it ran to its end.
 type Script struct {
 	Text string
 	Dir  string
 	Env  map[string]string
+}
+
+// ScriptFailure is the end of a script that did not pass.
+type ScriptFailure struct {
+	ExitCode int    // -1 where a signal ended it
+	Reason   string // for people
+	Log      []string
+}
+
+// Error is the reason.
+func (f *ScriptFailure) Error() string { return f.Reason }
+
+// Unwrap says what becomes of an operation that needed the script: it is not tried again.
+func (f *ScriptFailure) Unwrap() error {
+	return &deploy.Permanent{Err: errors.New(f.Reason), Log: f.Log}
+}
+
+// lastLine is what the script said last.
+func (f *ScriptFailure) lastLine() string {
+	for _, line := range slices.Backward(f.Log) {
+		if line != "" {
+			return firstLineOf(line)
+		}
+	}
+	return "it did not say why"
 }
 
 // Keeper is one worker's. One goroutine, that of Run, owns it; people who go back without the server find their

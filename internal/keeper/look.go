@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -11,6 +12,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/secret"
 )
 
 // lookLimit is how long an observation may take.
@@ -77,6 +79,8 @@ func (p *performer) looking(ctx context.Context, o client.KeeperOrder) (context.
 // complete adds what follows from what was observed.
 func (p *performer) complete(f *deploy.Facts) {
 	f.Now = p.serverNow()
+	p.hear(f)
+	p.hush(&f.Observed)
 	p.toServerTime(&f.Observed)
 	p.shares.mark(&f.Observed)
 	f.Environment, _ = f.Environment.Next(f.TrafficSeen())
@@ -105,6 +109,7 @@ func (p *performer) openDrivers(o client.KeeperOrder) error {
 		return nil
 	}
 	p.closeDrivers()
+	p.masker = secret.NewMasker(slices.Collect(maps.Values(o.Secrets))...)
 	p.site = Site{
 		Environment: p.key, Definition: o.Environment.Definition,
 		Secrets:     only(o.Secrets, o.Environment.Definition.Secrets),

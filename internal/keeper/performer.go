@@ -13,6 +13,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/secret"
 )
 
 const (
@@ -60,11 +61,13 @@ type performer struct {
 	isRestored bool // the order is from the disk, and no server has confirmed it
 
 	// Of the goroutine that goes round.
-	site    Site
-	drivers Drivers
-	tries   tries
-	shares  shares
-	known   *table // nil where the balancer has to be asked
+	site      Site
+	drivers   Drivers
+	tries     tries
+	shares    shares
+	masker    *secret.Masker
+	witnesses *witnesses // nil while no release is watched
+	known     *table     // nil where the balancer has to be asked
 }
 
 // newPerformer takes up an order of the server. What an earlier keeper did without the server is brought to its end, and
@@ -86,7 +89,7 @@ func newPerformer(k *Keeper, o client.KeeperOrder) *performer {
 
 func (k *Keeper) performerOf(o client.KeeperOrder) *performer {
 	p := &performer{
-		keeper: k, key: o.Environment.Key, logger: k.options.Logger.With("environment", o.Environment.Key),
+		keeper: k, key: o.Environment.Key, masker: secret.NewMasker(), logger: k.options.Logger.With("environment", o.Environment.Key),
 		done: make(chan struct{}), woken: make(chan struct{}, 1), watchers: make(map[chan Progress]bool),
 		order: o, ahead: time.Until(o.Now),
 	}
@@ -119,6 +122,7 @@ func (p *performer) end() {
 
 func (p *performer) close() {
 	p.flush()
+	p.dismiss()
 	p.closeDrivers()
 	if err := p.journal.close(); err != nil {
 		p.logger.Warn("journal not closed", "error", err)

@@ -30,7 +30,7 @@ type report string
 
 // reportOf leaves out what changes from request to request.
 func reportOf(seen towpath.Observation, doing string) report {
-	seen.At, seen.Served = time.Time{}, nil
+	seen.At, seen.Served, seen.Findings = time.Time{}, nil, nil
 	seen.Instances = slices.Clone(seen.Instances)
 	for n := range seen.Instances {
 		seen.Instances[n].Traffic.Requests, seen.Instances[n].Traffic.Streams = 0, 0
@@ -104,7 +104,7 @@ func (p *performer) send(ctx context.Context, f deploy.Facts, event, reason stri
 // report tells the server, and takes its answer as the order. Without the server the record is the keeper's own. The
 // error is unheard.
 func (p *performer) report(ctx context.Context, f deploy.Facts, r client.KeeperReport) (isNews bool, err error) {
-	r.Epoch = f.Environment.Epoch
+	r.Epoch, r.Reason, r.Doing = f.Environment.Epoch, p.mask(r.Reason), p.mask(r.Doing)
 	if p.isAlone() {
 		return p.record(r)
 	}

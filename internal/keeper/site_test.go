@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
-	"github.com/towpath-cd/towpath/internal/deploy"
 	"github.com/towpath-cd/towpath/internal/keeper"
 	"github.com/towpath-cd/towpath/internal/proxy"
 	"github.com/towpath-cd/towpath/internal/proxy/control"
@@ -284,7 +283,9 @@ func runScript(ctx context.Context, s keeper.Script) error {
 	err := command.Run()
 	var exited *exec.ExitError
 	if errors.As(err, &exited) && ctx.Err() == nil {
-		return &deploy.Permanent{Err: err, Log: strings.Split(strings.TrimSpace(output.String()), "\n")}
+		return &keeper.ScriptFailure{
+			ExitCode: exited.ExitCode(), Reason: err.Error(), Log: strings.Split(strings.TrimSpace(output.String()), "\n"),
+		}
 	}
 	return err
 }

@@ -76,7 +76,7 @@ func (p *performer) fail(ctx context.Context, f deploy.Facts, step deploy.Step, 
 		return busyPace
 	}
 	p.tries.fail(step.Operation.String())
-	p.logger.Warn("operation failed", "operation", step.Operation.String(), "try", p.tries.count, "error", err)
+	p.logger.Warn("operation failed", "operation", step.Operation.String(), "try", p.tries.count, "error", p.mask(err.Error()))
 	isPermanent := errors.As(err, &permanent)
 	if f.Environment.Deployment != nil && (isPermanent || p.tries.isOver()) {
 		return p.giveUp(ctx, f, step, err, permanent)

@@ -102,6 +102,7 @@ func (b *builder) watch(e towpath.EnvironmentDefinition, v *value) towpath.Watch
 	errors, _ := parsePercent(watch.get("errors").string()) // its format was checked
 	return towpath.WatchDefinition{
 		For: watch.get("for").duration(), Errors: errors, P99: watch.get("p99").duration(), Minimum: watch.get("minimum").int(),
+		Queries: b.queries(e.Name, watch), Command: watch.get("command").string(), Probe: watch.get("probe").string(),
 	}
 }
 

@@ -227,6 +227,9 @@ func (w *writer) watch(d towpath.WatchDefinition) {
 		w.put(3, "p99", d.P99)
 	}
 	w.put(3, "minimum", d.Minimum)
+	w.queries(d.Queries)
+	w.put(3, "command", d.Command)
+	w.put(3, "probe", d.Probe)
 }
 
 func (w *writer) target(t towpath.TargetDefinition) {

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"path"
@@ -109,6 +110,23 @@ func parsePercent(s string) (float64, error) {
 	}
 	share, err := strconv.ParseFloat(number, 64)
 	return share / 100, err
+}
+
+// numberFormat is a number that need not be whole, or a share.
+func numberFormat() *format {
+	return &format{what: `a number such as "0.5" or 1%`, pattern: `^-?[0-9.]+%?$`, check: func(s string) (string, string) {
+		if v, err := parseNumber(s); err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Sprintf("%q is not a number", clip(s)), `write it as "0.5" or 1%`
+		}
+		return "", ""
+	}}
+}
+
+func parseNumber(s string) (float64, error) {
+	if strings.HasSuffix(s, "%") {
+		return parsePercent(s)
+	}
+	return strconv.ParseFloat(s, 64)
 }
 
 func urlFormat() *format {

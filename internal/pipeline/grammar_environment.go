@@ -36,9 +36,9 @@ func environmentShape() *shape {
 			field{key: "for", doc: "how long", required: true, shape: duration(time.Second, day)},
 			field{key: "errors", doc: "share of requests that may fail", fallback: "1%", shape: text(percentFormat())},
 			field{key: "p99", doc: "what 99 of 100 requests may take at most; by default that is not judged", shape: duration(time.Millisecond, time.Minute)},
-			field{key: "query", doc: "query to Prometheus", later: true, shape: text(nil)},
-			field{key: "command", doc: "script", later: true, shape: text(nil)},
-			field{key: "probe", doc: "path", later: true, shape: text(urlPathFormat())},
+			field{key: "query", doc: "a query to Prometheus, or a list of them", shape: either(queryShape(), list(queryShape()))},
+			field{key: "command", doc: "script that ends with 0 while the release is well, and with 75 where it cannot say", shape: text(nil)},
+			field{key: "probe", doc: "path that the keeper asks ten times a second all the while, so that there is something to judge", shape: text(urlPathFormat())},
 			field{key: "minimum", doc: "requests before anything is judged", fallback: "50", shape: number(1, 1<<31-1)},
 		)},
 		field{key: "hooks", doc: "scripts around a deployment, each run at most once", shape: mapping(
@@ -55,6 +55,16 @@ func environmentShape() *shape {
 			field{key: "verify", doc: "script", shape: &shape{kind: kindAny}},
 		)},
 		field{key: "windows", doc: "when deployments may start", later: true, shape: &shape{kind: kindAny}},
+	)
+}
+
+func queryShape() *shape {
+	limit := either(number(-1<<31, 1<<31-1), text(numberFormat()))
+	return mapping(
+		field{key: "prometheus", doc: "its address", required: true, shape: text(urlFormat())},
+		field{key: "expr", doc: "PromQL; {{release}}, {{live}} and {{environment}} stand for the new release's number, the live one's, and shop/production", required: true, shape: text(nil)},
+		field{key: "at_most", doc: "every value has to be so low", shape: limit},
+		field{key: "at_least", doc: "every value has to be so high", shape: limit},
 	)
 }
 

@@ -1,0 +1,22 @@
+package keeper
+
+import (
+	"slices"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// mask takes the environment's secrets out of a text for people. What scripts, instances and probes answer is theirs: it may
+// hold anything that they were given.
+func (p *performer) mask(text string) string { return p.masker.Mask(text) }
+
+// hush masks what instances and witnesses have said.
+func (p *performer) hush(o *towpath.Observation) {
+	o.Instances = slices.Clone(o.Instances)
+	for n := range o.Instances {
+		o.Instances[n].Problem = p.mask(o.Instances[n].Problem)
+	}
+	for n := range o.Findings {
+		o.Findings[n].Text = p.mask(o.Findings[n].Text)
+	}
+}
