@@ -3,6 +3,8 @@ package executortest
 import (
 	"context"
 	"io"
+	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"testing"
@@ -108,6 +110,9 @@ func (v *visit) hears() {
 }
 
 func personHasATerminal(t *testing.T, w Way) {
+	heard := make(chan os.Signal, 1) // as the program does; tests may run where control-C is ignored, which children inherit
+	signal.Notify(heard, os.Interrupt)
+	t.Cleanup(func() { signal.Stop(heard) })
 	script, out := w.script(t, "")
 	script.Env = append(script.Env, "GREETING=hello")
 	v := w.opens(t, script, out)
