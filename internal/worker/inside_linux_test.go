@@ -56,11 +56,11 @@ func TestStepsRunInsideOfContainers(t *testing.T) {
 		t.Run("with all that a step has", insideIsAsOutside)
 		t.Run("and its secrets as files", insideSeesSecretsAsFiles)
 		t.Run("of which a killed worker leaves nothing", func(t *testing.T) { killedLeavesNothing(t, d) })
-		t.Run("and a person has a shell there", func(t *testing.T) { shellIsAsTheScript(t, boxedPlace(d, confine.None)) })
 		if testing.Short() {
 			return
 		}
 		t.Run("and see nothing else of the worker", insideSeesOnlyItsOwn)
+		t.Run("and a person has a shell there", func(t *testing.T) { shellIsAsTheScript(t, boxedPlace(d, confine.None)) })
 		t.Run("and a person has a shell there as a user of its own", func(t *testing.T) { shellIsAsTheScript(t, boxedPlace(d, confine.Namespaces)) })
 		t.Run("and no shell of a killed worker is left", func(t *testing.T) { shellOfTheKilledIsGone(t, boxedPlace(d, confine.None)) })
 		t.Run("as users of their own where steps are kept apart", insideAsGuest)
