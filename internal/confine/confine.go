@@ -87,6 +87,7 @@ type Order struct {
 	Env      []string
 	Dir      string
 	Script   Script
+	Terminal bool   // it gets a new one, whose other end Start.Terminal answers
 	World    *World // nil: the one that everybody is in
 }
 

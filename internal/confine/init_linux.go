@@ -77,9 +77,17 @@ func (o *Order) startOnThread() (int, error) {
 	if err := errors.Join(o.World.make(), o.writeScript(), gainNothing()); err != nil {
 		return 0, err
 	}
-	pid, err := syscall.ForkExec(o.Path, o.Args, &syscall.ProcAttr{
-		Dir: o.Dir, Env: o.Env, Files: []uintptr{0, 1, 2}, Sys: attributes,
-	})
+	streams := []uintptr{0, 1, 2}
+	if o.Terminal {
+		terminal, err := o.openTerminal()
+		if err != nil {
+			return 0, err
+		}
+		defer terminal.Close()
+		attributes.Setctty, attributes.Ctty = true, 0
+		streams = []uintptr{terminal.Fd(), terminal.Fd(), terminal.Fd()}
+	}
+	pid, err := syscall.ForkExec(o.Path, o.Args, &syscall.ProcAttr{Dir: o.Dir, Env: o.Env, Files: streams, Sys: attributes})
 	if err != nil {
 		return 0, fmt.Errorf("start %s in %s: %w", filepath.Base(o.Path), o.Dir, err)
 	}

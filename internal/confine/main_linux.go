@@ -18,6 +18,7 @@ const complaints = 3
 // Main is the helper. It answers the exit code of the process, or never returns.
 func Main() int {
 	unix.CloseOnExec(complaints)
+	unix.CloseOnExec(line) // where there is one
 	tell := os.NewFile(complaints, "complaints")
 	code, err := carryOut(tell)
 	if err != nil {
@@ -69,6 +70,15 @@ func (o *Order) become() error {
 	runtime.LockOSThread() // rights and files are those of a thread
 	if err := o.writeScript(); err != nil {
 		return err
+	}
+	if o.Terminal {
+		terminal, err := o.openTerminal()
+		if err == nil {
+			err = takeTerminal(terminal)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if err := errors.Join(syscall.Setgroups(o.Groups), syscall.Setresgid(o.GID, o.GID, o.GID), syscall.Setresuid(o.UID, o.UID, o.UID)); err != nil {
 		return fmt.Errorf("become user %d: %w", o.UID, err)

@@ -17,10 +17,11 @@ type Helper []string
 // Start is the start of a confined command.
 type Start struct {
 	order, told, tell *os.File
+	line, far         *os.File // by which its terminal comes; nil without one
 }
 
 // Prepare makes the start of what a spec says, as an order says: who, and where. The order's own command is the spec's, whose
-// input is empty. The start has to be closed.
+// input is empty or the order's terminal. The start has to be closed.
 func (h Helper) Prepare(spec *process.Spec, o Order) (*Start, error) {
 	o.Path, o.Args, o.Env, o.Dir = spec.Path, spec.Args, spec.Env, spec.Dir
 	order, err := inMemory(o)
@@ -34,7 +35,15 @@ func (h Helper) Prepare(spec *process.Spec, o Order) (*Start, error) {
 	spec.Path, spec.Args, spec.Dir = h[0], h, ""
 	spec.Env = []string{} // none: they are the command's owner's choice, and the helper has more rights
 	spec.Stdin, spec.Files, spec.Namespaces = order, []*os.File{tell}, o.World.Clone()
-	return &Start{order: order, told: told, tell: tell}, nil
+	s := &Start{order: order, told: told, tell: tell}
+	if !o.Terminal {
+		return s, nil
+	}
+	if s.line, s.far, err = newLine(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	spec.Files = append(spec.Files, s.far)
+	return s, nil
 }
 
 // Began waits until the command runs. The error is why it does not; then the helper has ended.
@@ -50,9 +59,22 @@ func (s *Start) Began() error {
 	return nil
 }
 
+// Terminal is the other end of the terminal of a command that began with one. The caller closes it.
+func (s *Start) Terminal() (*os.File, error) {
+	_ = s.far.Close() // so that nobody is waited for
+	terminal, err := receive(s.line)
+	if err != nil {
+		return nil, fmt.Errorf("take over a terminal: %w", err)
+	}
+	return terminal, nil
+}
+
 // Close frees what the start needed.
 func (s *Start) Close() error {
 	_ = s.tell.Close()
+	if s.line != nil {
+		_, _ = s.line.Close(), s.far.Close()
+	}
 	return errors.Join(s.order.Close(), s.told.Close())
 }
 

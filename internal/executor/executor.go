@@ -19,7 +19,7 @@ type Script struct {
 	Scratch string   // folder outside Dir for files of the executor; exists
 	Env     []string // its whole environment as NAME=value
 	Output  io.Writer
-	Timeout time.Duration // 0: none
+	Timeout time.Duration // 0: none; a session is ended by its context alone
 	Grace   time.Duration // from the interrupt to the kill
 	// Group is a process group reserved for the script (process.ReserveGroup); empty: a new one.
 	Group string
@@ -33,8 +33,13 @@ type Script struct {
 // Everything that it started has ended when Run returns, and its output is delivered. A script that fails is not an error:
 // the error tells what went wrong beside it, such as output that could not be written, or why the machine did not start
 // it, which may be otherwise a moment later.
+//
+// Open starts a shell for a person where the script would run, with all that it would have; of the script it needs neither
+// Text nor Shell. It goes on until it ends, or ctx does: then it is hung up (SIGHUP) as a script is interrupted. The error
+// says why there is none, and is ErrNoTerminal where there never is one.
 type Executor interface {
 	Run(ctx context.Context, script Script) (Result, error)
+	Open(ctx context.Context, script Script) (Session, error)
 }
 
 // Outcome is how a script came to its end.

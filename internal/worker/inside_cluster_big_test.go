@@ -11,6 +11,7 @@ import (
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/executor/kubernetes"
 	"github.com/towpath-cd/towpath/internal/executor/kubernetes/clustertest"
+	"github.com/towpath-cd/towpath/internal/worker"
 )
 
 // account makes the account of the documentation, and answers its kubeconfig: what it may not do, no worker needs.
@@ -38,6 +39,23 @@ func inCluster(t *testing.T, kubeconfig string) *site {
 	return s
 }
 
+// poddedPlace is in pods of the tests' image.
+func poddedPlace(c *clustertest.Cluster, kubeconfig string) place {
+	return place{
+		options: func(s *site) worker.Options {
+			cluster, err := kubernetes.Open(kubernetes.Settings{Kubeconfig: kubeconfig})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			o := s.options()
+			o.Kubernetes = cluster
+			return o
+		},
+		inside: &client.Container{Image: clustertest.Image, Pull: "never"}, killable: []string{"TOWPATH_TEST_KUBECONFIG=" + kubeconfig},
+		isEmpty: func(t *testing.T, s *site) { mustLeaveNoPods(t, s, c) },
+	}
+}
+
 func (s *site) podded(script string) *client.StepLease {
 	l := s.step(script)
 	l.Inside, l.Timeout = &client.Container{Image: clustertest.Image, Pull: "never"}, 300
@@ -53,6 +71,8 @@ func TestStepsRunInACluster(t *testing.T) {
 		t.Run("and reach what stands beside them", func(t *testing.T) { podServicesAreReached(t, c, kubeconfig) })
 		t.Run("which tells its log when it fails", func(t *testing.T) { podServicesTell(t, kubeconfig) })
 		t.Run("of which a killed worker leaves nothing", func(t *testing.T) { killedLeavesNoPods(t, c, kubeconfig) })
+		t.Run("and a person has a shell there", func(t *testing.T) { shellIsAsTheScript(t, poddedPlace(c, kubeconfig)) })
+		t.Run("and no shell of a killed worker is left", func(t *testing.T) { shellOfTheKilledIsGone(t, poddedPlace(c, kubeconfig)) })
 	})
 }
 

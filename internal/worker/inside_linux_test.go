@@ -20,6 +20,14 @@ func (s *site) boxed(script string) *client.StepLease {
 	return l
 }
 
+// boxedPlace is in the tests' image, by a worker at a level.
+func boxedPlace(d *dockertest.Daemon, level confine.Level) place {
+	p := own(level)
+	p.inside = &client.Container{Image: dockertest.Image, Pull: "never"}
+	p.isEmpty = func(t *testing.T, s *site) { mustLeaveNothing(t, s, d) }
+	return p
+}
+
 // ours counts what docker holds of any step of ours.
 func ours(t *testing.T, d *dockertest.Daemon) (n int) {
 	t.Helper()
@@ -52,6 +60,9 @@ func TestStepsRunInsideOfContainers(t *testing.T) {
 			return
 		}
 		t.Run("and see nothing else of the worker", insideSeesOnlyItsOwn)
+		t.Run("and a person has a shell there", func(t *testing.T) { shellIsAsTheScript(t, boxedPlace(d, confine.None)) })
+		t.Run("and a person has a shell there as a user of its own", func(t *testing.T) { shellIsAsTheScript(t, boxedPlace(d, confine.Namespaces)) })
+		t.Run("and no shell of a killed worker is left", func(t *testing.T) { shellOfTheKilledIsGone(t, boxedPlace(d, confine.None)) })
 		t.Run("as users of their own where steps are kept apart", insideAsGuest)
 		t.Run("and say why they cannot", insideSaysWhyNot)
 		t.Run("and reach what stands beside them", func(t *testing.T) { servicesAreReached(t, d) })

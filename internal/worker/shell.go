@@ -8,12 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/executor"
-	"github.com/towpath-cd/towpath/internal/process"
 )
 
 const (
@@ -29,12 +27,6 @@ var (
 	errShellAlone = errors.New("its person was gone")
 )
 
-// Where there is no debug shell so far.
-var (
-	errShellInside = errors.New("there are no debug shells inside of containers so far")
-	errShellApart  = errors.New("there are no debug shells so far on a worker that keeps steps apart (--isolation)")
-)
-
 // debugShell gives a person a shell in the place of the script, with all that the script would have.
 func (a *attempt) debugShell(ctx context.Context) client.StepReport {
 	a.output.say("a debug shell of " + a.lease.Debug.By + " stands in the place of the script")
@@ -43,8 +35,11 @@ func (a *attempt) debugShell(ctx context.Context) client.StepReport {
 	if err != nil {
 		return failure(ctx, err)
 	}
-	if result.Outcome == executor.Interrupted {
+	switch result.Outcome {
+	case executor.Interrupted:
 		return failure(ctx, context.Cause(ctx))
+	case executor.BrokenOff:
+		return failure(ctx, errors.New(result.Reason))
 	}
 	return client.StepReport{State: passed, ExitCode: result.ExitCode, Reason: fmt.Sprintf(
 		"the debug shell of %s %s after %s", a.lease.Debug.By, result.Reason, time.Since(began).Round(time.Second))}
@@ -53,14 +48,15 @@ func (a *attempt) debugShell(ctx context.Context) client.StepReport {
 // runShell runs a shell where the script would run, with the same around it. The reason in its result says how it ended.
 func (a *attempt) runShell(ctx context.Context) (executor.Result, error) {
 	defer a.unreserve()
-	if a.lease.Inside != nil {
-		return executor.Result{}, errShellInside
-	}
-	if a.guest != nil {
-		return executor.Result{}, errShellApart
-	}
 	home, err := a.home()
 	if err != nil {
+		return executor.Result{}, err
+	}
+	script := filepath.Join(a.room.scratch, "step-script")
+	if err := os.WriteFile(script, []byte(a.lease.Debug.Script), 0o600); err != nil { // before the folder is anybody else's
+		return executor.Result{}, fmt.Errorf("write the step's script: %w", err)
+	}
+	if err := a.handOver(); err != nil {
 		return executor.Result{}, err
 	}
 	limited, cancel := executor.Limit(ctx, seconds(a.lease.Timeout))
@@ -70,23 +66,21 @@ func (a *attempt) runShell(ctx context.Context) (executor.Result, error) {
 	if err != nil {
 		return executor.Result{}, err
 	}
-	script := filepath.Join(a.room.scratch, "step-script")
-	if err := os.WriteFile(script, []byte(a.lease.Debug.Script), 0o600); err != nil {
-		return executor.Result{}, fmt.Errorf("write the step's script: %w", err)
-	}
 	more := map[string]string{
 		"TERM": "xterm-256color", "TOWPATH_DEBUG": "true", "TOWPATH_SCRIPT": script,
 		"HISTFILE": "", // what is typed is kept nowhere, least of all in a HOME that other steps have
 	}
 	maps.Copy(more, around.env)
-	s := newDebugShell(a)
-	return s.run(limited, a.variables(a.lease, a.room, home, more))
+	return newDebugShell(a).run(limited, around.way, executor.Script{
+		Dir: a.room.workspace, Scratch: a.room.scratch, Env: a.variables(a.lease, a.room, home, more), Output: a.output,
+		Timeout: seconds(a.lease.Timeout), Grace: shellGrace, Group: a.record.group, Started: a.startedIn,
+	})
 }
 
 // debugShell is a shell under way, and the stream to the server by which its person reaches it.
 type debugShell struct {
 	*attempt
-	person  *os.File // their end of the terminal
+	session executor.Session
 	printed chan []byte
 	stop    context.CancelCauseFunc
 	ended   chan client.ShellEnd
@@ -101,27 +95,17 @@ func newDebugShell(a *attempt) *debugShell {
 }
 
 // run has the shell run until it ends, or is ended by a clock or ctx.
-func (s *debugShell) run(ctx context.Context, env []string) (executor.Result, error) {
+func (s *debugShell) run(ctx context.Context, way executor.Executor, shell executor.Script) (executor.Result, error) {
 	ctx, s.stop = context.WithCancelCause(ctx)
 	defer s.stop(nil)
 	var speaking sync.WaitGroup
 	defer speaking.Wait()
-	person, program, err := openTerminal()
-	if err != nil {
-		return executor.Result{}, fmt.Errorf("open a terminal: %w", err)
-	}
-	s.person = person
-	defer person.Close()                                        // whatever still has its other end
-	_ = resize(person, client.ShellSize{Rows: 24, Columns: 80}) // until the person's own is told
-	running, err := process.Start(ctx, process.Spec{
-		Args: shellCommand(), Dir: s.room.workspace, Env: env, Stdin: program, Stdout: program, Stderr: program, Terminal: true, Grace: shellGrace,
-		Group: process.GroupOptions{Handle: s.record.group, Interrupt: syscall.SIGHUP},
-	})
-	_ = program.Close()
+	session, err := way.Open(ctx, shell)
 	if err != nil {
 		return executor.Result{}, fmt.Errorf("start a shell: %w", err)
 	}
-	s.startedIn(running.Group())
+	s.session = session
+	defer session.Close() // whatever still has its other end
 	s.startClocks()
 	defer s.stopClocks()
 	streams, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -130,7 +114,7 @@ func (s *debugShell) run(ctx context.Context, env []string) (executor.Result, er
 	said := make(chan struct{})
 	speaking.Go(func() { defer close(said); s.speak(streams) })
 
-	ended, err := running.Wait()
+	ended, err := session.Wait()
 	result := s.judge(ctx, ended)
 	s.ended <- client.ShellEnd{ExitCode: result.ExitCode, Reason: result.Reason}
 	select {
@@ -144,12 +128,12 @@ func (s *debugShell) run(ctx context.Context, env []string) (executor.Result, er
 }
 
 // judge says how the shell ended, for people.
-func (s *debugShell) judge(ctx context.Context, ended process.Result) executor.Result {
+func (s *debugShell) judge(ctx context.Context, ended executor.Result) executor.Result {
 	cause := context.Cause(ctx)
 	result := executor.Result{Outcome: executor.Interrupted, ExitCode: -1}
 	switch {
 	case cause == nil:
-		result = executor.Ended(ended.ExitCode, ended.Signal)
+		result = ended
 		if result.Reason == "" {
 			result.Reason = "exited"
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/executor"
 )
 
 // shellPiece is how much of what a shell prints is sent at a time, in bytes.
@@ -14,7 +15,7 @@ func (s *debugShell) read() {
 	defer close(s.printed)
 	for {
 		piece := make([]byte, shellPiece)
-		n, err := s.person.Read(piece)
+		n, err := s.session.Read(piece)
 		if n > 0 {
 			s.printed <- piece[:n]
 		}
@@ -107,10 +108,10 @@ func (s *debugShell) listen(ctx context.Context, stream *client.ShellStream) {
 		case m.Attached != nil:
 			s.attached(*m.Attached)
 		case m.Size != nil:
-			_ = resize(s.person, *m.Size)
+			_ = s.session.Resize(executor.Size(*m.Size))
 		case m.Data != nil:
 			s.typed()
-			_, _ = s.person.Write(m.Data)
+			_, _ = s.session.Write(m.Data)
 		}
 	}
 }

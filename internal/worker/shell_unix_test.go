@@ -4,9 +4,6 @@ package worker_test
 
 import (
 	"net/http"
-	"os"
-	"os/signal"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,10 +37,10 @@ func (s *site) visits() *visitor {
 	return v
 }
 
-// opens is a step with a shell in its place, the person of which is there.
-func (v *visitor) opens(l *client.StepLease) client.LeaseRef {
+// opens is a step with a shell in the place of its script, the person of which is there.
+func (v *visitor) opens(l *client.StepLease, script string) client.LeaseRef {
 	v.t.Helper()
-	l.Debug = &client.ShellLease{By: "ada", Script: "echo the step itself\n", Idle: 60}
+	l.Debug = &client.ShellLease{By: "ada", Script: script, Idle: 60}
 	ref := v.offer(l)
 	v.meets()
 	return ref
@@ -98,46 +95,6 @@ func (v *visitor) ends() client.ShellEnd {
 	}
 }
 
-func TestADebugShellHasWhatTheScriptWouldHave(t *testing.T) {
-	s := working(t)
-	v := s.visits()
-	heard := make(chan os.Signal, 1) // as the program does; tests may run where control-C is ignored, which children inherit
-	signal.Notify(heard, os.Interrupt)
-	t.Cleanup(func() { signal.Stop(heard) })
-	file := filepath.Join(t.TempDir(), "pid")
-	l := s.step("echo it is never run; exit 9")
-	l.Secrets, l.SecretFiles = map[string]string{"TOKEN": "hunter2-forever"}, map[string]string{"KEY": keyFile}
-	ref := v.opens(l)
-	v.types("PS1=; echo of $TOWPATH_STEP $TOKEN; cat greeting; wc -l <$KEY; sh $TOWPATH_SCRIPT; tty\n")
-	v.sees("of step 1 hunter2-forever\r\nhello from the repository\r\n4\r\nthe step itself\r\n/dev/")
-	v.says(client.ShellMessage{Size: &client.ShellSize{Rows: 33, Columns: 77}})
-	v.types("stty size; echo $$ >" + file + "\n")
-	v.sees("33 77\r\n")
-	v.types("sh -c 'echo wait\"\"ing; exec sleep 1000'\n")
-	v.sees("waiting\r\n")
-	v.types("\x03")
-	v.types("echo interrupted $?\n")
-	v.sees("interrupted 130\r\n")
-	v.stream.Cut()
-	v.meets()
-	v.types("(setsid sleep 1000 & echo $! >" + file + "); echo back''again; touch left; exit 7\n")
-	v.sees("backagain\r\n")
-	if end := v.ends(); end.ExitCode != 7 || end.Reason != "exited with status 7" {
-		t.Errorf("%+v", end)
-	}
-	report, log := s.awaitReport(ref), s.logOf(ref)
-	if report.State != "passed" || !strings.HasPrefix(report.Reason, "the debug shell of ada exited with status 7 after ") || len(report.Artifacts) > 0 {
-		t.Errorf("%+v", report)
-	}
-	if want := "towpath: a debug shell of ada stands in the place of the script\ntowpath: " + report.Reason + "\n"; log != want {
-		t.Errorf("the log is %q, want %q", log, want)
-	}
-	mustBeGone(t, file)
-	if _, log := s.result(s.step("ls")); log != "greeting\n" {
-		t.Errorf("the next step finds %q", log)
-	}
-}
-
 func TestADebugShellEndsWhenItsTimeIsOver(t *testing.T) {
 	s := newSite(t)
 	options := s.options()
@@ -170,7 +127,7 @@ func TestADebugShellEndsWhenItsTimeIsOver(t *testing.T) {
 func TestADebugShellThatIsCanceledEnds(t *testing.T) {
 	s := working(t)
 	v := s.visits()
-	ref := v.opens(s.step("exit 9"))
+	ref := v.opens(s.step("exit 9"), "")
 	v.types("trap '' HUP TERM; echo deaf''ened\n")
 	v.sees("deafened")
 	s.stop(ref, "canceled by Bob")
@@ -178,15 +135,6 @@ func TestADebugShellThatIsCanceledEnds(t *testing.T) {
 		t.Errorf("%+v", end)
 	}
 	if report := s.awaitReport(ref); report.State != "canceled" || report.Reason != "canceled by Bob" {
-		t.Errorf("%+v", report)
-	}
-}
-
-func TestADebugShellInsideOfAContainerIsRefused(t *testing.T) {
-	s := working(t)
-	l := s.step("exit 9")
-	l.Debug, l.Inside = &client.ShellLease{By: "ada", Idle: 60}, &client.Container{Image: "any"}
-	if report, _ := s.result(l); report.State != "failed" || !strings.Contains(report.Reason, "no debug shells inside of containers") {
 		t.Errorf("%+v", report)
 	}
 }

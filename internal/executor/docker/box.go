@@ -50,8 +50,9 @@ type boxes struct {
 
 // command is how the script is run inside.
 type command struct {
-	program string
-	args    []string // the script's file is the last
+	program  string
+	args     []string // the script's file is the last
+	terminal bool
 }
 
 // scriptFile stands in the script's Scratch.
@@ -67,12 +68,17 @@ func commandOf(script executor.Script) command {
 	return command{program: words[0], args: append([]string{"-c", `exec "$@" 2>&1`, words[0]}, run...)}
 }
 
-// make makes the container and does not start it. The error may be one of the image, or of the shell.
-func (b boxes) make(ctx context.Context, script executor.Script) (id string, err error) {
+// makeForScript makes the container of a script. The error may be one of the image, or of the shell.
+func (b boxes) makeForScript(ctx context.Context, script executor.Script) (id string, err error) {
 	// The user inside may be another one. Nobody else comes through the folder.
 	if err := os.WriteFile(filepath.Join(script.Scratch, scriptFile), []byte(script.Text), 0o644); err != nil { //nolint:gosec // see above
 		return "", fmt.Errorf("write the script: %w", err)
 	}
+	return b.make(ctx, script, commandOf(script))
+}
+
+// make makes the container of a command and does not start it.
+func (b boxes) make(ctx context.Context, script executor.Script, c command) (id string, err error) {
 	image, err := b.fetch(ctx, b.box.Image, script.Output)
 	if err != nil {
 		return "", err
@@ -80,7 +86,6 @@ func (b boxes) make(ctx context.Context, script executor.Script) (id string, err
 	// The call is not broken off: the daemon might make the container all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callLimit)
 	defer cancel()
-	c := commandOf(script)
 	made, err := b.client.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: b.config(script, c, image), HostConfig: b.hostConfig(script),
 	})
@@ -97,6 +102,7 @@ func (b boxes) config(script executor.Script, c command, image client.ImageInspe
 	return &container.Config{
 		Image: image.ID, User: b.box.User, WorkingDir: script.Dir, Env: script.Env,
 		Entrypoint: []string{c.program}, Cmd: c.args, AttachStdout: true, AttachStderr: true,
+		Tty: c.terminal, AttachStdin: c.terminal, OpenStdin: c.terminal, StdinOnce: c.terminal,
 		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}, Labels: b.box.Mark.labels(),
 	}
 }

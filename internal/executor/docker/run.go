@@ -26,11 +26,11 @@ func (b boxes) Run(ctx context.Context, script executor.Script) (executor.Result
 	if ctx.Err() != nil {
 		return executor.Cut(ctx, script.Timeout), nil
 	}
-	id, err := b.make(ctx, script)
+	id, err := b.makeForScript(ctx, script)
 	if err != nil {
 		return b.failed(ctx, script, err), nil
 	}
-	under := &running{boxes: b, id: id, script: script, printed: make(chan error, 1)}
+	under := &running{boxes: b, id: id, script: script, interruption: "TERM", printed: make(chan error, 1)}
 	result, err := under.follow(ctx)
 	return result, errors.Join(err, under.end())
 }
@@ -46,9 +46,10 @@ func (b boxes) failed(ctx context.Context, script executor.Script, err error) ex
 // running is a container with its script.
 type running struct {
 	boxes
-	id      string
-	script  executor.Script
-	printed chan error // once the last byte was written
+	id           string
+	script       executor.Script
+	interruption string     // the signal that asks for an end
+	printed      chan error // once the last byte was written
 }
 
 // follow starts the container and follows it to its end.
@@ -68,18 +69,28 @@ func (r *running) follow(ctx context.Context) (executor.Result, error) {
 	} else if err != nil {
 		return r.failed(ctx, r.script, err), nil
 	}
+	result, err := r.conclude(ctx, waiting)
+	switch {
+	case result.Outcome == executor.BrokenOff:
+		return result, nil
+	case err != nil:
+		return result, errors.Join(err, r.outputError(0))
+	}
+	return result, r.outputError(lastWords)
+}
+
+// conclude says how the container ended. The error says that something of it is left.
+func (r *running) conclude(ctx context.Context, waiting client.ContainerWaitResult) (executor.Result, error) {
 	ended, err := r.await(ctx, waiting)
-	if err != nil {
+	switch {
+	case err != nil:
 		return executor.Broken(err), nil
+	case ended == nil:
+		return executor.Cut(ctx, r.script.Timeout), process.ErrLeftBehind
+	case ctx.Err() != nil:
+		return executor.Cut(ctx, r.script.Timeout), nil
 	}
-	if ended == nil {
-		return executor.Cut(ctx, r.script.Timeout), errors.Join(process.ErrLeftBehind, r.outputError(0))
-	}
-	beside := r.outputError(lastWords)
-	if ctx.Err() != nil {
-		return executor.Cut(ctx, r.script.Timeout), beside
-	}
-	return r.judge(streams, *ended), beside
+	return r.judge(*ended), nil
 }
 
 func (r *running) start(ctx context.Context) error {
@@ -124,13 +135,13 @@ func (r *running) interrupt() {
 	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
 	if r.askAll(ctx) != nil {
-		_, _ = r.client.ContainerKill(ctx, r.id, client.ContainerKillOptions{Signal: "TERM"}) // it may have ended
+		_, _ = r.client.ContainerKill(ctx, r.id, client.ContainerKillOptions{Signal: r.interruption}) // it may have ended
 	}
 }
 
 // askAll runs inside of the container, where -1 is everything but its init (kill(2)).
 func (r *running) askAll(ctx context.Context) error {
-	made, err := r.client.ExecCreate(ctx, r.id, client.ExecCreateOptions{User: r.box.User, Cmd: []string{"sh", "-c", "kill -TERM -1"}})
+	made, err := r.client.ExecCreate(ctx, r.id, client.ExecCreateOptions{User: r.box.User, Cmd: []string{"sh", "-c", "kill -" + r.interruption + " -1"}})
 	if err != nil {
 		return err
 	}
@@ -175,12 +186,12 @@ func (r *running) outputError(limit time.Duration) error {
 }
 
 // judge says how a container ended by itself.
-func (r *running) judge(ctx context.Context, ended container.WaitResponse) executor.Result {
+func (r *running) judge(ended container.WaitResponse) executor.Result {
 	result := executor.Ended(int(ended.StatusCode), 0)
 	if result.Passed() {
 		return result
 	}
-	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), callLimit)
 	defer cancel()
 	found, err := r.client.ContainerInspect(ctx, r.id, client.ContainerInspectOptions{})
 	if err == nil && found.Container.State != nil && found.Container.State.OOMKilled {

@@ -35,9 +35,9 @@ type Way struct {
 // Run runs the suite.
 func (w Way) Run(t *testing.T) {
 	t.Setenv(operatorsOwn, "private")
-	all := promises()
+	all := append(promises(), sessionPromises()...)
 	if testing.Short() && w.IsSlow {
-		all = all[:4]
+		all = append(promises()[:4], sessionPromises()[0])
 	}
 	for _, promise := range all {
 		t.Run(promise.name, func(t *testing.T) {

@@ -16,13 +16,14 @@ import (
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
+	sizes    remotecommand.TerminalSizeQueue // of the terminal that the command has; nil: it has none
 }
 
 // exec runs a command in a container of a pod, until it ends or ctx does. The error is a CodeExitError where it ended with
 // another status than 0.
 func (a api) exec(ctx context.Context, pod, container string, s streams, command ...string) error {
 	query := url.Values{"container": {container}, "command": command}
-	for name, wanted := range map[string]bool{"stdin": s.in != nil, "stdout": s.out != nil, "stderr": s.err != nil} {
+	for name, wanted := range map[string]bool{"stdin": s.in != nil, "stdout": s.out != nil, "stderr": s.err != nil, "tty": s.sizes != nil} {
 		if wanted {
 			query.Set(name, "true")
 		}
@@ -44,5 +45,7 @@ func (a api) exec(ctx context.Context, pod, container string, s streams, command
 		return err
 	}
 	ctx = klog.NewContext(ctx, logr.Discard()) // a stream that is cut is told to nobody but us
-	return either.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: s.in, Stdout: s.out, Stderr: s.err})
+	return either.StreamWithContext(ctx, remotecommand.StreamOptions{
+		Stdin: s.in, Stdout: s.out, Stderr: s.err, Tty: s.sizes != nil, TerminalSizeQueue: s.sizes,
+	})
 }

@@ -89,8 +89,9 @@ type boxes struct {
 	box Box
 }
 
-// job is what the cluster is asked for. It names no variable of the script, and nothing of its text.
-func (b boxes) job(script executor.Script) *batchv1.Job {
+// job is what the cluster is asked for, where command is the first of the step's container. It names no variable of the script,
+// and nothing of its text.
+func (b boxes) job(script executor.Script, command []string) *batchv1.Job {
 	meta := b.mark.meta(b.mark.name()+"-"+strings.ToLower(rand.Text()[:8]), b.owner)
 	deadline := longestStep
 	if script.Timeout > 0 {
@@ -102,13 +103,13 @@ func (b boxes) job(script executor.Script) *batchv1.Job {
 			BackoffLimit: new(int32(0)), TTLSecondsAfterFinished: new(int32(keptFor / time.Second)),
 			ActiveDeadlineSeconds: new(int64(deadline / time.Second)),
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: meta.Labels, Annotations: meta.Annotations}, Spec: b.pod(script),
+				ObjectMeta: metav1.ObjectMeta{Labels: meta.Labels, Annotations: meta.Annotations}, Spec: b.pod(script, command),
 			},
 		},
 	}
 }
 
-func (b boxes) pod(script executor.Script) corev1.PodSpec {
+func (b boxes) pod(script executor.Script, command []string) corev1.PodSpec {
 	volumes, mounts := b.volumes(script)
 	helper := b.box.Image.Name
 	if b.settings.Helper != "" {
@@ -117,8 +118,7 @@ func (b boxes) pod(script executor.Script) corev1.PodSpec {
 	spec := b.podOf(
 		corev1.Container{
 			Name: stepContainer, Image: b.box.Image.Name, ImagePullPolicy: policyOf(b.box.Image),
-			Command:   literal(append([]string{"sh", "-c", runScript, "sh", controlFolder, outputFolder, script.Dir}, commandOf(script)...)...),
-			Resources: b.box.Limits.resources(), VolumeMounts: mounts, SecurityContext: b.box.security(),
+			Command: literal(command...), Resources: b.box.Limits.resources(), VolumeMounts: mounts, SecurityContext: b.box.security(),
 		},
 		corev1.Container{
 			Name: helperContainer, Image: helper, ImagePullPolicy: helperPolicy(b.box.Image, helper), Command: literal("sh", "-c", stayScript),

@@ -23,7 +23,7 @@ func asked(t *testing.T, settings Settings, b Box, script executor.Script) (*bat
 		Cluster: &Cluster{settings: settings}, owner: owner,
 		mark: Mark{ID: "x", Worker: "barge 1", Run: "r7", Step: "test (linux, größe) " + strings.Repeat("long ", 20), Number: 3},
 	}
-	job := boxes{Site: site, box: b}.job(script)
+	job := boxes{Site: site, box: b}.job(script, runCommand(script))
 	text, err := json.MarshalIndent(job, "", " ")
 	if err != nil {
 		t.Fatal(err)

@@ -19,22 +19,32 @@ func (b boxes) Run(ctx context.Context, script executor.Script) (executor.Result
 	if ctx.Err() != nil {
 		return executor.Cut(ctx, script.Timeout), nil
 	}
-	if err := b.box.Limits.Check(); err != nil {
-		return executor.NotBegun(err), nil
-	}
 	if err := os.WriteFile(filepath.Join(script.Scratch, scriptFile), []byte(script.Text), 0o600); err != nil {
 		return executor.NotBegun(fmt.Errorf("write the script: %w", err)), nil
 	}
-	made, job := new(batchv1.Job), b.job(script)
+	under, err := b.begin(ctx, script, runCommand(script))
+	if err != nil {
+		return b.failed(ctx, script, err), nil
+	}
+	defer under.cut()
+	result, err := under.follow(ctx)
+	return result, errors.Join(err, under.end())
+}
+
+// begin has the cluster make a pod, whose step's container begins with a command.
+func (b boxes) begin(ctx context.Context, script executor.Script, command []string) (*running, error) {
+	if err := b.box.Limits.Check(); err != nil {
+		return nil, err
+	}
+	made, job := new(batchv1.Job), b.job(script, command)
 	if err := b.create(context.WithoutCancel(ctx), jobs, job, made); err != nil {
-		return b.failed(ctx, script, fmt.Errorf("make the step's job: %w", err)), nil
+		return nil, fmt.Errorf("make the step's job: %w", err)
 	}
 	// What follows the pod lives as long as that does, not as long as ctx.
 	life, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	under := &running{boxes: b, job: job.Name, script: script, life: life, sight: b.watch(life, "job-name="+job.Name, job.Name), printed: make(chan error, 1)}
-	result, err := under.follow(ctx)
-	return result, errors.Join(err, under.end())
+	return &running{
+		boxes: b, job: job.Name, script: script, life: life, cut: cut, sight: b.watch(life, "job-name="+job.Name, job.Name), printed: make(chan error, 1),
+	}, nil
 }
 
 // failed is the result of a script that was not begun, or was ended before.

@@ -23,7 +23,8 @@ type running struct {
 	job     string
 	pod     string // its name, once there is one
 	script  executor.Script
-	life    context.Context // ends with Run
+	life    context.Context // ends with Run, by cut
+	cut     context.CancelFunc
 	sight   *sight
 	output  *output
 	printed chan error // once the last byte was written
@@ -31,13 +32,8 @@ type running struct {
 
 // follow follows the pod from its beginning to its end.
 func (r *running) follow(ctx context.Context) (executor.Result, error) {
-	pod, err := r.sight.await(ctx, r.isReady)
-	if err != nil {
-		return r.failed(ctx, r.script, err), nil
-	}
-	r.pod = pod.Name
-	if err := r.bring(ctx); err != nil {
-		return r.failed(ctx, r.script, fmt.Errorf("bring the step's files into its pod: %w", err)), r.discard()
+	if err := r.arrive(ctx); err != nil {
+		return r.failed(ctx, r.script, err), r.discard()
 	}
 	r.output = &output{to: r.script.Output}
 	streaming, stop := context.WithCancel(r.life)
@@ -54,8 +50,24 @@ func (r *running) follow(ctx context.Context) (executor.Result, error) {
 	return r.conclude(ctx, ended, beside)
 }
 
-// discard ends a pod of which it is not known whether its script has begun.
+// arrive waits for the pod, and brings the step's files into it.
+func (r *running) arrive(ctx context.Context) error {
+	pod, err := r.sight.await(ctx, r.isReady)
+	if err != nil {
+		return err
+	}
+	r.pod = pod.Name
+	if err := r.bring(ctx); err != nil {
+		return fmt.Errorf("bring the step's files into its pod: %w", err)
+	}
+	return nil
+}
+
+// discard ends a pod whose files nobody wants, and of which it may not be known whether its script has begun.
 func (r *running) discard() error {
+	if r.pod == "" {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(r.life, endLimit)
 	defer cancel()
 	r.removePod(ctx)
