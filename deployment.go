@@ -10,6 +10,7 @@ const (
 	CauseRun      Cause = "run"      // a deploy step
 	CauseManual   Cause = "manual"   // a person named the release
 	CauseRollback Cause = "rollback" // a person asked to go back
+	CauseRemoval  Cause = "removal"  // a person asked that nothing is left
 )
 
 // DeploymentState is where a deployment stands.
@@ -25,12 +26,13 @@ const (
 	DeploymentHalted    DeploymentState = "halted"    // going back failed too; the healthier side serves
 	DeploymentRefused   DeploymentState = "refused"   // it never began; the reason says why
 	DeploymentWithdrawn DeploymentState = "withdrawn" // its run was stopped before it began
+	DeploymentRemoved   DeploymentState = "removed"   // nothing is left of the environment, as a person asked
 )
 
 // DeploymentStates lists every state.
 var DeploymentStates = []DeploymentState{
 	DeploymentWaiting, DeploymentRunning, DeploymentReturning, DeploymentLive,
-	DeploymentReturned, DeploymentHalted, DeploymentRefused, DeploymentWithdrawn,
+	DeploymentReturned, DeploymentHalted, DeploymentRefused, DeploymentWithdrawn, DeploymentRemoved,
 }
 
 // IsFinal says that nothing more will happen to the deployment.

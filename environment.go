@@ -40,6 +40,7 @@ type Environment struct {
 	Idle         map[string]time.Time // by instance's ID: since when it has been without traffic
 	StandbyUntil time.Time            // until when the releases before the live one stay ready
 	LastInstance int                  // highest serial that an instance ever had here
+	RemovedAt    time.Time            `json:",omitzero"` // when a person's removal was done; zero while the environment is wanted
 }
 
 // KeeperLease is the right of a worker to perform in an environment.
@@ -174,7 +175,7 @@ func (t *environmentTransition) begin(d Deployment) {
 	t.adopt(d.Definition)
 	e.Halted = ""
 	e.Failed = slices.DeleteFunc(slices.Clone(e.Failed), func(r ReleaseRef) bool { return r == d.Release })
-	e.Pin = nil
+	e.Pin, e.RemovedAt = nil, time.Time{}
 	if d.Cause == CauseRollback {
 		t.pin(e.Live, d.By, d.Reason)
 	}

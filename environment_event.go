@@ -192,7 +192,9 @@ func (e RollbackRequested) refusedBy(env Environment) error {
 
 func (e RollbackRequested) apply(t *environmentTransition) {
 	if d := t.environment.Deployment; d != nil {
-		t.pin(d.Release, e.By, e.Reason)
+		if d.Cause != CauseRemoval {
+			t.pin(d.Release, e.By, e.Reason)
+		}
 		t.turnBack("rolled back by " + e.By)
 		return
 	}
@@ -258,6 +260,11 @@ func (e GoalReached) apply(t *environmentTransition) {
 		t.wake()
 		return
 	}
+	if d.Cause == CauseRemoval {
+		t.remove()
+		t.wake()
+		return
+	}
 	t.promote(d)
 	t.finish(DeploymentLive, e.Note)
 	t.wake()
@@ -276,7 +283,9 @@ func (e GoalFailed) apply(t *environmentTransition) {
 		t.wake()
 		return
 	}
-	t.blame(d.Release, e.Reason)
+	if d.Cause != CauseRemoval {
+		t.blame(d.Release, e.Reason)
+	}
 	t.turnBack(e.Reason)
 }
 
@@ -312,6 +321,8 @@ func (t *environmentTransition) takesTraffic(e TrafficObserved) {
 func (e KeeperLeased) refusedBy(env Environment) error {
 	held := env.Keeper.Worker != "" && e.At.Before(env.Keeper.Expires)
 	switch {
+	case env.IsRemoved():
+		return Errorf(CodeConflict, "%s is removed", env.Key)
 	case held && env.Keeper.Worker != e.Worker:
 		return Errorf(CodeConflict, "%s is kept by another worker", env.Key)
 	case env.Machine != "" && env.Machine != e.Worker:

@@ -31,6 +31,7 @@ type Environment struct {
 	Instances   []Instance   `json:"instances,omitempty"`  // as last observed
 	ObservedAt  time.Time    `json:"observed_at,omitzero"` //
 	StandbyTill time.Time    `json:"standby_until,omitzero"`
+	RemovedAt   time.Time    `json:"removed_at,omitzero"` // when it was taken down; lists leave it out then
 }
 
 // Release is a set of artifacts with their configuration.
@@ -63,7 +64,7 @@ type Deployment struct {
 	Environment string    `json:"environment"`
 	Release     int       `json:"release"`
 	From        int       `json:"from,omitempty"`
-	Cause       string    `json:"cause"` // run, manual or rollback
+	Cause       string    `json:"cause"` // run, manual, rollback or removal
 	By          string    `json:"by"`
 	Reason      string    `json:"reason,omitempty"`
 	State       string    `json:"state"` // waiting, running, returning, live, returned, halted, refused or withdrawn
@@ -116,6 +117,16 @@ func (c *Client) Plan(ctx context.Context, key string, release int) (Plan, error
 		query.Set("release", strconv.Itoa(release))
 	}
 	return get[Plan](ctx, c, environmentPath(key, "/plan"), query)
+}
+
+// PlanOfRemoval shows what RemoveEnvironment would take down.
+func (c *Client) PlanOfRemoval(ctx context.Context, key string) (Plan, error) {
+	return get[Plan](ctx, c, environmentPath(key, "/plan"), url.Values{"remove": {"true"}})
+}
+
+// RemoveEnvironment takes down everything of an environment but its record.
+func (c *Client) RemoveEnvironment(ctx context.Context, key, reason string) (Deployment, error) {
+	return post[Deployment](ctx, c, environmentPath(key, "/remove"), Reasoned{Reason: reason})
 }
 
 // Deploy makes a release the goal.

@@ -89,6 +89,7 @@ var Routes = []Route{
 	{"GET", "/api/v1/environments/{pipeline}/{environment}/releases", ReadProject, FromPipeline},
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/deploy", Deploy, FromPipeline},
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/rollback", Rollback, FromPipeline},
+	{"POST", "/api/v1/environments/{pipeline}/{environment}/remove", ManageEnvironments, FromPipeline},
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/promote", Promote, FromPipeline},
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/freeze", ManageEnvironments, FromPipeline},
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/thaw", ManageEnvironments, FromPipeline},

@@ -113,7 +113,7 @@ func (w *watch) succeeded() bool {
 	if w.asked.State == "returning" {
 		return w.last.State == "returned"
 	}
-	return w.last.State == "live"
+	return w.last.State == "live" || w.last.State == "removed"
 }
 
 func (w *watch) mark() string {
@@ -127,6 +127,8 @@ func (w *watch) mark() string {
 func (w *watch) outcome() string {
 	d := w.last
 	switch d.State {
+	case "removed":
+		return d.Environment + " is removed: nothing is left of it but its record"
 	case "live":
 		return fmt.Sprintf("release %d is live in %s", d.Release, d.Environment)
 	case "returned":

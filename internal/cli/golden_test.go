@@ -105,6 +105,8 @@ var stories = []story{
 	{name: "promote", call: "promote production", doc: client.Environment{}},
 	{name: "freeze", call: "freeze production --reason sale", doc: client.Environment{}},
 	{name: "thaw", call: "thaw production", doc: client.Environment{}},
+	{name: "environment_remove", call: "environment remove staging --yes --reason merged", doc: client.Deployment{}},
+	{name: "environment_remove_unasked", call: "environment remove staging"},
 	{name: "unpin", call: "unpin production", doc: client.Environment{}},
 	{name: "user_add", call: "user add cem --role shop=runner --role *=viewer", doc: client.Account{}},
 	{name: "user_add_taken", call: "user add ana"},

@@ -342,6 +342,8 @@ func shopGoesBack(w *world) {
 	after := shopStaging()
 	after.Deployment, after.Goal, after.Doing = nil, release(41), ""
 	w.answers("POST "+staging+"/rollback", back)
+	w.answers("POST "+staging+"/remove", back)
+	w.answers("GET "+staging+"/plan", shopPlan())
 	w.answers("GET "+staging+"/deployments", []client.Deployment{returned})
 	w.streams("GET "+staging+"/events", e, after)
 }

@@ -49,7 +49,7 @@ func forecast(f Facts, plan Plan) Forecast {
 		Downtime:    story.downtime(),
 		WayBack:     wayBack(f),
 		Schema:      "none",
-		Destroys:    "nothing",
+		Destroys:    destroys(f),
 	}
 }
 
@@ -120,6 +120,19 @@ func strategyInWords(f Facts) string {
 	return fmt.Sprintf("%s, %s, target process, %s", d.Strategy.Kind, count(s.wanted, "instance"), balancer)
 }
 
+// isRemoval says that what is under way leaves nothing.
+func isRemoval(e towpath.Environment) bool {
+	return e.Deployment != nil && e.Deployment.Cause == towpath.CauseRemoval
+}
+
+// destroys says what is gone for good once the plan is done.
+func destroys(f Facts) string {
+	if !isRemoval(f.Environment) || len(f.Observed.Instances) == 0 {
+		return "nothing"
+	}
+	return "the files of " + count(len(f.Observed.Instances), "instance")
+}
+
 // wayBack says what a rollback would take once the plan is done.
 func wayBack(f Facts) string {
 	e, s := f.Environment, newSituation(f)
@@ -129,6 +142,8 @@ func wayBack(f Facts) string {
 	}
 	standby := e.Definition.Strategy.Standby
 	switch {
+	case isRemoval(e):
+		return "none; a deployment brings it back"
 	case back.Number == 0 && e.Live.Number == 0:
 		return "none, nothing was live before; if it fails, all of it is removed"
 	case back.Number == 0:

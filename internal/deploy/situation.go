@@ -82,7 +82,8 @@ func (s situation) isProven() bool { return s.Environment.Goal.Number == s.Envir
 // was proved before.
 func (s situation) isGated() bool {
 	d := s.Environment.Deployment
-	return d != nil && d.State == towpath.DeploymentRunning && d.Cause != towpath.CauseRollback && !s.isProven()
+	return d != nil && d.State == towpath.DeploymentRunning && !s.isProven() &&
+		d.Cause != towpath.CauseRollback && d.Cause != towpath.CauseRemoval
 }
 
 // isReady says that an instance may be given traffic: its probe passed, and nothing contradicts it.
@@ -121,6 +122,9 @@ func (s situation) isBroken(i towpath.Instance) bool {
 // isKept says that an instance that is not wanted now has to stay: to go back to while another release is the goal, or
 // on standby.
 func (s situation) isKept(i towpath.Instance) bool {
+	if isRemoval(s.Environment) && s.Environment.Goal.Number == 0 {
+		return false
+	}
 	live := s.Environment.Live.Number
 	if live > 0 && i.Release == live && !s.isProven() {
 		return i.State != towpath.InstanceGone

@@ -221,6 +221,9 @@ func deploymentAlert(e towpath.Environment, effect towpath.AnnounceDeployment) (
 	case towpath.DeploymentLive:
 		alert.Kind = towpath.AlertDeployed
 		alert.Subject = fmt.Sprintf("%s: release %d is live", e.Key, d.Release.Number)
+	case towpath.DeploymentRemoved:
+		alert.Kind = towpath.AlertDeployed
+		alert.Subject = e.Key + ": removed, nothing is left of it"
 	case towpath.DeploymentReturned:
 		alert.Kind = towpath.AlertReturned
 		alert.Subject = fmt.Sprintf("%s: went back to release %d", e.Key, e.Live.Number)

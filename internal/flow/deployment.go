@@ -225,6 +225,14 @@ func (c *Conductor) Rollback(ctx context.Context, key string, by Act) (towpath.D
 	})
 }
 
+// Remove takes everything of an environment away. The answer is the deployment of nothing that it becomes.
+func (c *Conductor) Remove(ctx context.Context, key string, by Act) (towpath.Deployment, error) {
+	id := c.newID()
+	return c.wish(ctx, key, id, by, func(a *act, _ towpath.Environment) (towpath.EnvironmentEvent, error) {
+		return towpath.RemovalRequested{ID: id, By: by.By, Reason: by.Reason, At: a.at}, nil
+	})
+}
+
 // wish applies a person's wish for a deployment, and answers the deployment that it became or that it turned back. One
 // that policy refuses is an error.
 func (c *Conductor) wish(ctx context.Context, key, id string, by Act, event func(*act, towpath.Environment) (towpath.EnvironmentEvent, error)) (towpath.Deployment, error) {

@@ -129,7 +129,7 @@ func deploymentState(s towpath.DeploymentState) (state towpath.StatusState, isSh
 		return towpath.StatusSuccess, true
 	case towpath.DeploymentReturned, towpath.DeploymentHalted, towpath.DeploymentRefused:
 		return towpath.StatusFailure, true
-	case towpath.DeploymentWithdrawn:
+	case towpath.DeploymentWithdrawn, towpath.DeploymentRemoved:
 		return towpath.StatusSkipped, true
 	}
 	return "", false

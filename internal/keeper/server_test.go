@@ -145,7 +145,7 @@ func (s *server) keepNow(request client.KeepRequest) (client.KeepAnswer, chan st
 	now := time.Now()
 	key := s.environment.Key
 	found := client.KeepAnswer{Expires: now.Add(s.lease), Now: now}
-	if s.barred[request.Holder] {
+	if s.barred[request.Holder] || s.environment.IsRemoved() {
 		found.Lost = append(found.Lost, key)
 		return found, s.rung
 	}

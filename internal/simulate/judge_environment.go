@@ -141,7 +141,8 @@ func (j *judge) checkDeployments(deployments []towpath.Deployment) {
 
 func isEnd(s towpath.DeploymentState) bool {
 	switch s {
-	case towpath.DeploymentLive, towpath.DeploymentReturned, towpath.DeploymentHalted, towpath.DeploymentRefused, towpath.DeploymentWithdrawn:
+	case towpath.DeploymentLive, towpath.DeploymentReturned, towpath.DeploymentHalted, towpath.DeploymentRefused, towpath.DeploymentWithdrawn,
+		towpath.DeploymentRemoved:
 		return true
 	}
 	return false

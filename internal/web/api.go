@@ -53,11 +53,13 @@ func (s *Server) registerAPI() {
 	api(s, "GET /api/v1/environments", s.environments, aText("project", "its name; all that the caller may see without it"))
 	const environment = " /api/v1/environments/{pipeline}/{environment}"
 	api(s, "GET"+environment, s.environment)
-	api(s, "GET"+environment+"/plan", s.plan, aNumber("release", "as if this one were the goal; by default what the keeper does next"))
+	api(s, "GET"+environment+"/plan", s.plan, aNumber("release", "as if this one were the goal; by default what the keeper does next"),
+		aText("remove", "true: as if a person removed the environment"))
 	api(s, "GET"+environment+"/deployments", s.deployments, paged(aText, "ID")...)
 	api(s, "GET"+environment+"/releases", s.releases)
 	api(s, "POST"+environment+"/deploy", s.deploy)
 	api(s, "POST"+environment+"/rollback", s.rollback)
+	api(s, "POST"+environment+"/remove", s.removeEnvironment)
 	api(s, "POST"+environment+"/promote", s.promote)
 	api(s, "POST"+environment+"/freeze", s.freeze)
 	api(s, "POST"+environment+"/thaw", s.thaw)

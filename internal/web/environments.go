@@ -30,6 +30,9 @@ func (s *Server) environments(c call[none]) ([]client.Environment, error) {
 			return err
 		}
 		for _, e := range environments {
+			if e.IsRemoved() {
+				continue
+			}
 			environment, err := s.environmentOf(tx, e)
 			if err != nil {
 				return err
@@ -61,7 +64,7 @@ func (s *Server) environmentOf(tx *store.Tx, e towpath.Environment) (client.Envi
 	answer := client.Environment{
 		Key: e.Key, Pipeline: e.Pipeline, Name: e.Name, URL: e.Definition.URL, Version: e.DefinitionVersion,
 		Strategy: string(e.Definition.Strategy.Kind), Live: refOf(e.Live), Goal: refOf(e.Goal), Previous: refOf(e.Previous()),
-		LiveAt: e.LiveAt, Halted: e.Halted, Unattended: e.UnattendedSince, Doing: s.Flow.Doing(e.Key), StandbyTill: e.StandbyUntil,
+		LiveAt: e.LiveAt, Halted: e.Halted, Unattended: e.UnattendedSince, Doing: s.Flow.Doing(e.Key), StandbyTill: e.StandbyUntil, RemovedAt: e.RemovedAt,
 	}
 	if e.Deployment != nil {
 		d := deploymentOf(*e.Deployment)
@@ -177,9 +180,17 @@ func (s *Server) plan(c call[none]) (answer client.Plan, err error) {
 			return answer, towpath.Errorf(towpath.CodeInvalid, "%q is not the number of a release", text)
 		}
 	}
+	removes := c.URL.Query().Get("remove")
+	if removes != "" && (removes != "true" || release > 0) {
+		return answer, towpath.Errorf(towpath.CodeInvalid, "remove is true or left out, and has no release")
+	}
 	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
 		e, _, err := tx.Environment(keyIn(c.Request))
 		if err != nil {
+			return err
+		}
+		if removes != "" {
+			answer, err = s.planOfRemoval(tx, e)
 			return err
 		}
 		answer, err = s.planFor(tx, e, release)

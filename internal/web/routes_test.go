@@ -87,6 +87,7 @@ var table = map[string][]string{
 		"PUT /api/v1/projects/{project}/secrets/{name}", "DELETE /api/v1/projects/{project}/secrets/{name}",
 		"POST /api/v1/environments/{pipeline}/{environment}/freeze", "POST /environments/{pipeline}/{environment}/freeze",
 		"POST /api/v1/environments/{pipeline}/{environment}/thaw", "POST /environments/{pipeline}/{environment}/thaw",
+		"POST /api/v1/environments/{pipeline}/{environment}/remove",
 		"POST /api/v1/environments/{pipeline}/{environment}/unpin", "POST /environments/{pipeline}/{environment}/unpin",
 	},
 	"server": {
