@@ -256,7 +256,7 @@ func (e GoalReached) refusedBy(env Environment) error {
 func (e GoalReached) apply(t *environmentTransition) {
 	d := *t.environment.Deployment
 	if d.State == DeploymentReturning {
-		t.finish(DeploymentReturned, d.Outcome)
+		t.finish(DeploymentReturned, joined(d.Outcome, e.Note))
 		t.wake()
 		return
 	}
@@ -268,6 +268,14 @@ func (e GoalReached) apply(t *environmentTransition) {
 	t.promote(d)
 	t.finish(DeploymentLive, e.Note)
 	t.wake()
+}
+
+// joined tells why a deployment went back, and what was seen on the way.
+func joined(outcome, note string) string {
+	if note == "" {
+		return outcome
+	}
+	return outcome + "; " + note
 }
 
 func (e GoalFailed) refusedBy(env Environment) error {

@@ -4,7 +4,7 @@ package deploy
 // traffic. Nothing serves in between. Files are put in place before that, to keep it short.
 func allAtOnce() strategy {
 	return strategy{
-		reach: []rule{place, sightOfOthers, empty, drain, endAllStreams, forgetOthers, stopOthers, start, probe, sight, beginWatch, shift, watch},
+		reach: []rule{reachable, place, sightOfOthers, empty, drain, endAllStreams, forgetOthers, stopOthers, start, probe, sight, beginWatch, shift, watch},
 		tidy:  []rule{drop, settle},
 	}
 }

@@ -5,7 +5,7 @@ package deploy
 // it, and another instance takes its place.
 func blueGreen() strategy {
 	return strategy{
-		reach: []rule{repair, place, start, probe, test, promotion, sight, beginWatch, shift, drain, watch},
+		reach: []rule{repair, reachable, place, makeRoom, start, probe, test, promotion, sight, beginWatch, shift, drain, watch},
 		tidy:  []rule{drop, endStreams, settle, standBy},
 	}
 }
@@ -13,7 +13,7 @@ func blueGreen() strategy {
 // repair moves traffic among instances of the live release without waiting for all of them to be healthy. A failing one
 // loses its share only while half of what is wanted is healthy: a probe that fails everywhere says more about the probe.
 func repair(s situation) []Step {
-	if !s.isProven() || s.isBlind() {
+	if !s.isProven() || !s.isBalanced() || s.isBlind() {
 		return nil
 	}
 	table := s.table()

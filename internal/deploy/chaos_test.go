@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -19,11 +20,14 @@ type chaos struct {
 	t    *rapid.T
 	laws []law
 	last int // number of the newest release
+
+	target towpath.TargetDefinition
 }
 
 func newChaos(t *rapid.T, laws ...law) *chaos {
 	c := &chaos{t: t, laws: laws}
-	c.world = newWorld(c.definition(rapid.Bool().Draw(t, "balanced")))
+	c.drawTarget()
+	c.world = newWorld(c.draw(rapid.Bool().Draw(t, "balanced")))
 	c.deploy()
 	for range rapid.IntRange(0, 25).Draw(t, "rounds") {
 		c.mischief()
@@ -32,16 +36,18 @@ func newChaos(t *rapid.T, laws ...law) *chaos {
 	return c
 }
 
-func (c *chaos) definition(balanced bool) towpath.EnvironmentDefinition {
+// draw makes a definition that a pipeline file may have.
+func (c *chaos) draw(balanced bool) towpath.EnvironmentDefinition {
 	d := towpath.EnvironmentDefinition{
-		Name: "production", Instances: rapid.IntRange(1, 3).Draw(c.t, "instances"),
-		Strategy: towpath.StrategyDefinition{Kind: towpath.StrategyAllAtOnce},
-		Health:   towpath.HealthDefinition{HTTP: "/healthz", Within: time.Minute},
-		Drain:    towpath.DrainDefinition{Requests: 30 * time.Second, Streams: 5 * time.Minute},
+		Name: "production", Target: c.target, Instances: rapid.IntRange(1, 3).Draw(c.t, "instances"),
+		Health: towpath.HealthDefinition{HTTP: "/healthz", Within: time.Minute},
+		Drain:  towpath.DrainDefinition{Requests: 30 * time.Second, Streams: 5 * time.Minute},
+	}
+	if d.Target.Hosts != nil {
+		d.Instances = len(d.Target.Hosts.Hosts)
 	}
 	if balanced {
 		d.Balancer.Proxy = &towpath.ProxyBalancer{Host: "*"}
-		d.Minimum = rapid.IntRange(0, d.Instances).Draw(c.t, "minimum")
 	}
 	if balanced && rapid.Bool().Draw(c.t, "watched") {
 		d.Watch = towpath.WatchDefinition{For: 5 * time.Minute, Errors: 0.01, Minimum: 50}
@@ -50,15 +56,49 @@ func (c *chaos) definition(balanced bool) towpath.EnvironmentDefinition {
 	if rapid.IntRange(0, 3).Draw(c.t, "hooked") == 0 {
 		d.Hooks = towpath.HooksDefinition{Before: "./before.sh", After: "./after.sh", Failed: "./failed.sh"}
 	}
-	if balanced && rapid.IntRange(0, 3).Draw(c.t, "strategy") > 0 {
-		d.Strategy = towpath.StrategyDefinition{
-			Kind:          towpath.StrategyBlueGreen,
-			Standby:       rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(c.t, "standby"),
-			Test:          rapid.SampledFrom([]string{"", "./smoke.sh"}).Draw(c.t, "test"),
-			UntilPromoted: rapid.Bool().Draw(c.t, "until promoted"),
-		}
-	}
+	c.drawStrategy(&d)
 	return d
+}
+
+// drawTarget says where releases run for good: on hosts with one slot or two, or where slots are made.
+func (c *chaos) drawTarget() {
+	if rapid.Bool().Draw(c.t, "made") {
+		c.target = towpath.TargetDefinition{Process: &towpath.ProcessTarget{Command: "./shop"}}
+		return
+	}
+	target := &towpath.HostsTarget{Path: "/srv/shop", Port: 8000, Keep: rapid.IntRange(0, 2).Draw(c.t, "keep")}
+	for n := range rapid.IntRange(1, 4).Draw(c.t, "hosts") {
+		target.Hosts = append(target.Hosts, towpath.Host{Name: fmt.Sprintf("web%d", n+1)})
+	}
+	if rapid.Bool().Draw(c.t, "two slots") {
+		target.Port, target.Slots = 0, []towpath.HostSlot{{Name: "blue", Port: 8001}, {Name: "green", Port: 8002}}
+	}
+	c.target = towpath.TargetDefinition{Hosts: target}
+}
+
+// drawStrategy chooses among those that the target and the balancer can do, with a minimum that it keeps.
+func (c *chaos) drawStrategy(d *towpath.EnvironmentDefinition) {
+	isBalanced, canStandBeside := d.Balancer.Proxy != nil, d.Target.Hosts == nil || len(d.Target.Hosts.Slots) > 0
+	kinds := []towpath.StrategyKind{towpath.StrategyAllAtOnce, towpath.StrategyRolling, towpath.StrategyRolling}
+	if isBalanced && canStandBeside {
+		kinds = append(kinds, towpath.StrategyBlueGreen, towpath.StrategyBlueGreen, towpath.StrategyBlueGreen)
+	}
+	d.Strategy = towpath.StrategyDefinition{Kind: rapid.SampledFrom(kinds).Draw(c.t, "strategy")}
+	most := 0
+	switch d.Strategy.Kind {
+	case towpath.StrategyBlueGreen:
+		most = d.Instances
+		d.Strategy.Standby = rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(c.t, "standby")
+		d.Strategy.Test = rapid.SampledFrom([]string{"", "./smoke.sh"}).Draw(c.t, "test")
+		d.Strategy.UntilPromoted = rapid.Bool().Draw(c.t, "until promoted")
+	case towpath.StrategyRolling:
+		d.Strategy.Batch = rapid.IntRange(1, d.Instances).Draw(c.t, "batch")
+		if canStandBeside {
+			d.Strategy.Surge = rapid.IntRange(0, 2).Draw(c.t, "surge")
+		}
+		most = d.Instances - max(0, d.Strategy.Batch-d.Strategy.Surge)
+	}
+	d.Minimum = rapid.IntRange(0, most).Draw(c.t, "minimum")
 }
 
 // round is one turn of the keeper: observe, plan, perform up to the next barrier.
@@ -125,7 +165,7 @@ func (c *chaos) deploy() {
 		Cause: rapid.SampledFrom([]towpath.Cause{towpath.CauseRun, towpath.CauseManual}).Draw(c.t, "cause"),
 	}
 	if rapid.IntRange(0, 3).Draw(c.t, "redefine") == 0 {
-		definition := c.definition(c.isBalanced())
+		definition := c.draw(c.isBalanced())
 		d.Definition = &definition
 	}
 	c.happens(towpath.DeploymentRequested{Deployment: d, At: c.now})

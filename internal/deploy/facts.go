@@ -36,7 +36,8 @@ func (f Facts) TrafficSeen() towpath.TrafficObserved {
 
 // Merge makes one observation of what the two drivers saw. Without a balancer, pass the zero Observation and ok true.
 // An instance whose address the target has lost has the one that the balancer knows. Where the balancer could not be read
-// (ok is false), the traffic of every instance is unknown. What only the balancer knows is an instance that is gone.
+// (ok is false), the traffic of every instance is unknown. What only the balancer knows is an instance that is gone,
+// unless its slot is on a host that does not answer.
 func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 	merged := target
 	merged.Instances = make([]towpath.Instance, 0, len(target.Instances))
@@ -55,7 +56,7 @@ func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 	}
 	for _, m := range balancer.Instances {
 		if _, left := members[m.ID]; ok && left {
-			merged.Instances = append(merged.Instances, gone(m))
+			merged.Instances = append(merged.Instances, unseen(m, target.Slots))
 		}
 	}
 	if merged.Epoch.Number < balancer.Epoch.Number {
@@ -66,9 +67,15 @@ func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 	return merged
 }
 
-// gone is a member of the balancer that the target does not know.
-func gone(m towpath.Instance) towpath.Instance {
+// unseen is a member of the balancer that the target does not tell of: because it is gone, or because its host does not
+// answer.
+func unseen(m towpath.Instance, slots []towpath.Slot) towpath.Instance {
 	m.State, m.Health, m.Problem = towpath.InstanceGone, towpath.HealthFailing, "the target does not know it"
 	m.Release, _ = towpath.ParseInstanceID(m.ID)
+	for _, s := range slots {
+		if s.Problem != "" && s.Address == m.Address {
+			m.State, m.Slot, m.Problem = towpath.InstanceUnknown, s.Name, s.Problem
+		}
+	}
 	return m
 }

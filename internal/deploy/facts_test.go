@@ -47,6 +47,20 @@ func TestMergeGivesEachInstanceItsTraffic(t *testing.T) {
 	}
 }
 
+func TestAnInstanceWhoseHostDoesNotAnswerIsNotGone(t *testing.T) {
+	target := towpath.Observation{Slots: []towpath.Slot{
+		{Name: "web1", Host: "web1", Address: "web1:80"}, {Name: "web2", Host: "web2", Address: "web2:80", Problem: "no route"},
+	}}
+	balancer := towpath.Observation{Instances: []towpath.Instance{{ID: "r1-1", Address: "web1:80"}, {ID: "r1-2", Address: "web2:80"}}}
+	merged := deploy.Merge(target, balancer, true).Instances
+	if merged[0].State != towpath.InstanceGone || merged[0].Slot != "" {
+		t.Errorf("on a host that answers, it is %+v", merged[0])
+	}
+	if merged[1].State != towpath.InstanceUnknown || merged[1].Slot != "web2" || merged[1].Problem != "no route" {
+		t.Errorf("on a host that does not, it is %+v", merged[1])
+	}
+}
+
 func TestAnInstanceWhoseAddressIsLostHasTheBalancers(t *testing.T) {
 	balancer := towpath.Observation{Instances: []towpath.Instance{{ID: "r1-1", Address: "127.0.0.1:1"}}}
 	for address, want := range map[string]string{"": "127.0.0.1:1", "127.0.0.1:2": "127.0.0.1:2"} {

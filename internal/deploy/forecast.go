@@ -113,11 +113,20 @@ func releaseInWords(r towpath.ReleaseRef, since string) string {
 
 func strategyInWords(f Facts) string {
 	d, s := f.Environment.Definition, newSituation(f)
-	balancer := "no balancer"
+	balancer, target, kind := "no balancer", "target process", string(d.Strategy.Kind)
 	if d.Balancer.Proxy != nil {
 		balancer = "balancer proxy"
 	}
-	return fmt.Sprintf("%s, %s, target process, %s", d.Strategy.Kind, count(s.wanted, "instance"), balancer)
+	if d.Target.Hosts != nil {
+		target = "target hosts"
+	}
+	if d.Strategy.Kind == towpath.StrategyRolling {
+		kind = fmt.Sprintf("rolling by %d", s.batch())
+		if s.surge() > 0 {
+			kind += fmt.Sprintf(" with %d more meanwhile", s.surge())
+		}
+	}
+	return fmt.Sprintf("%s, %s, %s, %s", kind, count(s.wanted, "instance"), target, balancer)
 }
 
 // isRemoval says that what is under way leaves nothing.
@@ -152,6 +161,10 @@ func wayBack(f Facts) string {
 		return fmt.Sprintf("one shift to release %d", back.Number)
 	case e.Live.Number != e.Goal.Number && standby > 0 && e.Definition.Strategy.Kind == towpath.StrategyBlueGreen && s.isBalanced():
 		return fmt.Sprintf("one shift to release %d, for %s", back.Number, brief(standby))
+	case e.Definition.Strategy.Kind == towpath.StrategyRolling:
+		return fmt.Sprintf("release %d is started and probed again, batch by batch", back.Number)
+	case s.isKeptRelease(back.Number) || len(s.hosts) > 0 && e.Live.Number != e.Goal.Number:
+		return fmt.Sprintf("release %d is started and probed again", back.Number)
 	default:
 		return fmt.Sprintf("release %d is placed, started and probed again", back.Number)
 	}

@@ -32,6 +32,16 @@ func TestForecastTellsPeopleWhatWillHappen(t *testing.T) {
 		"instance_missing":         shop().serves(release41).loses("r41-1").facts(),
 		"instance_failing":         shop().serves(release41).fails("r41-1").facts(),
 		"first_deployment_failed":  shop().wants(release41).places(release41).giveUp().facts(),
+		"rolling":                  shop().rolling(1, 0).serves(release41).wants(release42).facts(),
+		"rolling_surge":            shop().rolling(1, 1).serves(release41).wants(release42).facts(),
+		"rolling_alone":            shop().unbalanced().rolling(1, 0).serves(release41).wants(release42).facts(),
+		"hosts_rolling":            shop().onHosts(3).rolling(1, 0).serves(release41).wants(release42).facts(),
+		"hosts_rolling_alone":      shop().unbalanced().onHosts(3).rolling(2, 0).serves(release41).wants(release42).facts(),
+		"hosts_rolling_surge":      shop().onHosts(2, "blue", "green").rolling(1, 1).serves(release41).wants(release42).facts(),
+		"hosts_all_at_once":        shop().onHosts(2).allAtOnceBalanced().serves(release41).wants(release42).facts(),
+		"hosts_blue_green":         shop().onHosts(2, "blue", "green").serves(release41).wants(release42).facts(),
+		"hosts_back_without_one":   shop().onHosts(3).rolling(1, 0).minimum(1).serves(release42).files(release41).rollsBack().away("web3").facts(),
+		"hosts_stuck":              shop().onHosts(3).rolling(1, 0).minimum(2).serves(release42).files(release41).rollsBack().away("web3").facts(),
 		"halted":                   shop().serves(release41).halted("release 41 does not start either").facts(),
 	}
 	for name, facts := range cases {
@@ -74,12 +84,13 @@ func shop() *story {
 
 type story struct {
 	environment towpath.Environment
+	slots       []towpath.Slot
 	instances   []towpath.Instance
 }
 
 func (s *story) facts() deploy.Facts {
 	return deploy.Facts{
-		Environment: s.environment, Observed: towpath.Observation{Instances: s.instances, At: noon}, Now: noon,
+		Environment: s.environment, Observed: towpath.Observation{Instances: s.instances, Slots: s.slots, At: noon}, Now: noon,
 	}
 }
 
@@ -120,9 +131,13 @@ func (s *story) standsBy(r towpath.ReleaseRef) *story {
 
 // places adds two healthy instances of a release that the balancer does not know.
 func (s *story) places(r towpath.ReleaseRef) *story {
-	for range 2 {
+	for n := range max(2, len(s.hosts())) {
+		slot := ""
+		if all := s.environment.Definition.Target.Slots(); len(all) > 0 {
+			slot = all[n*len(all)/len(s.hosts())].Name
+		}
 		s.instances = append(s.instances, towpath.Instance{
-			ID: towpath.InstanceID(r.Number, len(s.instances)+1), Release: r.Number, State: towpath.InstanceRunning,
+			ID: towpath.InstanceID(r.Number, len(s.instances)+1), Release: r.Number, State: towpath.InstanceRunning, Slot: slot,
 			Health: towpath.HealthPassing, Traffic: towpath.Traffic{Known: true}, Since: noon.Add(-time.Hour),
 		})
 	}

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/deploy"
@@ -16,10 +17,13 @@ func nothingMore() error { return nil }
 
 // capacityIsKept is the first property: the healthy instances that take traffic never fall below the minimum, if they
 // were not below it before.
-func capacityIsKept(w *world, _ deploy.Operation, _ towpath.Observation) (func() error, error) {
+func capacityIsKept(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
 	floor := min(w.definition().Minimum, w.definition().Instances, w.capacity())
 	if w.environment.Goal.Number == 0 || w.isAllAtOnce() {
 		floor = 0
+	}
+	if _, starts := o.(deploy.Probe); starts && !w.isBalanced() {
+		floor = 0 // what was said to pass may not, and nothing is ended by it
 	}
 	return func() error {
 		if now := w.capacity(); now < floor {
@@ -73,7 +77,7 @@ func ended(w *world, o deploy.Operation) []string {
 	case deploy.Place:
 		return w.running(o.Instances)
 	case deploy.Start:
-		return w.running(o.Instances)
+		return append(w.running(o.Instances), w.occupants(o.Instances)...)
 	default:
 		return nil
 	}
@@ -123,11 +127,13 @@ func isUnknown(seen towpath.Observation, id string) bool {
 
 // sidesAreNotMixed belongs to the third: what cannot run beside itself is not started before the other side has ended.
 func sidesAreNotMixed(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
-	if _, starts := o.(deploy.Start); !starts || !w.isAllAtOnce() {
+	start, starts := o.(deploy.Start)
+	if !starts || !w.isAllAtOnce() {
 		return nothingMore, nil
 	}
 	for id, p := range w.processes {
-		if p.state == towpath.InstanceRunning && p.release != w.environment.Goal.Number {
+		isReplaced := slices.Contains(w.occupants(start.Instances), id)
+		if p.state == towpath.InstanceRunning && p.release != w.environment.Goal.Number && !isReplaced && !w.isAway(p) {
 			return nil, fmt.Errorf("%q while %s runs", o, id)
 		}
 	}
@@ -150,16 +156,17 @@ func namesAreNew(w *world, o deploy.Operation, _ towpath.Observation) (func() er
 
 // onlyTheReachedIsConcluded belongs to the fourth: the goal is said to be reached only when it serves, and nothing else
 // is given traffic.
-func onlyTheReachedIsConcluded(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
+func onlyTheReachedIsConcluded(w *world, o deploy.Operation, seen towpath.Observation) (func() error, error) {
 	if _, is := o.(deploy.Conclude); !is {
 		return nothingMore, nil
 	}
+	isNeeded := w.leftOut() > 0 && w.known(seen) <= w.definition().Minimum
 	for id, m := range w.members {
-		if m.weight > 0 && releaseOf(id) != w.environment.Goal.Number {
+		if m.weight > 0 && releaseOf(id) != w.environment.Goal.Number && !isNeeded {
 			return nil, fmt.Errorf("%q while %s takes traffic", o, id)
 		}
 	}
-	if serving := w.serving(); serving < w.wanted() {
+	if serving := w.serving(); serving < w.wanted()-w.leftOut() && !isNeeded {
 		return nil, fmt.Errorf("%q with %d of %d instances", o, serving, w.wanted())
 	}
 	return nothingMore, nil
@@ -170,6 +177,31 @@ func (w *world) wanted() int {
 		return 0
 	}
 	return w.definition().Instances
+}
+
+// known counts the healthy instances that take traffic and that its keeper knows.
+func (w *world) known(seen towpath.Observation) int {
+	count := 0
+	for _, i := range seen.Instances {
+		if w.isHealthy(i.ID) && (!w.isBalanced() || w.members[i.ID] != nil && w.members[i.ID].weight > 0) {
+			count++
+		}
+	}
+	return count
+}
+
+// leftOut counts the hosts that what goes back does not wait for.
+func (w *world) leftOut() int {
+	e, count := w.environment, 0
+	if e.Goal.Number != e.Live.Number && (e.Deployment == nil || e.Deployment.Cause != towpath.CauseRollback) || !w.hasHosts() {
+		return 0
+	}
+	for _, h := range w.definition().Target.Hosts.Hosts {
+		if w.isHostAway(h.Name) {
+			count++
+		}
+	}
+	return count
 }
 
 // serving counts the instances of the goal that answer requests.
@@ -186,13 +218,11 @@ func (w *world) serving() int {
 
 // satisfied answers what is not as the goal wants it: the fourth property's end.
 func (w *world) satisfied() error {
-	for id, p := range w.processes {
-		if p.release != w.environment.Goal.Number {
-			return fmt.Errorf("%s of release %d was left behind", id, p.release)
-		}
+	if err := w.unneeded(); err != nil {
+		return err
 	}
-	if serving := w.serving(); serving != w.wanted() || len(w.processes) != w.wanted() {
-		return fmt.Errorf("%d of %d instances serve, %d are there", serving, w.wanted(), len(w.processes))
+	if serving := w.serving(); serving != w.wanted() || w.runningCount() != w.wanted() {
+		return fmt.Errorf("%d of %d instances serve, %d run", serving, w.wanted(), w.runningCount())
 	}
 	if w.isBalanced() && len(w.members) != w.wanted() {
 		return fmt.Errorf("the balancer has %d members, not %d", len(w.members), w.wanted())

@@ -20,7 +20,7 @@ func (c *chaos) mischief() {
 		func() { c.giveUp("somebody saw it fail") },
 		func() { c.blind = !c.blind },
 		func() { c.misrouted = true },
-		c.haze, c.crash, c.restart, c.hang, c.vanish, c.startByHand,
+		c.away, c.haze, c.crash, c.restart, c.hang, c.vanish, c.startByHand,
 		c.weighByHand, c.forgetByHand, c.stray, c.strayMember, c.sicken,
 	}
 	kinds[rapid.IntRange(0, len(kinds)-1).Draw(c.t, "mischief")]()
@@ -56,7 +56,13 @@ func (c *chaos) onSome(do func(id string, p *process)) {
 }
 
 func (c *chaos) haze() {
-	c.onSome(func(id string, _ *process) { c.hazy[id] = !c.hazy[id] })
+	c.onSome(func(id string, _ *process) {
+		if c.hazy[id] {
+			delete(c.hazy, id)
+		} else {
+			c.hazy[id] = true
+		}
+	})
 }
 
 func (c *chaos) crash() {
@@ -117,7 +123,14 @@ func (c *chaos) stray() {
 	state := rapid.SampledFrom([]towpath.InstanceState{
 		towpath.InstancePlaced, towpath.InstanceRunning, towpath.InstanceStopped, towpath.InstanceFailing,
 	}).Draw(c.t, "state")
-	c.processes[id] = &process{release: releaseOf(id), state: state, passed: true, since: c.now}
+	p := &process{release: releaseOf(id), state: state, passed: true, since: c.now}
+	c.processes[id] = p
+	if slots := c.definition().Target.Slots(); len(slots) > 0 {
+		p.slot = slots[rapid.IntRange(0, len(slots)-1).Draw(c.t, "slot")].Name
+	}
+	if len(c.occupants([]string{id})) > 0 {
+		p.state = towpath.InstanceStopped // its port is taken
+	}
 }
 
 func (c *chaos) strayMember() {

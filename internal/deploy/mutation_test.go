@@ -20,7 +20,7 @@ type mutation struct {
 var mutations = []mutation{
 	{
 		what: "the old side loses its traffic before the new one is there",
-		file: "blue_green.go", from: "{repair, place,", to: "{repair, empty, place,",
+		file: "blue_green.go", from: "{repair, reachable,", to: "{repair, empty, reachable,",
 		property: "TestPropertyCapacityNeverFallsBelowTheMinimum",
 	},
 	{
@@ -60,6 +60,51 @@ var mutations = []mutation{
 		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
 	},
 	{
+		what: "what a start takes over is not emptied first",
+		file: "blue_green.go", from: "place, makeRoom, start,", to: "place, start,",
+		property: "TestPropertyNothingBusyIsStopped",
+	},
+	{
+		what: "a batch takes more than the minimum allows",
+		file: "rolling.go", from: "case s.isUseless(i), allowed <= 0, isReady(i) && spare <= 0, spare < 0:", to: "case s.isUseless(i), allowed <= 0:",
+		property: "TestPropertyCapacityNeverFallsBelowTheMinimum",
+	},
+	{
+		what: "all are replaced in one batch",
+		file: "rolling.go", from: "allowed <= 0, isReady(i) && spare <= 0, spare < 0:", to: "isReady(i) && spare <= 0, spare < 0:",
+		property: "TestPropertyARollingDeploymentTakesTurns",
+	},
+	{
+		what: "more run than may",
+		file: "rolling.go", from: "case room > 0:", to: "default:",
+		property: "TestPropertyARollingDeploymentTakesTurns",
+	},
+	{
+		what: "the next starts where requests are in flight",
+		file: "rolling.go", from: "return !s.isSettled(i) || s.traffic(i).Member", to: "return s.traffic(i).Weight > 0",
+		property: "TestPropertyNothingBusyIsStopped",
+	},
+	{
+		what: "what goes back waits for a host that is gone",
+		file: "slot.go", from: "isLeftOut := h.problem != \"\" && s.leavesOut()", to: "isLeftOut := false",
+		property: "TestPropertyWhatGoesBackDoesNotHangOnAHostThatIsGone",
+	},
+	{
+		what: "files of good releases are taken away",
+		file: "keep.go", from: "return slices.ContainsFunc(good, func(r towpath.ReleaseRef) bool { return r.Number == number })", to: "return false",
+		property: "TestPropertyFilesOfGoodReleasesStay",
+	},
+	{
+		what: "files of every release stay",
+		file: "keep.go", from: "good = good[max(0, len(good)-e.Definition.Target.Hosts.Keep):]", to: "_ = good",
+		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
+	},
+	{
+		what: "healthy instances lose their share for a host that is gone",
+		file: "slot.go", from: "floor := min(s.minimum, s.serving(before))", to: "floor := 0",
+		property: "TestPropertyWhatGoesBackDoesNotHangOnAHostThatIsGone",
+	},
+	{
 		what: "a release is live before it has stood its watch",
 		file: "watch.go", from: "case !s.isWatchOver():", to: "case s.isWatchOver() && v.Text == \"\":",
 		property: "TestPropertyAReleaseIsLiveOnlyAfterItHasStoodItsWatchBesideTheOldSide",
@@ -86,7 +131,7 @@ var mutations = []mutation{
 	},
 	{
 		what: "a table that is right is set again",
-		file: "rule.go", from: "isRight := even && s.isTable(table)", to: "isRight := even && s.isTable(nil)",
+		file: "rule.go", from: "isRight := isEven(table, given) && s.isTable(spared)", to: "isRight := isEven(table, given) && s.isTable(nil)",
 		property: "TestPropertyASatisfiedSituationNeedsNothing",
 	},
 }

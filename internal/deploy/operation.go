@@ -37,7 +37,8 @@ type (
 	// Check sees that there is room for so many more instances of the release, and that it can run here.
 	Check struct {
 		Release   int
-		Instances int // how many
+		Instances int      // how many
+		Slots     []string `json:",omitempty"` // where, if the target's slots are fixed; other hosts may be away
 	}
 	// Place puts the release's files where the instances will run. An instance is observed as placed only when all its
 	// files are there; what a crash leaves half done is the driver's to sweep away.

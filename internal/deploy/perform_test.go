@@ -42,9 +42,9 @@ func (w *world) judged(laws []law, o deploy.Operation, seen towpath.Observation,
 func (w *world) perform(o deploy.Operation, some func(string) bool) error {
 	switch o := o.(type) {
 	case deploy.Check:
-		return nil
+		return w.check(o)
 	case deploy.Place:
-		return each(o.Instances, some, func(id string) error { return w.place(id, o.Release) })
+		return each(o.Instances, some, func(id string) error { return w.place(id, o.Release, o.Slots[id]) })
 	case deploy.Start:
 		return each(o.Instances, some, w.start)
 	case deploy.Probe:
@@ -131,8 +131,23 @@ func (w *world) runHook(h towpath.Hook, some func(string) bool) error {
 	return nil
 }
 
-func (w *world) place(id string, release int) error {
-	w.processes[id] = &process{release: release, state: towpath.InstancePlaced, since: w.now}
+func (w *world) check(o deploy.Check) error {
+	for _, slot := range o.Slots {
+		if w.isHostAway(w.hostOf(slot)) {
+			return fmt.Errorf("%s: %w", slot, errNoAnswer)
+		}
+	}
+	return nil
+}
+
+func (w *world) place(id string, release int, slot string) error {
+	if w.isHostAway(w.hostOf(slot)) {
+		return fmt.Errorf("%s: %w", slot, errNoAnswer)
+	}
+	if w.hasHosts() && w.hostOf(slot) == "" {
+		return fmt.Errorf("%s: there is no slot %q", id, slot)
+	}
+	w.processes[id] = &process{release: release, state: towpath.InstancePlaced, slot: slot, since: w.now}
 	return nil
 }
 
@@ -140,6 +155,9 @@ func (w *world) start(id string) error {
 	p, err := w.process(id)
 	if err != nil || p.state == towpath.InstanceRunning {
 		return err
+	}
+	for _, other := range w.occupants([]string{id}) {
+		_ = w.stop(other)
 	}
 	p.state, p.passed, p.broken, p.since = towpath.InstanceRunning, false, false, w.now
 	return nil
@@ -169,15 +187,21 @@ func (w *world) stop(id string) error {
 
 func (w *world) remove(id string) error {
 	p := w.processes[id]
-	if p != nil && p.state == towpath.InstanceRunning {
+	switch {
+	case p == nil:
+	case p.state == towpath.InstanceRunning:
 		return fmt.Errorf("%s still runs", id)
+	case w.isAway(p):
+		return fmt.Errorf("%s: %w", id, errNoAnswer)
 	}
 	delete(w.processes, id)
 	return nil
 }
 
 func (w *world) process(id string) (*process, error) {
-	if p := w.processes[id]; p != nil {
+	if p := w.processes[id]; p != nil && w.isAway(p) {
+		return nil, fmt.Errorf("%s: %w", id, errNoAnswer)
+	} else if p != nil {
 		return p, nil
 	}
 	return nil, fmt.Errorf("%s is not there", id)

@@ -3,6 +3,7 @@ package deploy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/towpath-cd/towpath"
 )
@@ -112,7 +113,7 @@ func next(f Facts) (steps []Step, reached bool) {
 		return steps, false
 	}
 	if d := f.Environment.Deployment; d != nil {
-		return []Step{{Operation: Conclude{Deployment: d.ID, Note: s.verdictInWords()}, Reason: s.achievement()}}, true
+		return []Step{{Operation: Conclude{Deployment: d.ID, Note: s.conclusion()}, Reason: s.achievement()}}, true
 	}
 	return s.first(order.tidy), true
 }
@@ -127,7 +128,9 @@ func strategyOf(s situation) strategy {
 	switch {
 	case s.Environment.Goal.Number == 0:
 		return takeDown()
-	case s.Environment.Definition.Strategy.Kind == towpath.StrategyBlueGreen && s.isBalanced():
+	case s.Environment.Definition.Strategy.Kind == towpath.StrategyRolling:
+		return rolling()
+	case s.Environment.Definition.Strategy.Kind == towpath.StrategyBlueGreen && s.isBalanced() && s.hasSpareSlots():
 		return blueGreen()
 	default:
 		return allAtOnce()
@@ -141,6 +144,12 @@ func (s situation) first(rules []rule) []Step {
 		}
 	}
 	return nil
+}
+
+// conclusion is what people are told of the way to the goal.
+func (s situation) conclusion() string {
+	words := []string{s.verdictInWords(), s.missingInWords()}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), "; ")
 }
 
 func (s situation) achievement() string {

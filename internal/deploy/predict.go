@@ -13,9 +13,7 @@ func (f Facts) after(o Operation) Facts {
 	case Place:
 		f.place(o)
 	case Start:
-		f.each(o.Instances, func(i *towpath.Instance) {
-			i.State, i.Health, i.Since = towpath.InstanceRunning, towpath.HealthUnknown, f.Now
-		})
+		f.start(o)
 	case Probe:
 		f.each(o.Instances, func(i *towpath.Instance) {
 			i.State, i.Health = towpath.InstanceRunning, towpath.HealthPassing
@@ -30,9 +28,7 @@ func (f Facts) after(o Operation) Facts {
 		f.each(o.Instances, func(i *towpath.Instance) { i.Traffic = towpath.Traffic{Known: true} })
 		f.remove(func(i towpath.Instance) bool { return i.State == towpath.InstanceGone && !i.Traffic.Member })
 	case Stop:
-		f.each(o.Instances, func(i *towpath.Instance) {
-			i.State, i.Health, i.Since = towpath.InstanceStopped, towpath.HealthUnknown, f.Now
-		})
+		f.stop(o.Instances)
 	case Remove:
 		f.remove(func(i towpath.Instance) bool { return slices.Contains(o.Instances, i.ID) })
 	default:
@@ -79,9 +75,30 @@ func (f *Facts) place(o Place) {
 		f.Environment.LastInstance = max(f.Environment.LastInstance, serial)
 		f.Observed.Instances = append(f.Observed.Instances, towpath.Instance{
 			ID: id, Release: o.Release, State: towpath.InstancePlaced, Health: towpath.HealthUnknown,
-			Traffic: towpath.Traffic{Known: true}, Since: f.Now,
+			Slot: o.Slots[id], Traffic: towpath.Traffic{Known: true}, Since: f.Now,
 		})
 	}
+}
+
+// start stops what runs in the slots of those that it starts.
+func (f *Facts) start(o Start) {
+	var slots, displaced []string
+	f.each(o.Instances, func(i *towpath.Instance) { slots = append(slots, i.Slot) })
+	for _, i := range f.Observed.Instances {
+		if i.Slot != "" && slices.Contains(slots, i.Slot) && isStarted(i) && !slices.Contains(o.Instances, i.ID) {
+			displaced = append(displaced, i.ID)
+		}
+	}
+	f.stop(displaced)
+	f.each(o.Instances, func(i *towpath.Instance) {
+		i.State, i.Health, i.Since = towpath.InstanceRunning, towpath.HealthUnknown, f.Now
+	})
+}
+
+func (f *Facts) stop(names []string) {
+	f.each(names, func(i *towpath.Instance) {
+		i.State, i.Health, i.Since = towpath.InstanceStopped, towpath.HealthUnknown, f.Now
+	})
 }
 
 // shift moves the shares. Where one is taken away, something is expected to be in flight.

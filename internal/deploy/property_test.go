@@ -19,6 +19,10 @@ func TestPropertyCapacityNeverFallsBelowTheMinimum(t *testing.T) { holds(t, capa
 
 func TestPropertyOnlyTheProvedGetTraffic(t *testing.T) { holds(t, onlyTheProvedGetTraffic) }
 
+func TestPropertyFilesOfGoodReleasesStay(t *testing.T) { holds(t, goodFilesStay) }
+
+func TestPropertyARollingDeploymentTakesTurns(t *testing.T) { holds(t, turnsAreTaken) }
+
 func TestPropertyNothingBusyIsStopped(t *testing.T) { holds(t, nothingBusyIsStopped, sidesAreNotMixed) }
 
 func TestPropertyAReleaseIsLiveOnlyAfterItHasStoodItsWatchBesideTheOldSide(t *testing.T) {
@@ -40,6 +44,45 @@ func TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse(t *test
 			t.Fatalf("%v\n%v", err, c.world)
 		}
 	})
+}
+
+func TestPropertyWhatGoesBackDoesNotHangOnAHostThatIsGone(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := newChaos(t, capacityIsKept, nothingBusyIsStopped, onlyTheReachedIsConcluded)
+		c.calmDown()
+		c.environment.Queue = nil
+		c.giveUp("a host is gone")
+		c.environment.Halted = ""
+		c.loseAHost()
+		c.goBack()
+		c.comeBack()
+		c.converge()
+		if err := c.satisfied(); err != nil && c.environment.Goal.Number > 0 {
+			t.Fatalf("%v\n%v", err, c.world)
+		}
+	})
+}
+
+// goBack lets a keeper work until no deployment is under way.
+func (c *chaos) goBack() {
+	var done []deploy.Operation
+	for bound := 60 + 10*(len(c.processes)+len(c.members)); c.environment.Deployment != nil; {
+		seen := c.observe()
+		for _, step := range deploy.NewPlan(deploy.Facts{Environment: c.environment, Observed: seen, Now: c.now}).UpToBarrier() {
+			done = append(done, step.Operation)
+			c.wait(time.Second)
+			broken, failed := c.judged(c.laws, step.Operation, seen, nil)
+			if broken != nil {
+				c.t.Fatalf("%v\n%v", broken, c.world)
+			}
+			if failed != nil {
+				break
+			}
+		}
+		if len(done) > bound {
+			c.t.Fatalf("no way back after %d operations, the last ones %v\n%v", bound, done[len(done)-10:], c.world)
+		}
+	}
 }
 
 func TestPropertyASatisfiedSituationNeedsNothing(t *testing.T) {
@@ -94,6 +137,7 @@ func (w *world) plan() deploy.Plan {
 func (c *chaos) calmDown() {
 	c.blind, c.sick, c.erring = false, map[int]bool{}, map[int]bool{}
 	clear(c.hazy)
+	c.comeBack()
 	c.environment.Definition.Drift = towpath.DriftMend
 	c.lookAtHooks()
 	if c.environment.Halted != "" || c.environment.Goal.Number == 0 && c.environment.Deployment == nil {
@@ -148,7 +192,8 @@ func (c *chaos) converge() {
 // satisfiedWorld is one where the live release serves, as the definition wants it.
 func satisfiedWorld(t *rapid.T) *world {
 	c := &chaos{t: t}
-	w := newWorld(c.definition(rapid.Bool().Draw(t, "balanced")))
+	c.drawTarget()
+	w := newWorld(c.draw(rapid.Bool().Draw(t, "balanced")))
 	for n := range 2 {
 		ref := towpath.ReleaseRef{Number: n + 1, Change: n + 1}
 		w.environment.History = append(w.environment.History, ref)
@@ -157,9 +202,15 @@ func satisfiedWorld(t *rapid.T) *world {
 	w.environment.StandbyUntil = rapid.SampledFrom([]time.Time{{}, noon, noon.Add(time.Hour)}).Draw(t, "standby until")
 	serials := rapid.SliceOfNDistinct(rapid.IntRange(1, 99), w.definition().Instances, w.definition().Instances, rapid.ID[int]).Draw(t, "serials")
 	weight := rapid.IntRange(1, deploy.FullWeight).Draw(t, "weight")
-	for _, serial := range slices.Sorted(slices.Values(serials)) {
+	for n, serial := range slices.Sorted(slices.Values(serials)) {
 		id := towpath.InstanceID(2, serial)
-		w.processes[id] = &process{release: 2, state: towpath.InstanceRunning, passed: true, since: noon}
+		p := &process{release: 2, state: towpath.InstanceRunning, passed: true, since: noon}
+		w.processes[id] = p
+		if w.hasHosts() {
+			slots := max(1, len(w.definition().Target.Hosts.Slots))
+			p.slot = w.definition().Target.Slots()[n*slots+rapid.IntRange(0, slots-1).Draw(t, "slot")].Name
+			w.keep(towpath.InstanceID(1, 100+serial), p.slot, rapid.Bool().Draw(t, "kept"))
+		}
 		if w.isBalanced() {
 			w.members[id] = &member{weight: weight, requests: rapid.IntRange(0, 3).Draw(t, "requests")}
 		}

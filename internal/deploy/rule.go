@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -9,19 +11,48 @@ import (
 // place adds the instances of the goal that are missing. Broken ones that take no traffic count, so that a release that
 // never comes up does not fill the machine: they have to go first.
 func place(s situation) []Step {
-	release, missing := s.Environment.Goal.Number, s.wanted-len(s.chosen)
-	if missing <= 0 {
+	slots := s.lacking()
+	if len(slots) == 0 {
 		return nil
 	}
-	broken := filter(s.others, func(i towpath.Instance) bool { return s.isOfGoal(i) && s.traffic(i).Weight == 0 })
-	missing = min(missing, s.wanted+missing-len(broken))
-	if missing <= 0 {
-		return s.first([]rule{drop, settle})
+	most := 2*s.wanted - len(s.chosen) - len(filter(s.others, s.isWornOut))
+	slots = slots[:max(0, min(len(slots), most))]
+	if len(slots) == 0 {
+		return s.first([]rule{dropWornOut, settle, worn})
+	}
+	release := s.Environment.Goal.Number
+	order := Place{Release: release, Instances: s.names(len(slots))}
+	if len(s.hosts) > 0 {
+		order.Slots = make(map[string]string, len(slots))
+		for n, id := range order.Instances {
+			order.Slots[id] = slots[n]
+		}
 	}
 	reason := "%d of %d wanted instances of release %d are there"
 	return append(
-		one(Check{Release: release, Instances: missing}, reason, len(s.chosen), s.wanted, release),
-		one(Place{Release: release, Instances: s.names(missing)}, reason, len(s.chosen), s.wanted, release)...)
+		one(Check{Release: release, Instances: len(slots), Slots: slices.Sorted(maps.Values(order.Slots))}, reason, len(s.chosen), s.wanted, release),
+		one(order, reason, len(s.chosen), s.wanted, release)...)
+}
+
+// lacking answers where instances of the goal are missing: a slot for each, whose name is empty where slots are made.
+func (s situation) lacking() []string {
+	if len(s.hosts) == 0 {
+		return make([]string, max(0, s.wanted-len(s.chosen)))
+	}
+	var slots []string
+	for _, h := range s.hosts {
+		if s.isFilled(h) || h.problem != "" && s.leavesOut() {
+			continue
+		}
+		slot, _ := s.vacant(h)
+		slots = append(slots, slot)
+	}
+	return slots
+}
+
+// isWornOut says that an instance of the goal takes up room, and will not serve.
+func (s situation) isWornOut(i towpath.Instance) bool {
+	return s.isOfGoal(i) && s.traffic(i).Weight == 0 && !s.isOutOfReach(i)
 }
 
 // names makes IDs for so many new instances of the goal.
@@ -81,17 +112,16 @@ func shift(s situation) []Step {
 		}
 	}
 	given := filter(s.chosen, func(i towpath.Instance) bool { return !s.isHeld(i) })
-	even := true
-	for _, i := range given {
-		even = even && isReady(i) && table[i.ID] > 0 && table[i.ID] == table[given[0].ID]
-	}
-	isRight := even && s.isTable(table)
+	spared := maps.Clone(table)
+	s.spare(spared)
+	isRight := isEven(table, given) && s.isTable(spared)
 	if isRight && !s.Observed.Misrouted {
 		return nil
 	}
 	for _, i := range given {
 		table[i.ID] = FullWeight
 	}
+	s.spare(table)
 	if isRight {
 		return one(Shift{Weights: table}, "the balancer does not take requests where the definition says")
 	}
@@ -99,8 +129,10 @@ func shift(s situation) []Step {
 }
 
 // drain waits for the requests that are in flight where no new ones come.
-func drain(s situation) []Step {
-	busy := filter(s.others, func(i towpath.Instance) bool {
+func drain(s situation) []Step { return s.drainOf(s.others) }
+
+func (s situation) drainOf(instances []towpath.Instance) []Step {
+	busy := filter(instances, func(i towpath.Instance) bool {
 		return s.hasNoShare(i) && !s.isDrained(i)
 	})
 	if len(busy) == 0 {
@@ -125,15 +157,29 @@ func (s situation) endStreamsOf(instances []towpath.Instance) []Step {
 }
 
 // drop takes away what nothing needs any more and nothing is in flight at: out of the balancer, stopped, removed.
-func drop(s situation) []Step {
-	settled := filter(s.leaving(), s.isSettled)
+func drop(s situation) []Step { return s.takeAway(s.leaving()) }
+
+// dropWornOut takes away instances of the goal that will not serve, so that others have room. Without a balancer, one of
+// which nothing is known may serve.
+func dropWornOut(s situation) []Step {
+	return s.takeAway(filter(s.leaving(), func(i towpath.Instance) bool {
+		return s.isWornOut(i) && (s.isBalanced() || !isStarted(i) || isFailing(i))
+	}))
+}
+
+func worn(s situation) []Step {
+	return one(Await{Why: "broken instances cannot be taken away"}, "they are in the way of release %d", s.Environment.Goal.Number)
+}
+
+func (s situation) takeAway(instances []towpath.Instance) []Step {
+	settled := filter(instances, s.isSettled)
 	if steps := s.forget(settled); len(steps) > 0 {
 		return steps
 	}
 	if steps := s.stop(settled); len(steps) > 0 {
 		return steps
 	}
-	there := filter(settled, func(i towpath.Instance) bool { return i.State != towpath.InstanceGone })
+	there := filter(settled, func(i towpath.Instance) bool { return i.State != towpath.InstanceGone && !s.isOutOfReach(i) })
 	if len(there) == 0 {
 		return nil
 	}
@@ -152,7 +198,9 @@ func (s situation) forget(instances []towpath.Instance) []Step {
 }
 
 func (s situation) stop(instances []towpath.Instance) []Step {
-	running := filter(instances, func(i towpath.Instance) bool { return isStarted(i) && s.isSettled(i) })
+	running := filter(instances, func(i towpath.Instance) bool {
+		return isStarted(i) && s.isSettled(i) && !s.isOutOfReach(i) && !s.isTakenOver(i.Slot)
+	})
 	if len(running) == 0 {
 		return nil
 	}
@@ -174,6 +222,9 @@ func settle(s situation) []Step {
 	unsettled := filter(s.leaving(), func(i towpath.Instance) bool { return !s.isSettled(i) })
 	if len(unsettled) == 0 {
 		return nil
+	}
+	if steps := stay(s); len(steps) > 0 {
+		return steps
 	}
 	clocks := s.Environment.Definition.Drain
 	for _, i := range unsettled {
@@ -213,6 +264,13 @@ func (s situation) isTable(table map[string]int) bool {
 		}
 	}
 	return true
+}
+
+// isEven says that instances are ready, and have the same share in the table.
+func isEven(table map[string]int, instances []towpath.Instance) bool {
+	return !slices.ContainsFunc(instances, func(i towpath.Instance) bool {
+		return !isReady(i) || table[i.ID] == 0 || table[i.ID] != table[instances[0].ID]
+	})
 }
 
 // withdraw takes an instance's share, if it is a member.

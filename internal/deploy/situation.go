@@ -11,6 +11,7 @@ import (
 // situation is the facts with the questions that rules ask of them.
 type situation struct {
 	Facts
+	hosts   []host             // of a target whose slots are fixed; none where it makes them
 	wanted  int                // instances of the goal
 	minimum int                // healthy instances that have to take traffic
 	chosen  []towpath.Instance // of the goal, the best first, none broken, at most as many as wanted
@@ -19,12 +20,18 @@ type situation struct {
 
 func newSituation(f Facts) situation {
 	s := situation{Facts: f, wanted: max(1, f.Environment.Definition.Instances)}
+	if s.hosts = hostsOf(f); len(s.hosts) > 0 {
+		s.wanted = len(s.hosts)
+	}
 	s.minimum = min(s.wanted, f.Environment.Definition.Minimum)
 	all := slices.SortedFunc(slices.Values(f.Observed.Instances), byAge)
-	for _, i := range slices.SortedStableFunc(slices.Values(all), s.byMerit) {
-		if s.isOfGoal(i) && !s.isBroken(i) && len(s.chosen) < s.wanted {
-			s.chosen = append(s.chosen, i)
-		}
+	candidates := filter(slices.SortedStableFunc(slices.Values(all), s.byMerit), func(i towpath.Instance) bool {
+		return s.isOfGoal(i) && !s.isBroken(i)
+	})
+	if len(s.hosts) > 0 {
+		s.chooseOnHosts(candidates)
+	} else {
+		s.chosen = candidates[:min(s.wanted, len(candidates))]
 	}
 	s.others = slices.DeleteFunc(all, s.isChosen)
 	return s
@@ -178,9 +185,12 @@ func (s situation) remaining(i towpath.Instance, clock time.Duration) time.Durat
 	return max(0, since.Add(clock).Sub(s.Now))
 }
 
-// leaving are the instances that nothing needs any more.
+// leaving are the instances that nothing needs any more. Of what is out of reach, only the balancer can be told.
 func (s situation) leaving() []towpath.Instance {
-	return filter(s.others, func(i towpath.Instance) bool { return !s.isKept(i) && !s.isHeld(i) })
+	return filter(s.others, func(i towpath.Instance) bool {
+		isLost := s.isOutOfReach(i) && s.traffic(i).Known && !s.traffic(i).Member
+		return !s.isKept(i) && !s.isHeld(i) && !s.hasKeptFiles(i) && !isLost
+	})
 }
 
 func filter(instances []towpath.Instance, keep func(towpath.Instance) bool) []towpath.Instance {

@@ -66,7 +66,12 @@ func (s *story) downtime() string {
 // tell adds the line of the first step, or of several that people see as one, and answers how many it told.
 func (s *story) tell(steps []Step) int {
 	switch o := steps[0].Operation.(type) {
-	case Conclude, BeginWatch, LoseHook:
+	case Conclude:
+		if away := newSituation(s.facts).missingInWords(); away != "" {
+			s.add("leave out", away, "")
+		}
+		return 1
+	case BeginWatch, LoseHook:
 		return 1
 	case Start:
 		return s.tellStart(o, steps)
@@ -132,16 +137,45 @@ func (s *story) limits(o Watch) string {
 }
 
 func (s *story) tellStart(o Start, steps []Step) int {
-	what := s.releases(o.Instances)
+	what, detail := s.starting(o)
 	if len(steps) > 1 {
 		if p, is := steps[1].Operation.(Probe); is && slices.Equal(p.Instances, o.Instances) {
 			health := s.facts.Environment.Definition.Health
-			s.add("start", fmt.Sprintf("%s, wait for %s (%s)", what, probeInWords(health), brief(p.Within)), "")
+			s.add("start", fmt.Sprintf("%s, wait for %s (%s)", what, probeInWords(health), brief(p.Within)), detail)
 			return 2
 		}
 	}
-	s.add("start", what, "")
+	s.add("start", what, detail)
 	return 1
+}
+
+// starting names what a start brings up: where, if slots are fixed or one comes after the other, and instead of what.
+func (s *story) starting(o Start) (what, detail string) {
+	what = s.releases(o.Instances)
+	after := s.facts
+	after.Observed.Instances = slices.Clone(after.Observed.Instances)
+	after.start(o)
+	var displaced, slots []string
+	for n, i := range s.facts.Observed.Instances {
+		if isStarted(i) && !isStarted(after.Observed.Instances[n]) {
+			displaced = append(displaced, i.ID)
+		}
+		if slices.Contains(o.Instances, i.ID) && i.Slot != "" {
+			slots = append(slots, i.Slot)
+		}
+	}
+	switch {
+	case len(slots) > 0:
+		slices.Sort(slots)
+		what += " on " + list(slots)
+	case s.facts.Environment.Definition.Strategy.Kind == towpath.StrategyRolling:
+		what += ": " + count(len(o.Instances), "instance")
+	}
+	if len(displaced) > 0 {
+		what += " in place of " + s.releases(displaced)
+		detail = s.inFlight()
+	}
+	return what, detail
 }
 
 func (s *story) tellStandBy(o StandBy, steps []Step) int {

@@ -34,7 +34,7 @@ func watchIsStood(w *world, o deploy.Operation, seen towpath.Observation) (func(
 
 // theOldSideStandsBy belongs to it: until then, nothing of the live release is taken away by which one could go back.
 func theOldSideStandsBy(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
-	if !w.isWatched() || w.isAllAtOnce() {
+	if !w.isWatched() || w.isAllAtOnce() || w.definition().Strategy.Kind == towpath.StrategyRolling {
 		return nothingMore, nil
 	}
 	for _, id := range ended(w, o) {

@@ -27,6 +27,7 @@ type world struct {
 	blind       bool            // the balancer cannot be read
 	misrouted   bool            // the balancer takes requests elsewhere than the definition says
 	hazy        map[string]bool // instances that the target cannot say anything about
+	hosts       hosts
 }
 
 // process is an instance as it really is.
@@ -35,6 +36,7 @@ type process struct {
 	state   towpath.InstanceState
 	passed  bool // its probe, since it was started
 	broken  bool // it hangs: its probe fails from now on
+	slot    string
 	since   time.Time
 }
 
@@ -50,6 +52,7 @@ func newWorld(d towpath.EnvironmentDefinition) *world {
 		now: noon, environment: towpath.NewEnvironment("p1", "shop", d, noon),
 		processes: map[string]*process{}, members: map[string]*member{},
 		sick: map[int]bool{}, erring: map[int]bool{}, answered: map[int]uint64{}, byHand: map[string]bool{}, hooks: map[string]int{}, erred: map[int]uint64{}, ever: map[string]bool{}, hazy: map[string]bool{},
+		hosts: hosts{dead: map[string]bool{}, cut: map[string]bool{}},
 	}
 }
 
@@ -57,18 +60,30 @@ func (w *world) definition() towpath.EnvironmentDefinition { return w.environmen
 func (w *world) isBalanced() bool                          { return w.definition().Balancer.Proxy != nil }
 
 func (w *world) isAllAtOnce() bool {
-	return w.definition().Strategy.Kind == towpath.StrategyAllAtOnce || !w.isBalanced()
+	switch w.definition().Strategy.Kind {
+	case towpath.StrategyRolling:
+		return false
+	case towpath.StrategyBlueGreen:
+		return !w.isBalanced() || w.hasOneSlotAHost()
+	default:
+		return true
+	}
 }
 
 // isHealthy says that requests to the instance are answered.
 func (w *world) isHealthy(id string) bool {
 	p := w.processes[id]
-	return p != nil && p.state == towpath.InstanceRunning && p.passed && !p.broken && !w.sick[p.release]
+	return p != nil && p.state == towpath.InstanceRunning && p.passed && !p.broken && !w.sick[p.release] && !w.isDead(p)
 }
 
-// capacity counts the healthy instances that take traffic.
+// capacity counts the healthy instances that take traffic: without a balancer, all that are healthy.
 func (w *world) capacity() int {
 	count := 0
+	for id := range w.processes {
+		if !w.isBalanced() && w.isHealthy(id) {
+			count++
+		}
+	}
 	for id, m := range w.members {
 		if m.weight > 0 && w.isHealthy(id) {
 			count++
@@ -82,8 +97,11 @@ func (w *world) observe() towpath.Observation {
 	seen := towpath.Observation{
 		At: w.now, Blind: w.isBalanced() && w.blind, Misrouted: w.isBalanced() && w.misrouted && !w.blind,
 	}
+	seen.Slots = w.lookAtSlots()
 	for _, id := range slices.Sorted(maps.Keys(w.processes)) {
-		seen.Instances = append(seen.Instances, w.look(id))
+		if !w.isForgotten(id) {
+			seen.Instances = append(seen.Instances, w.look(id))
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.members)) {
 		if w.processes[id] == nil && !w.blind {
@@ -123,11 +141,15 @@ func (w *world) serve(requests uint64) {
 func (w *world) look(id string) towpath.Instance {
 	p := w.processes[id]
 	i := towpath.Instance{
-		ID: id, Release: p.release, State: p.state, Since: p.since,
+		ID: id, Release: p.release, State: p.state, Slot: p.slot, Since: p.since,
 		Health: towpath.HealthUnknown, Traffic: w.lookAtTraffic(id),
 	}
 	switch {
-	case w.hazy[id]:
+	case w.isDead(p):
+		i.State, i.Health = towpath.InstanceUnknown, towpath.HealthFailing
+	case w.isAway(p) && w.isHealthy(id):
+		i.State, i.Health = towpath.InstanceUnknown, towpath.HealthPassing
+	case w.hazy[id], w.isAway(p):
 		i.State = towpath.InstanceUnknown
 	case w.isHealthy(id):
 		i.Health = towpath.HealthPassing
@@ -186,8 +208,9 @@ func (w *world) wait(d time.Duration) { w.now = w.now.Add(d) }
 // String tells the truth, for a failed test.
 func (w *world) String() string {
 	e := w.environment
-	text := fmt.Sprintf("at %s goal %d live %d standby until %s", w.now.Format(time.TimeOnly), e.Goal.Number, e.Live.Number,
-		e.StandbyUntil.Format(time.TimeOnly))
+	text := fmt.Sprintf("at %s goal %d live %d standby until %s, %+v, instances %d, minimum %d, dead %v, cut off %v, history %v",
+		w.now.Format(time.TimeOnly), e.Goal.Number, e.Live.Number, e.StandbyUntil.Format(time.TimeOnly),
+		w.definition().Strategy, w.wanted(), w.definition().Minimum, w.hosts.dead, w.hosts.cut, e.History)
 	for _, id := range slices.Sorted(maps.Keys(w.processes)) {
 		text += fmt.Sprintf("\n  %s %+v", id, *w.processes[id])
 	}

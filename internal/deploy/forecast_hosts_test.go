@@ -1,0 +1,79 @@
+package deploy_test
+
+import (
+	"fmt"
+
+	"github.com/towpath-cd/towpath"
+)
+
+// onHosts lets the shop run on so many hosts, with these slots on each.
+func (s *story) onHosts(count int, slots ...string) *story {
+	target := &towpath.HostsTarget{Path: "/srv/shop", Port: 8000, Keep: 5}
+	for n := range count {
+		target.Hosts = append(target.Hosts, towpath.Host{Name: fmt.Sprintf("web%d", n+1)})
+	}
+	for n, name := range slots {
+		target.Port = 0
+		target.Slots = append(target.Slots, towpath.HostSlot{Name: name, Port: 8001 + n})
+	}
+	s.environment.Definition.Target = towpath.TargetDefinition{Hosts: target}
+	return s.minimum(count)
+}
+
+func (s *story) minimum(count int) *story {
+	s.environment.Definition.Instances = max(count, s.environment.Definition.Instances)
+	s.environment.Definition.Minimum = count
+	return s
+}
+
+func (s *story) rolling(batch, surge int) *story {
+	s.environment.Definition.Strategy = towpath.StrategyDefinition{Kind: towpath.StrategyRolling, Batch: batch, Surge: surge}
+	wanted := max(2, len(s.hosts()))
+	return s.minimum(wanted - max(0, batch-surge))
+}
+
+func (s *story) unbalanced() *story {
+	s.environment.Definition.Balancer = towpath.BalancerDefinition{}
+	return s
+}
+
+func (s *story) allAtOnceBalanced() *story {
+	s.environment.Definition.Strategy = towpath.StrategyDefinition{Kind: towpath.StrategyAllAtOnce}
+	return s.minimum(0)
+}
+
+func (s *story) hosts() []towpath.Host {
+	if s.environment.Definition.Target.Hosts == nil {
+		return nil
+	}
+	return s.environment.Definition.Target.Hosts.Hosts
+}
+
+// files leaves a release stopped on each host.
+func (s *story) files(r towpath.ReleaseRef) *story {
+	s.environment.History = append([]towpath.ReleaseRef{r}, s.environment.History...)
+	first := len(s.instances)
+	s.places(r)
+	for n := range s.instances[first:] {
+		i := &s.instances[first+n]
+		i.State, i.Health = towpath.InstanceStopped, towpath.HealthUnknown
+	}
+	return s
+}
+
+// away lets a host not answer.
+func (s *story) away(host string) *story {
+	s.slots = s.environment.Definition.Target.Slots()
+	for n := range s.slots {
+		if s.slots[n].Host != host {
+			continue
+		}
+		s.slots[n].Problem = "no route to host"
+		for i := range s.instances {
+			if s.instances[i].Slot == s.slots[n].Name {
+				s.instances[i].State, s.instances[i].Health = towpath.InstanceUnknown, towpath.HealthFailing
+			}
+		}
+	}
+	return s
+}
