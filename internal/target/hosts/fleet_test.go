@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -29,6 +30,9 @@ const patience = time.Minute
 
 // The test binary plays the application, too.
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "keeper" {
+		os.Exit(keep())
+	}
 	if len(os.Args) > 2 && os.Args[1] == "app" {
 		fmt.Fprintln(os.Stderr, http.ListenAndServe(os.Args[2], http.HandlerFunc(serve())))
 		os.Exit(1)
@@ -54,7 +58,11 @@ const (
 	startScript = `
 [ ! -e "$TOWPATH_PATH/refuse" ] || { echo "no licence for $TOWPATH_RELEASE"; exit 1; }
 pid=$TOWPATH_PATH/pid.$PORT
-[ ! -f "$pid" ] || { kill -9 "$(cat "$pid")" 2>/dev/null || true; rm "$pid"; }
+if [ -f "$pid" ]; then
+  kill -9 "$(cat "$pid")" 2>/dev/null || true
+  while kill -0 "$(cat "$pid")" 2>/dev/null; do sleep 0.02; done
+  rm "$pid"
+fi
 setsid "$APP" app "$(cat "$TOWPATH_PATH/ip"):$PORT" </dev/null >/dev/null 2>&1 &
 echo $! >"$pid"
 echo "started $TOWPATH_INSTANCE"`
@@ -144,7 +152,7 @@ func (f *fleet) open() *hosts.Driver {
 	driver, err := hosts.New(hosts.Options{
 		Environment: "shop/production", Definition: f.definition, Secrets: map[string]string{"TOKEN": "geheimnis$1"},
 		DataDir: f.TempDir(), SSH: ssh.Options{Home: f.lab.Home, Login: me.Username, KeepAlive: time.Second},
-		Files: f.layOut, Logger: slog.New(slog.NewTextHandler(f.Output(), nil)),
+		Files: layOut(f.files), Logger: slog.New(slog.NewTextHandler(f.Output(), nil)),
 	})
 	if err != nil {
 		f.Fatal(err)
@@ -157,21 +165,23 @@ func (f *fleet) open() *hosts.Driver {
 	return driver
 }
 
-func (f *fleet) layOut(_ context.Context, r towpath.Release, folder string) error {
-	files := map[string]string{"release": strconv.Itoa(r.Number), "settings.ini": "of release " + strconv.Itoa(r.Number)}
-	for name, content := range f.files {
-		files[name] = content
-	}
-	for name, content := range files {
-		path, mode := filepath.Join(folder, name), os.FileMode(0o644)
-		if content, isProgram := strings.CutPrefix(content, "x"); isProgram {
-			files[name], mode = content, 0o755
+// layOut makes a release of these files, and of one that has its number.
+func layOut(of map[string]string) deploy.Files {
+	return func(_ context.Context, r towpath.Release, folder string) error {
+		files := map[string]string{"release": strconv.Itoa(r.Number), "settings.ini": "of release " + strconv.Itoa(r.Number)}
+		maps.Copy(files, of)
+		for name, content := range files {
+			path, mode := filepath.Join(folder, name), os.FileMode(0o644)
+			content, isProgram := strings.CutPrefix(content, "x")
+			if isProgram {
+				mode = 0o755
+			}
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), mode)); err != nil {
+				return err
+			}
 		}
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), mode)); err != nil {
-			return err
-		}
+		return os.Symlink("release", filepath.Join(folder, "link"))
 	}
-	return os.Symlink("release", filepath.Join(folder, "link"))
 }
 
 // ids are the instances of the release, one a slot, in the order of the hosts.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -63,6 +64,14 @@ func (m *machine) sees(instances []towpath.Instance) {
 	m.seen = instances
 }
 
+// seesPlaced adds an instance to what was seen, should the host not answer any more.
+func (m *machine) seesPlaced(i towpath.Instance) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	i.State = towpath.InstancePlaced
+	m.seen = append(slices.Clone(m.seen), i)
+}
+
 // variables are what a script is told.
 type variables map[string]string
 
@@ -75,7 +84,7 @@ func (m *machine) under(ctx context.Context, epoch towpath.Epoch, what string, v
 	all := variables{
 		"TW_PATH": m.path, "TW_WHAT": what, "TW_N": "0",
 		"TW_EPOCH": strconv.FormatUint(epoch.Number, 10), "TW_HOLDER": epoch.Holder,
-		"TW_LIMIT": seconds(limit), "TW_WAIT": tenths(min(lockPatience, limit/2)), "TW_FREE": tenths(min(portPatience, limit/2)),
+		"TW_LIMIT": seconds(limit), "TW_WAIT": tenths(min(lockPatience, limit/2)), "TW_FREE": tenths(min(portPatience, limit/4)),
 	}
 	maps.Copy(all, v)
 	return all

@@ -88,6 +88,9 @@ func (d *Driver) placeOne(ctx context.Context, m *machine, o deploy.Order, s sea
 	}()
 	defer reader.Close()
 	_, err = m.order(ctx, o.Epoch, "place "+s.id, scriptFill, v, reader)
+	if err == nil {
+		m.seesPlaced(towpath.Instance{ID: s.id, Release: o.Release.Number, Slot: s.slot.Name, Address: s.slot.Address})
+	}
 	return len(missing), err
 }
 

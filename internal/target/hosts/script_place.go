@@ -58,7 +58,7 @@ share() {
 enter
 t=$TW_PATH/.towpath/tmp
 [ -f "$t/id" ] && [ "$(cat "$t/id")" = "$TW_ID" ] || fail again "what was staged is gone"
-tar -xf - -C "$t/files" 2>"$t/said" || fail again "unpack in $TW_PATH: $(tail -n 3 "$t/said")"
+said=$(tar -xf - -C "$t/files" 2>&1) || fail again "unpack in $TW_PATH: $(printf '%s' "$said" | tail -n 3)"
 awk 'FILENAME == ARGV[1] { missing[$0] = 1; next } substr($0, 69) in missing { print substr($0, 3) }' "$t/missing" "$t/manifest" >"$t/new"
 if [ -s "$t/new" ] && ! ( cd "$t/files" && sha256sum -c "$t/new" >/dev/null 2>"$t/said" ); then
   fail again "what came differs from what was sent: $(tail -n 3 "$t/said")"

@@ -49,7 +49,9 @@ make_room() {
   eval "was=\$was_$k ran=\$ran_$k"
   [ -n "$TW_RESTART" ] || return 0
   if [ -n "$TW_STOP" ] && [ -n "$was" ] && [ -n "$ran" ] && [ "${ran%% *}" != stopped ]; then
-    act "$dir/$was" "$(cat "$dir/env.old" 2>/dev/null)" "$TW_STOP" || { why="stop, to make room, failed"; return 1; }
+    env=$file
+    [ ! -f "$dir/env.old" ] || env=$(cat "$dir/env.old")
+    act "$dir/$was" "$env" "$TW_STOP" || { why="stop, to make room, failed"; return 1; }
   elif [ -n "$was" ] && [ "${ran%% *}" != stopped ]; then
     return 0 # restart itself ends what runs
   fi
@@ -66,10 +68,14 @@ settle() {
 run_again() { # what ran before, where it had to make room
   eval "was=\$was_$k ran=\$ran_$k"
   [ "$k" -le "$k_begun" ] || return 0
-  if [ -n "$was" ] && [ "${ran%% *}" != stopped ]; then
-    act "$dir/current" "$(cat "$dir/env" 2>/dev/null)" "${TW_RESTART:-$TW_RELOAD}" || why="$why; and what ran before could not be started again"
-  elif [ -n "$TW_STOP" ]; then
+  if [ -n "$TW_STOP" ] && [ -n "$TW_RESTART" ]; then
     act "releases/$id" "$file" "$TW_STOP" || why="$why; and it could not be stopped again"
+    free || why="$why; and port $port is still held by $held"
+  fi
+  if [ -n "$was" ] && [ "${ran%% *}" != stopped ]; then
+    env=$file
+    [ ! -f "$dir/env" ] || env=$(cat "$dir/env")
+    act "$dir/current" "$env" "${TW_RESTART:-$TW_RELOAD}" || why="$why; and what ran before could not be started again"
   fi
 }
 go_back() { each unflip; each run_again; each noted; }
@@ -104,7 +110,9 @@ stop() {
     ran=running which=$id # what came up with the host
   fi
   [ "$which" = "$id" ] && [ "$ran" != stopped ] || return 0
-  if [ -n "$TW_STOP" ] && ! act "releases/$id" "$(cat "$dir/env" 2>/dev/null)" "$TW_STOP"; then
+  env=$file
+  [ ! -f "$dir/env" ] || env=$(cat "$dir/env")
+  if [ -n "$TW_STOP" ] && ! act "releases/$id" "$env" "$TW_STOP"; then
     tail_of "$log"; fail again "stop failed"
   fi
   if ! free; then
