@@ -1,6 +1,9 @@
 package towpath
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Release is a set of artifacts with their configuration. It has one number for the whole fleet, and is never changed.
 type Release struct {
@@ -20,6 +23,17 @@ type Release struct {
 // Ref answers what an environment remembers of a release.
 func (r Release) Ref() ReleaseRef {
 	return ReleaseRef{Number: r.Number, Change: r.Change, Revision: r.Revision, Title: r.Title}
+}
+
+// EnvIn answers the settings that the release runs with in an environment: its own of then win over those of today.
+func (r Release) EnvIn(d EnvironmentDefinition) map[string]string {
+	env := make(map[string]string)
+	if own, has := r.Env[d.Name]; has {
+		maps.Copy(env, own)
+	} else {
+		maps.Copy(env, d.Env)
+	}
+	return env
 }
 
 // ReleaseRef names a release where the whole of it is not needed. The zero value is "no release".

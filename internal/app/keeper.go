@@ -12,10 +12,13 @@ import (
 
 	"github.com/towpath-cd/towpath/client"
 	balancer "github.com/towpath-cd/towpath/internal/balancer/proxy"
+	"github.com/towpath-cd/towpath/internal/deploy"
 	"github.com/towpath-cd/towpath/internal/executor"
 	"github.com/towpath-cd/towpath/internal/executor/shell"
 	"github.com/towpath-cd/towpath/internal/keeper"
-	target "github.com/towpath-cd/towpath/internal/target/process"
+	"github.com/towpath-cd/towpath/internal/ssh"
+	"github.com/towpath-cd/towpath/internal/target/hosts"
+	"github.com/towpath-cd/towpath/internal/target/process"
 )
 
 // testGrace is how long a strategy's test may take to end once it is interrupted.
@@ -35,14 +38,11 @@ func keepEnvironments(ctx context.Context, o WorkerOptions, server *client.Clien
 // openDrivers opens the target and the balancer that a definition names.
 func (o WorkerOptions) openDrivers(s keeper.Site) (keeper.Drivers, error) {
 	var drivers keeper.Drivers
-	processes, err := target.New(target.Options{
-		Environment: s.Environment, Definition: s.Definition, Secrets: s.Secrets, DataDir: o.Data,
-		Supervise: slices.Concat(o.Command, []string{"supervise"}), Files: s.Files, Logger: o.Log.With("room", "target"),
-	})
+	target, err := o.openTarget(s)
 	if err != nil {
 		return drivers, fmt.Errorf("open the target of %s: %w", s.Environment, err)
 	}
-	drivers.Target = processes
+	drivers.Target = target
 	if s.Definition.Balancer.Proxy == nil {
 		return drivers, nil
 	}
@@ -54,6 +54,24 @@ func (o WorkerOptions) openDrivers(s keeper.Site) (keeper.Drivers, error) {
 	}
 	drivers.Balancer = proxy
 	return drivers, nil
+}
+
+// openTarget opens that of hosts, which are reached as the user who runs the worker reaches them, or that of processes.
+func (o WorkerOptions) openTarget(s keeper.Site) (deploy.Driver, error) {
+	log := o.Log.With("room", "target")
+	if s.Definition.Target.Hosts == nil {
+		return process.New(process.Options{
+			Environment: s.Environment, Definition: s.Definition, Secrets: s.Secrets, DataDir: o.Data,
+			Supervise: slices.Concat(o.Command, []string{"supervise"}), Files: s.Files, Logger: log,
+		})
+	}
+	me, err := ssh.OfThisUser()
+	if err != nil {
+		return nil, err
+	}
+	return hosts.New(hosts.Options{
+		Environment: s.Environment, Definition: s.Definition, Secrets: s.Secrets, DataDir: o.Data, SSH: me, Files: s.Files, Logger: log,
+	})
 }
 
 // runScript runs a strategy's test or a hook by the shell.

@@ -38,14 +38,18 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 		Health:    b.health(name, v.get("health")),
 		Drain:     drain(v.get("drain")),
 	}
-	if e.Instances == 0 {
-		e.Instances = 1 // what stands there is refused
+	if e.Instances == 0 { // not said, or what stands there is refused
+		e.Instances = 1
+		if e.Target.Hosts != nil {
+			e.Instances = max(1, len(e.Target.Hosts.Hosts))
+		}
 	}
 	b.setStop(name, &e, v)
 	e.Strategy = strategy(v.get("strategy"), e)
 	e.Minimum = b.minimum(name, e, v)
 	e.Secrets, _ = b.secrets(v)
 	b.checkSlots(e, v)
+	b.checkHosts(e, v)
 	e.Watch = b.watch(e, v)
 	if v.get("drift").string() == string(towpath.DriftMend) {
 		e.Drift = towpath.DriftMend
@@ -60,7 +64,7 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 func target(v *value) towpath.TargetDefinition {
 	process := v.get("process")
 	if process == nil {
-		return towpath.TargetDefinition{}
+		return towpath.TargetDefinition{Hosts: hosts(v.get("hosts"))}
 	}
 	return towpath.TargetDefinition{Process: &towpath.ProcessTarget{
 		Command: process.get("command").string(),

@@ -233,10 +233,11 @@ func (w *writer) watch(d towpath.WatchDefinition) {
 }
 
 func (w *writer) target(t towpath.TargetDefinition) {
-	if t.Process == nil {
+	w.open(2, "target")
+	if t.Hosts != nil {
+		w.hosts(t.Hosts)
 		return
 	}
-	w.open(2, "target")
 	w.open(3, "process")
 	w.put(4, "command", t.Process.Command)
 	if t.Process.Port != 0 {

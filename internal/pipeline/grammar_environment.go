@@ -10,7 +10,7 @@ func environmentShape() *shape {
 		field{key: "branches", doc: "globs of branches that may deploy here; by default all that the server allows", shape: several(globFormat())},
 		field{key: "env", doc: "variables", shape: variablesShape()},
 		field{key: "secrets", doc: "names of secrets that the server grants", shape: several(variableFormat())},
-		field{key: "instances", doc: "how many are wanted", fallback: "1", shape: either(number(1, maxInstances), notYet(mapping(
+		field{key: "instances", doc: "how many are wanted; by default one a host, or 1", shape: either(number(1, maxInstances), notYet(mapping(
 			field{key: "min", doc: "at least", shape: number(1, maxInstances)},
 			field{key: "max", doc: "at most", shape: number(1, maxInstances)},
 			field{key: "per_instance", doc: "what one can bear", shape: text(nil)},
@@ -69,27 +69,13 @@ func queryShape() *shape {
 }
 
 func targetShape() *shape {
-	script := text(nil)
 	return oneOf(
 		field{key: "process", doc: "each instance is a supervised process on the keeper's machine", shape: mapping(
 			field{key: "command", doc: "run in the release's folder; it listens on PORT", required: true, shape: text(nil)},
 			field{key: "port", doc: "a fixed port; by default a free one is chosen", shape: number(1, 65535)},
 			field{key: "stop", doc: "how it is asked to end", shape: stopShape()},
 		)},
-		field{key: "hosts", doc: "hosts reached by SSH", later: true, shape: mapping(
-			field{key: "addresses", doc: "the hosts", required: true, shape: several(nil)},
-			field{key: "user", doc: "login", shape: text(nil)},
-			field{key: "path", doc: "folder on the host", shape: text(nil)},
-			field{key: "port", doc: "port of the application", shape: number(1, 65535)},
-			field{key: "slots", doc: "port of each slot", shape: table(nameFormat(), number(1, 65535))},
-			field{key: "requires", doc: "what has to be there", shape: &shape{kind: kindAny}},
-			field{key: "prepare", doc: "script in the staged folder", shape: script},
-			field{key: "restart", doc: "script", shape: script},
-			field{key: "reload", doc: "script", shape: script},
-			field{key: "stop", doc: "script", shape: script},
-			field{key: "keep", doc: "how many releases stay", shape: number(0, 1000)},
-			field{key: "shared", doc: "paths that all releases share", shape: several(nil)},
-		)},
+		field{key: "hosts", doc: "hosts that are reached by SSH", shape: hostsShape()},
 		field{key: "terraform", doc: "machines from images", later: true, shape: mapping(
 			field{key: "dir", doc: "folder", required: true, shape: text(keptPathFormat())},
 			field{key: "image_var", doc: "variable that takes the image", shape: text(nil)},

@@ -58,12 +58,16 @@ func newHouse() house {
 
 		// Two drivers speak to a process of ours and share its words.
 		{name: "balancer/proxy", may: slices.Concat(ground, []string{"deploy", "proxy"})},
-		{name: "target/process", may: slices.Concat(ground, []string{"deploy", "supervise"})},
+		{name: "target/process", may: slices.Concat(ground, []string{"deploy", "probe", "supervise"})},
+
+		// What targets have in common.
+		{name: "probe", may: ground},
+		{name: "target/hosts", may: slices.Concat(ground, []string{"deploy", "probe"})},
 
 		// cmd → cli → app. The demo is a user of the binary like any other; what it deployed outlives the worker, so
 		// that it has to end the supervisors itself.
 		{name: "app", may: slices.Concat(ground, server, shared, drivers, standalone, []string{
-			"balancer/proxy", "client", "config", "flow", "keeper", "store", "target/process", "web", "worker",
+			"balancer/proxy", "client", "config", "flow", "keeper", "store", "target/hosts", "target/process", "web", "worker",
 		})},
 		{name: "demo", may: slices.Concat(ground, []string{"client", "config", "supervise"})},
 		// So is the story in which everything is killed. It sees from outside what the supervisors left running.

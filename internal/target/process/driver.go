@@ -11,6 +11,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/probe"
 	"github.com/towpath-cd/towpath/internal/supervise"
 )
 
@@ -32,7 +33,7 @@ type Driver struct {
 	home       home
 	fence      fence
 	supervisor supervise.Client
-	probers    probers
+	probers    *probe.Probers
 	mends      mends
 	closing    context.Context
 	close      context.CancelFunc
@@ -61,10 +62,7 @@ func New(options Options) (*Driver, error) {
 		supervisor: supervise.Client{Command: options.Supervise}, running: new(sync.WaitGroup),
 	}
 	d.closing, d.close = context.WithCancel(context.Background())
-	d.probers = newProbers(d.closing, d.running, options)
-	if isVigilant(options.Definition) {
-		d.running.Go(d.probers.keepVigil)
-	}
+	d.probers = probe.New(probe.Options{Definition: options.Definition})
 	d.mends = mends{driver: d, underWay: make(map[string]bool)}
 	return d, nil
 }
@@ -73,6 +71,7 @@ func New(options Options) (*Driver, error) {
 func (d *Driver) Close() error {
 	d.close()
 	d.running.Wait()
+	d.probers.Close()
 	return nil
 }
 

@@ -12,6 +12,3 @@ func freeBytes(folder string) (uint64, error) {
 	}
 	return stat.Bavail * uint64(stat.Bsize), nil
 }
-
-// shell answers the command line that runs a script.
-func shell(script string) []string { return []string{"/bin/sh", "-c", script} }

@@ -12,6 +12,3 @@ func freeBytes(folder string) (uint64, error) {
 	err = windows.GetDiskFreeSpaceEx(path, &free, nil, nil)
 	return free, err
 }
-
-// shell answers the command line that runs a script.
-func shell(script string) []string { return []string{"cmd", "/d", "/c", script} }

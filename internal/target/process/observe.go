@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/probe"
+	proc "github.com/towpath-cd/towpath/internal/process"
 	"github.com/towpath-cd/towpath/internal/supervise"
 )
 
 // Observe answers what stands in the environment's folders and what its supervisors and the probe say. All instances
-// are probed at once; one that does not answer within patience is reported as its earlier probes left it.
+// are probed at once; one that does not answer within probe.Patience is reported as its earlier probes left it.
 func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 	seen := towpath.Observation{At: time.Now()}
 	placed, err := d.placed()
@@ -39,7 +41,7 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 		probes.Go(func() { started[i] = d.observe(ctx, entry) })
 	}
 	probes.Wait()
-	d.probers.keep(started)
+	d.probers.Keep(started)
 	seen.Instances = started
 	for _, i := range placed {
 		isStarted := func(other towpath.Instance) bool { return other.ID == i.ID }
@@ -86,21 +88,30 @@ func (d *Driver) observe(ctx context.Context, entry supervise.Entry) towpath.Ins
 	if i.State == towpath.InstanceStopped || entry.Want != supervise.WantRunning {
 		return i
 	}
-	p := d.probers.of(entry)
+	p := d.probers.Of(subject(entry))
 	if entry.Alive {
-		p.look(ctx, patience)
+		p.Look(ctx, probe.Patience)
 	} else {
-		p.note(errors.New(problemOf(entry)))
+		p.Note(errors.New(problemOf(entry)))
 	}
-	said := p.verdict()
-	i.Health, i.Problem = said.health, said.problem
-	if said.health != towpath.HealthPassing {
-		i.Since = said.since
+	said := p.Verdict()
+	i.Health, i.Problem = said.Health, said.Problem
+	if said.Health != towpath.HealthPassing {
+		i.Since = said.Since
 		if problem := problemOf(entry); problem != "" {
 			i.Problem = problem
 		}
 	}
 	return i
+}
+
+// subject is an instance as its probes see it.
+func subject(e supervise.Entry) probe.Subject {
+	s := probe.Subject{Instance: e.Spec.Instance, Release: e.Spec.Release, Address: e.Spec.Address, Dir: e.Spec.Dir}
+	if child := e.State.Child; child != (proc.Identity{}) {
+		s.Process = fmt.Sprintf("%d since %s", child.PID, child.Start)
+	}
+	return s
 }
 
 // stateOf never says that something has ended while anything of it may run.

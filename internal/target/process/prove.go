@@ -1,7 +1,9 @@
 package process
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,19 +11,16 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/probe"
 	"github.com/towpath-cd/towpath/internal/supervise"
 )
 
-const (
-	// firstPace is how soon an instance that has just been started is tried again.
-	firstPace = 5 * time.Millisecond
-	// tailLines is how many lines of an instance's log are shown where it failed.
-	tailLines = 20
-)
+// tailLines is how many lines of an instance's log are shown where it failed.
+const tailLines = 20
 
 // probe waits until every instance has passed its probe often enough.
 func (d *Driver) probe(ctx context.Context, o deploy.Probe) (deploy.Receipt, error) {
-	within, cancel := context.WithTimeoutCause(ctx, orDefault(o.Within, time.Minute), errNotInTime)
+	within, cancel := context.WithTimeoutCause(ctx, cmp.Or(o.Within, time.Minute), errNotInTime)
 	defer cancel()
 	waits, waiting := errgroup.WithContext(within)
 	began := time.Now()
@@ -39,45 +38,39 @@ var errNotInTime = fmt.Errorf("not healthy in time")
 
 // prove tries often until the first pass, so that a quick start is seen quickly, and then as often as is defined.
 func (d *Driver) prove(ctx context.Context, id string, within time.Duration) error {
-	for pace := firstPace; ; pace = min(2*pace, d.probers.probe.interval) {
+	for pace := probe.FirstPace; ; pace = min(2*pace, d.probers.Interval()) {
 		entry, err := d.entry(id)
 		if err != nil {
 			return &deploy.Permanent{Err: fmt.Errorf("probe %s: %w", id, err)}
 		}
 		d.mends.look(entry) // its launch may have failed, and nobody else looks while this waits
-		p := d.probers.of(entry)
+		p := d.probers.Of(subject(entry))
 		if entry.Alive {
-			tried, _ := p.try()
+			tried, _ := p.Try()
 			select {
 			case <-tried:
 			case <-ctx.Done():
 			}
 		}
-		if p.verdict().health == towpath.HealthPassing && entry.Alive {
+		if p.Verdict().Health == towpath.HealthPassing && entry.Alive {
 			return nil
 		}
-		if p.hasPassed() {
-			pace = d.probers.probe.interval
+		if p.HasPassed() {
+			pace = d.probers.Interval()
 		}
 		if !pause(ctx, pace) {
-			return d.unproved(ctx, entry, p.verdict(), within)
+			return d.unproved(ctx, entry, p.Verdict(), within)
 		}
 	}
 }
 
-func (p *prober) hasPassed() bool {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	return p.passes > 0
-}
-
-func (d *Driver) unproved(ctx context.Context, e supervise.Entry, said verdict, within time.Duration) error {
+func (d *Driver) unproved(ctx context.Context, e supervise.Entry, said probe.Verdict, within time.Duration) error {
 	if cause := context.Cause(ctx); cause != errNotInTime { //nolint:errorlint // it is never wrapped
 		return &deploy.UnknownOutcome{Err: fmt.Errorf("probe %s: %w", e.Spec.Instance, cause)}
 	}
 	problem := problemOf(e)
 	if problem == "" {
-		problem = said.problem
+		problem = said.Problem
 	}
 	log, _ := supervise.Tail(e.Dir, tailLines) // the reason is told without it as well
 	return &deploy.Permanent{
@@ -99,3 +92,6 @@ func (d *Driver) entry(id string) (supervise.Entry, error) {
 	}
 	return supervise.Entry{}, errNotStarted
 }
+
+// errNotStarted means that an instance to be probed has no supervisor's folder.
+var errNotStarted = errors.New("it was not started")

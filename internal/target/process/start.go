@@ -93,15 +93,10 @@ func (d *Driver) spec(r towpath.Release, id, address string) supervise.Spec {
 	}
 }
 
-// environment is what an instance finds beside PORT and the rest that its supervisor gives it. The release's own
-// settings win over the environment's of today, and secrets over both.
+// environment is what an instance finds beside PORT and the rest that its supervisor gives it. Secrets win over
+// settings.
 func (d *Driver) environment(r towpath.Release) map[string]string {
-	env := make(map[string]string)
-	if own, has := r.Env[d.options.Definition.Name]; has {
-		maps.Copy(env, own)
-	} else {
-		maps.Copy(env, d.options.Definition.Env)
-	}
+	env := r.EnvIn(d.options.Definition)
 	maps.Copy(env, d.options.Secrets)
 	env["TOWPATH_ENVIRONMENT"] = d.options.Environment
 	env["TOWPATH_REVISION"] = r.Revision

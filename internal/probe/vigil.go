@@ -1,6 +1,7 @@
-package process
+package probe
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -13,7 +14,7 @@ const vigilPace = time.Second
 
 // keepVigil probes what passed its probe last again and again, so that a shift does not have to wait for a probe. What
 // does not pass is looked at more often anyway, by its keeper.
-func (ps probers) keepVigil() {
+func (ps *Probers) keepVigil() {
 	tick := time.NewTicker(vigilPace)
 	defer tick.Stop()
 	for {
@@ -22,7 +23,7 @@ func (ps probers) keepVigil() {
 			return
 		case <-tick.C:
 			for _, p := range ps.well() {
-				p.try()
+				p.Try()
 			}
 		}
 	}
@@ -33,16 +34,16 @@ func (ps probers) keepVigil() {
 func isVigilant(d towpath.EnvironmentDefinition) bool {
 	isCheap := d.Health.HTTP != "" || d.Health.TCP
 	return d.Balancer != (towpath.BalancerDefinition{}) && isCheap && d.Health.Command == "" &&
-		orDefault(d.Health.Interval, time.Second) <= vigilPace
+		cmp.Or(d.Health.Interval, defaultInterval) <= vigilPace
 }
 
 // well are the probers of instances that pass.
-func (ps probers) well() []*prober {
+func (ps *Probers) well() []*Prober {
 	ps.mutex.Lock()
 	defer ps.mutex.Unlock()
-	var found []*prober
+	var found []*Prober
 	for _, p := range ps.known {
 		found = append(found, p)
 	}
-	return slices.DeleteFunc(found, func(p *prober) bool { return p.verdict().health != towpath.HealthPassing })
+	return slices.DeleteFunc(found, func(p *Prober) bool { return p.Verdict().Health != towpath.HealthPassing })
 }

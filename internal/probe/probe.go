@@ -1,9 +1,9 @@
-package process
+package probe
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,12 +14,27 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
-	proc "github.com/towpath-cd/towpath/internal/process"
-	"github.com/towpath-cd/towpath/internal/supervise"
+	"github.com/towpath-cd/towpath/internal/process"
 )
 
-// maxAnswer is how much of an answer is read, in bytes.
-const maxAnswer = 64 << 10
+const (
+	// maxAnswer is how much of an answer is read, in bytes.
+	maxAnswer = 64 << 10
+	// defaultInterval lies between two tries, and defaultTimeout ends one, where a definition says nothing.
+	defaultInterval, defaultTimeout = time.Second, 2 * time.Second
+)
+
+// Subject is an instance that is to be probed.
+type Subject struct {
+	Instance string // ID
+	Release  int
+	Address  string // host:port
+	Dir      string // where the command of a probe runs
+	Process  string // names what runs: another name is another process; empty where that is not known
+}
+
+// Dial connects to an instance.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 // probe is one try at an instance, as its definition says.
 type probe struct {
@@ -28,37 +43,35 @@ type probe struct {
 	interval   time.Duration
 	timeout    time.Duration
 	rises      int
+	dial       Dial
 	client     *http.Client
 }
 
 func newProbe(o Options) probe {
 	health := o.Definition.Health
+	dial := o.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	return probe{
-		definition: health, env: o.Definition.Env,
-		interval: orDefault(health.Interval, time.Second), timeout: orDefault(health.Timeout, 2*time.Second),
+		definition: health, env: o.Definition.Env, dial: dial,
+		interval: cmp.Or(health.Interval, defaultInterval), timeout: cmp.Or(health.Timeout, defaultTimeout),
 		rises: max(1, health.Rises),
 		client: &http.Client{
 			// Each try makes its own connection: that the instance takes new ones is part of the question.
-			Transport:     &http.Transport{DisableKeepAlives: true},
+			Transport:     &http.Transport{DisableKeepAlives: true, DialContext: dial},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
 }
 
-func orDefault(d, standard time.Duration) time.Duration {
-	if d <= 0 {
-		return standard
-	}
-	return d
-}
-
 // run tries once. The error says what the instance answered instead.
-func (p probe) run(ctx context.Context, e supervise.Entry) error {
+func (p probe) run(ctx context.Context, s Subject) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("no answer within %s", p.timeout))
 	defer cancel()
-	err := p.ask(ctx, e)
+	err := p.ask(ctx, s)
 	if err == nil && p.definition.Release != "" {
-		err = p.checkRelease(ctx, e)
+		err = p.checkRelease(ctx, s)
 	}
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -66,15 +79,15 @@ func (p probe) run(ctx context.Context, e supervise.Entry) error {
 	return err
 }
 
-func (p probe) ask(ctx context.Context, e supervise.Entry) error {
+func (p probe) ask(ctx context.Context, s Subject) error {
 	switch {
 	case p.definition.HTTP != "":
-		_, err := p.get(ctx, e.Spec.Address, p.definition.HTTP)
+		_, err := p.get(ctx, s.Address, p.definition.HTTP)
 		return err
 	case p.definition.Command != "":
-		return p.command(ctx, e)
+		return p.command(ctx, s)
 	case p.definition.TCP:
-		connection, err := new(net.Dialer).DialContext(ctx, "tcp", e.Spec.Address)
+		connection, err := p.dial(ctx, "tcp", s.Address)
 		if err != nil {
 			return err
 		}
@@ -106,29 +119,29 @@ func (p probe) get(ctx context.Context, address, path string) (string, error) {
 }
 
 // checkRelease asks the instance itself which release it is.
-func (p probe) checkRelease(ctx context.Context, e supervise.Entry) error {
-	body, err := p.get(ctx, e.Spec.Address, p.definition.Release)
+func (p probe) checkRelease(ctx context.Context, s Subject) error {
+	body, err := p.get(ctx, s.Address, p.definition.Release)
 	if err != nil {
 		return err
 	}
-	if answered := strings.Trim(strings.TrimSpace(body), `"`); answered != strconv.Itoa(e.Spec.Release) {
+	if answered := strings.Trim(strings.TrimSpace(body), `"`); answered != strconv.Itoa(s.Release) {
 		return fmt.Errorf("GET %s answered %q, and release %d should run there",
-			p.definition.Release, firstLine(answered), e.Spec.Release)
+			p.definition.Release, firstLine(answered), s.Release)
 	}
 	return nil
 }
 
-func (p probe) command(ctx context.Context, e supervise.Entry) error {
+func (p probe) command(ctx context.Context, s Subject) error {
 	output := new(bytes.Buffer)
-	_, port, _ := net.SplitHostPort(e.Spec.Address)
+	_, port, _ := net.SplitHostPort(s.Address)
 	env := os.Environ()
 	for name, value := range p.env {
 		env = append(env, name+"="+value)
 	}
-	env = append(env, "PORT="+port, "ADDRESS="+e.Spec.Address, "TOWPATH_URL=http://"+e.Spec.Address,
-		"TOWPATH_INSTANCE="+e.Spec.Instance, "TOWPATH_RELEASE="+strconv.Itoa(e.Spec.Release))
-	command, err := proc.Start(ctx, proc.Spec{
-		Args: shell(p.definition.Command), Dir: e.Spec.Dir, Env: env, Stdout: output, Stderr: output,
+	env = append(env, "PORT="+port, "ADDRESS="+s.Address, "TOWPATH_URL=http://"+s.Address,
+		"TOWPATH_INSTANCE="+s.Instance, "TOWPATH_RELEASE="+strconv.Itoa(s.Release))
+	command, err := process.Start(ctx, process.Spec{
+		Args: shell(p.definition.Command), Dir: s.Dir, Env: env, Stdout: output, Stderr: output,
 	})
 	if err != nil {
 		return err
@@ -152,6 +165,3 @@ func lastLine(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	return firstLine(lines[len(lines)-1])
 }
-
-// errNotStarted means that an instance to be probed has no supervisor's folder.
-var errNotStarted = errors.New("it was not started")

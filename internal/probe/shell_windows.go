@@ -1,0 +1,4 @@
+package probe
+
+// shell answers the command line that runs a script.
+func shell(script string) []string { return []string{"cmd", "/d", "/c", script} }

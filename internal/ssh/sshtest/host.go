@@ -1,0 +1,265 @@
+//go:build linux
+
+// Package sshtest has hosts for tests: each a real sshd at an address of its own on loopback, which sees a folder of its own
+// where others see theirs, and whose processes end with it.
+package sshtest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long something may take to come up on a machine that is busy.
+const patience = time.Minute
+
+// Lab is a user's home with a key, and hosts that let its holder in.
+type Lab struct {
+	t    testing.TB
+	Home string // its .ssh has id_ed25519, known_hosts and config
+	Root string // the folder that each host sees as its own
+	net  [2]byte
+	last atomic.Uint32
+}
+
+// New makes a home. The key is made by ssh-keygen.
+func New(t testing.TB) *Lab {
+	t.Helper()
+	l := &Lab{t: t, Home: folder(t), Root: filepath.Join(folder(t), "srv")}
+	if _, err := rand.Read(l.net[:]); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{filepath.Join(l.Home, ".ssh"), l.Root} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	Keygen(t, l.File("id_ed25519"))
+	l.Write("known_hosts", "")
+	return l
+}
+
+// folder is a temporary one that is removed also where a host that is killed still holds files in it.
+func folder(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ssh-") // short: a socket may stand in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// Keygen makes a key without a passphrase, or with the one that is given.
+func Keygen(t testing.TB, path string, passphrase ...string) {
+	t.Helper()
+	_ = os.Remove(path)
+	Do(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", strings.Join(passphrase, ""), "-C", "test", "-f", path)
+}
+
+// Do runs a program to its end.
+func Do(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v %s (install openssh-server)", name, err, out)
+	}
+	return string(out)
+}
+
+// File is one of the user's .ssh.
+func (l *Lab) File(name string) string { return filepath.Join(l.Home, ".ssh", name) }
+
+// Read answers what is in one.
+func (l *Lab) Read(name string) string {
+	l.t.Helper()
+	content, err := os.ReadFile(l.File(name))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return string(content)
+}
+
+// Write replaces one.
+func (l *Lab) Write(name, content string) {
+	l.t.Helper()
+	if err := os.WriteFile(l.File(name), []byte(content), 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// Setting is how a host differs from the plain one.
+type Setting struct {
+	SSHD     string // more lines of its sshd_config
+	Size     string // of a disk of its own for Root, such as "4m"; empty is the machine's
+	Stranger bool   // the user has not seen its key yet
+}
+
+// Host is a machine of a Lab.
+type Host struct {
+	t       testing.TB
+	lab     *Lab
+	setting Setting
+	dir     string
+	IP      string
+	Port    string
+	process *exec.Cmd
+}
+
+// Host starts one.
+func (l *Lab) Host(s Setting) *Host {
+	l.t.Helper()
+	n := l.last.Add(1)
+	h := &Host{
+		t: l.t, lab: l, setting: s, dir: folder(l.t),
+		IP: fmt.Sprintf("127.%d.%d.%d", 1+l.net[0]%254, l.net[1], n),
+	}
+	free, err := net.Listen("tcp", net.JoinHostPort(h.IP, "0"))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	_, h.Port, _ = net.SplitHostPort(free.Addr().String())
+	_ = free.Close() // it was only to find the port
+	Keygen(l.t, filepath.Join(h.dir, "key"))
+	h.write("authorized", l.Read("id_ed25519.pub"))
+	h.newBoot()
+	if err := os.MkdirAll(h.Disk(), 0o755); err != nil {
+		l.t.Fatal(err)
+	}
+	if !s.Stranger {
+		l.Write("known_hosts", l.Read("known_hosts")+h.KnownAs()+"\n")
+	}
+	l.t.Cleanup(h.PowerOff)
+	h.PowerOn()
+	return h
+}
+
+func (h *Host) write(name, content string) {
+	h.t.Helper()
+	if err := os.WriteFile(filepath.Join(h.dir, name), []byte(content), 0o644); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// Address is host:port of its sshd.
+func (h *Host) Address() string { return net.JoinHostPort(h.IP, h.Port) }
+
+// Disk is the folder that the host sees as Root, where it has no disk of a size.
+func (h *Host) Disk() string { return filepath.Join(h.dir, "disk") }
+
+// KnownAs is its line for known_hosts.
+func (h *Host) KnownAs() string {
+	h.t.Helper()
+	key, err := os.ReadFile(filepath.Join(h.dir, "key.pub"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return fmt.Sprintf("[%s]:%s %s", h.IP, h.Port, bytes.TrimSpace(key))
+}
+
+// KeyFile is the host's private key.
+func (h *Host) KeyFile() string { return filepath.Join(h.dir, "key") }
+
+// Rekey has the host show another key from its next start.
+func (h *Host) Rekey() {
+	h.t.Helper()
+	Keygen(h.t, h.KeyFile())
+}
+
+func (h *Host) newBoot() { h.write("boot_id", rand.Text()+"\n") }
+
+// PowerOn starts the host, and waits until it answers.
+func (h *Host) PowerOn() {
+	h.t.Helper()
+	h.write("sshd_config", fmt.Sprintf("ListenAddress %s\nPort %s\nHostKey %s\nAuthorizedKeysFile %s/authorized\nPidFile none\n"+
+		"StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n"+
+		"SetEnv HOME=%s/disk\n%s\n", // whatever else stands in this machine's homes: bash reads ~/.bashrc here
+		h.IP, h.Port, h.KeyFile(), h.dir, h.dir, h.setting.SSHD))
+	disk := `mount --bind "$1/disk" "$2"`
+	if h.setting.Size != "" {
+		disk = `mount -t tmpfs -o mode=755,size=` + h.setting.Size + ` tmpfs "$2"`
+	}
+	script := `set -e; mkdir -p /run/sshd; mount --make-rprivate /; mount -t proc proc /proc
+mount --bind "$1/boot_id" /proc/sys/kernel/random/boot_id
+` + disk + `
+exec /usr/sbin/sshd -D -f "$1/sshd_config" -E "$1/log"`
+	h.process = exec.Command("/bin/sh", "-c", script, "host", h.dir, h.lab.Root)
+	h.process.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	said := new(bytes.Buffer)
+	h.process.Stderr = said
+	if err := h.process.Start(); err != nil {
+		h.t.Fatalf("start a host: %v (as root; install openssh-server)", err)
+	}
+	for deadline := time.Now().Add(patience); ; {
+		conn, err := net.DialTimeout("tcp", h.Address(), time.Second)
+		if err == nil {
+			_ = conn.Close() // it answers
+			return
+		}
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(filepath.Join(h.dir, "log"))
+			h.PowerOff()
+			h.t.Fatalf("a host does not answer: %v\n%s%s", err, log, said)
+		}
+	}
+}
+
+// PowerOff ends everything on the host at once.
+func (h *Host) PowerOff() {
+	if h.process != nil {
+		_ = h.process.Process.Kill() // the first process of its namespace takes all others with it
+		_ = h.process.Wait()
+		h.process = nil
+	}
+}
+
+// Reboot ends everything, and starts the host again.
+func (h *Host) Reboot() {
+	h.t.Helper()
+	h.PowerOff()
+	h.newBoot()
+	h.PowerOn()
+}
+
+// Configure adds lines to its sshd_config, from its next start.
+func (h *Host) Configure(lines string) { h.setting.SSHD += "\n" + lines }
+
+// Freeze stops everything on the host. Its connections stay open, and nobody answers.
+func (h *Host) Freeze() { h.signal(syscall.SIGSTOP) }
+
+// Thaw lets it go on.
+func (h *Host) Thaw() { h.signal(syscall.SIGCONT) }
+
+// signal sends a signal to every process of the host.
+func (h *Host) signal(s syscall.Signal) {
+	h.t.Helper()
+	own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", h.process.Process.Pid))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	links, _ := filepath.Glob("/proc/[0-9]*/ns/pid")
+	for _, link := range links {
+		if space, err := os.Readlink(link); err != nil || space != own {
+			continue // another's, or it has ended
+		}
+		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil {
+			_ = syscall.Kill(pid, s) // it may have ended
+		}
+	}
+}
+
+// Log is what its sshd said.
+func (h *Host) Log() string {
+	log, _ := os.ReadFile(filepath.Join(h.dir, "log"))
+	return string(log)
+}

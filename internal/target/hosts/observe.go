@@ -1,0 +1,182 @@
+package hosts
+
+import (
+	"context"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/probe"
+)
+
+// lookPatience is how long a look waits for a host. It is shorter than a keeper's own, so that hosts that answer are seen
+// also while another is silent.
+const lookPatience = 5 * time.Second
+
+// Observe looks at all hosts at once, in one round trip each, and probes what runs. A host that does not answer is a problem
+// of its slots; what was seen of it last is unknown.
+func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
+	seen := towpath.Observation{At: time.Now()}
+	sights := make([]sight, len(d.machines))
+	var looks sync.WaitGroup
+	for n, m := range d.machines {
+		looks.Go(func() { sights[n] = d.look(ctx, m) })
+	}
+	looks.Wait()
+	for _, s := range sights {
+		if s.epoch.Number > seen.Epoch.Number {
+			seen.Epoch = s.epoch
+		}
+		seen.Instances = append(seen.Instances, s.instances...)
+	}
+	for _, s := range d.slots {
+		for n, m := range d.machines {
+			if m == s.machine {
+				s.Problem = sights[n].problem
+			}
+		}
+		seen.Slots = append(seen.Slots, s.Slot)
+	}
+	d.probers.Keep(seen.Instances)
+	return seen, nil
+}
+
+// sight is what was seen of one host.
+type sight struct {
+	epoch     towpath.Epoch
+	instances []towpath.Instance
+	problem   string
+}
+
+func (d *Driver) look(ctx context.Context, m *machine) sight {
+	looking, cancel := context.WithTimeout(ctx, lookPatience)
+	defer cancel()
+	said, err := m.ask(looking, scriptLook, variables{}, nil)
+	if err != nil {
+		return sight{problem: err.Error(), instances: unknown(m.lastSeen())}
+	}
+	t := newTable(said)
+	s := sight{epoch: t.epoch}
+	var probes sync.WaitGroup
+	s.instances = make([]towpath.Instance, len(t.instances))
+	for n, placed := range t.instances {
+		probes.Go(func() { s.instances[n] = d.observe(ctx, m, t, placed) })
+	}
+	probes.Wait()
+	m.sees(s.instances)
+	return s
+}
+
+// unknown is what is left of instances on a host that does not answer.
+func unknown(seen []towpath.Instance) []towpath.Instance {
+	var left []towpath.Instance
+	for _, i := range seen {
+		i.State, i.Health, i.Problem = towpath.InstanceUnknown, towpath.HealthUnknown, "its host does not answer"
+		left = append(left, i)
+	}
+	return left
+}
+
+// observe says of one instance what its host has noted, and, where it runs, what the probe does.
+func (d *Driver) observe(ctx context.Context, m *machine, t table, p placed) towpath.Instance {
+	release, _ := towpath.ParseInstanceID(p.id)
+	i := towpath.Instance{ID: p.id, Release: release, Health: towpath.HealthUnknown, Since: t.time(p.at)}
+	for _, s := range d.slots {
+		if s.machine == m && s.name == p.slot {
+			i.Slot, i.Address = s.Name, s.Address
+		}
+	}
+	var process string
+	i.State, i.Problem, process = t.stateOf(p)
+	if i.State != towpath.InstanceRunning {
+		return i
+	}
+	prober := d.probers.Of(probe.Subject{Instance: i.ID, Release: release, Address: i.Address, Process: process})
+	prober.Look(ctx, probe.Patience)
+	said := prober.Verdict()
+	i.Health, i.Problem = said.Health, said.Problem
+	i.Since = t.time(t.slots[p.slot].at)
+	if said.Health != towpath.HealthPassing {
+		i.Since = said.Since
+	}
+	return i
+}
+
+// table is what a host has noted.
+type table struct {
+	epoch     towpath.Epoch
+	now       int64 // by the host's clock, in seconds
+	boot      string
+	instances []placed
+	slots     map[string]started
+	links     map[string]string // slot → ID
+}
+
+// placed is an instance whose files are there.
+type placed struct {
+	id, slot string
+	at       int64
+	begun    bool // it was started at some time
+}
+
+// started is what was done in a slot last.
+type started struct {
+	how, id, boot string
+	at            int64
+}
+
+func newTable(said []word) table {
+	t := table{slots: make(map[string]started), links: make(map[string]string)}
+	number := func(text string) int64 {
+		n, _ := strconv.ParseInt(text, 10, 64)
+		return n
+	}
+	for _, w := range said {
+		switch w.is {
+		case "now":
+			t.now, t.boot = number(w.at(0)), w.at(1)
+		case "epoch":
+			t.epoch.Number, _ = strconv.ParseUint(w.at(0), 10, 64)
+			t.epoch.Holder = w.at(1)
+		case "instance":
+			t.instances = append(t.instances, placed{id: w.at(0), at: number(w.at(1)), slot: w.at(2), begun: w.at(3) != ""})
+		case "slot":
+			t.slots[w.at(0)] = started{how: w.at(1), id: w.at(2), boot: w.at(3), at: number(w.at(4))}
+		case "link":
+			name := strings.TrimSuffix(w.at(0), "/")
+			if name == "" {
+				name = "current"
+			}
+			t.links[name] = path.Base(w.at(1))
+		}
+	}
+	return t
+}
+
+// time turns one of the host's into ours.
+func (t table) time(at int64) time.Time {
+	return time.Now().Add(-time.Duration(t.now-at) * time.Second)
+}
+
+// stateOf says what an instance does, why it does not, and which process it is. After a reboot what the link leads to has
+// come up, whatever was noted before.
+func (t table) stateOf(p placed) (state towpath.InstanceState, problem, process string) {
+	s, link := t.slots[p.slot], t.links[p.slot]
+	if s.boot != t.boot && s.how != "stopped" && s.how != "" {
+		s.id, s.how = link, "running"
+	}
+	switch {
+	case s.id != p.id && p.begun, s.id == p.id && s.how == "stopped":
+		return towpath.InstanceStopped, "", ""
+	case s.id != p.id:
+		return towpath.InstancePlaced, "", ""
+	case s.how == "starting":
+		return towpath.InstanceFailing, "its start was cut off", ""
+	case link != p.id:
+		return towpath.InstanceFailing, "somebody has the link current lead to " + link, ""
+	}
+	return towpath.InstanceRunning, "", t.boot + " " + strconv.FormatInt(s.at, 10)
+}

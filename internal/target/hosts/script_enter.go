@@ -1,0 +1,113 @@
+package hosts
+
+// Every script is for POSIX sh, and is sent as it stands here: what differs comes in variables (TW_…), which hold data and
+// never commands, but for the scripts of the pipeline file. What it answers is a line of words with tabs between them.
+
+// scriptWords begins every script.
+//
+// A handler for PIPE, and not the lack of one: a script goes on to its end when nobody listens any more, and what it starts
+// is to have the signal as usual.
+const scriptWords = `
+umask 022; LC_ALL=C; export LC_ALL; PATH="$PATH:/usr/local/bin:/usr/sbin:/sbin"; tab=$(printf '\t'); phase=
+trap : PIPE
+tell() { word=$1; shift; for part; do word="$word$tab$part"; done; printf '%s\n' "$word"; }
+undo() { :; }
+fail() { undo; tell fail "$1" "$(printf '%s' "$2" | tr '\n\t' '  ')"; exit 70; }
+tail_of() { [ ! -f "$1" ] || tail -n 20 "$1" | sed "s/^/log$tab/"; }
+boot() { b=; [ ! -r /proc/sys/kernel/random/boot_id ] || read -r b </proc/sys/kernel/random/boot_id; printf '%s' "${b:--}"; }
+each() {
+  k=1
+  while [ "$k" -le "$TW_N" ]; do
+    eval "id=\$TW_ID_$k slot=\$TW_SLOT_$k dir=\$TW_DIR_$k to=\$TW_TO_$k port=\$TW_PORT_$k file=\$TW_FILE_$k"
+    log=.towpath/log/$id
+    "$1" || return 1
+    k=$((k + 1))
+  done
+}
+# act FOLDER ENV SCRIPT runs a script of the pipeline file, without the lock and without whoever talks to us.
+act() {
+  printf -- '--- %s\n' "$TW_WHAT" >>"$log"
+  ( cd "$1" || exit 1; set -a; eval "$2"; set +a; exec /bin/sh -e -c "$3" ) </dev/null >>"$log" 2>&1 9>&-
+}
+# holder says who listens on $port, and nothing where it is free.
+holder() {
+  own=$(printf '%s' "${SSH_CONNECTION-}" | cut -d ' ' -f 3)
+  if command -v ss >/dev/null 2>&1; then
+    ss -Hltnp "sport = :$port" 2>/dev/null | awk -v own="$own" '
+      { a = $4; sub(/:[0-9]+$/, "", a); gsub(/[][]/, "", a) }
+      a == "*" || a == "0.0.0.0" || a == "::" || a == own { print ($6 == "" ? "a process of another user" : $6); exit }'
+  else
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v p=":$(printf '%04X' "$port")\$" '
+      $4 == "0A" && $2 ~ p { print "the owner of socket " $10 " (user " $8 ")"; exit }'
+  fi
+}
+# free waits for $port.
+free() {
+  [ "$port" -gt 0 ] || return 0
+  n=0
+  while held=$(holder); [ -n "$held" ]; do
+    n=$((n + 1)); [ "$n" -le "$TW_FREE" ] || return 1
+    sleep 0.1 2>/dev/null || sleep 1
+  done
+}
+`
+
+// scriptEnter takes the lock under an epoch. The watchdog asks first, so that what was begun is brought back, and then ends
+// all that belongs to the script: sshd gives each one a group of its own.
+const scriptEnter = scriptWords + `
+watch() {
+  ( trap 'kill "$s" 2>/dev/null; exit 0' TERM
+    sleep "$TW_LIMIT" & s=$!; wait "$s"; kill -TERM $$
+    sleep 5 & s=$!; wait "$s"; kill -KILL -- -$$ 2>/dev/null || kill -KILL $$ ) </dev/null >/dev/null 2>&1 &
+  dog=$!
+  trap 'kill "$dog" 2>/dev/null' EXIT
+  trap 'fail late "it did not end within $TW_LIMIT s"' TERM
+}
+keep() { # keep FILE TEXT: whole, or as it was before
+  printf '%s\n' "$2" >"$1.new" && { sync "$1.new" 2>/dev/null || sync; } && mv -f "$1.new" "$1"
+}
+sweep() {
+  rm -rf .towpath/tmp
+  for d in releases/*; do
+    [ -f ".towpath/instances/${d##*/}" ] || [ ! -d "$d" ] || rm -rf "$d" "tmp/${d##*/}" ".towpath/log/${d##*/}"
+  done
+  rm -f current.new current.back env.new env.old */current.new */current.back */env.new */env.old
+}
+epoch() {
+  seen=0 by=
+  if [ -e .towpath/epoch ]; then
+    read -r seen by <.towpath/epoch
+    case $seen in '' | *[!0-9]*) fail broken "$TW_PATH/.towpath/epoch is damaged: see that no other keeper is at work, and remove it" ;; esac
+  fi
+  if [ "$TW_EPOCH" -lt "$seen" ] || { [ "$TW_EPOCH" -eq "$seen" ] && [ "$TW_HOLDER" != "$by" ]; }; then
+    tell stale "$seen" "$by"; exit 71
+  fi
+  if [ "$TW_EPOCH" -gt "$seen" ]; then
+    sweep
+    keep .towpath/epoch "$TW_EPOCH $TW_HOLDER" || fail again "the epoch cannot be written in $TW_PATH/.towpath"
+  fi
+}
+enter() {
+  mkdir -p "$TW_PATH/releases" "$TW_PATH/tmp" && cd "$TW_PATH" || fail again "$TW_PATH cannot be made or entered by $(id -un)"
+  ( umask 077; mkdir -p .towpath/instances .towpath/slots .towpath/log ) || fail again "$TW_PATH/.towpath cannot be written"
+  watch
+  exec 9>>.towpath/lock || fail again "$TW_PATH/.towpath/lock cannot be opened"
+  n=0
+  until flock -n -x 9; do
+    n=$((n + 1))
+    if [ "$n" -gt "$TW_WAIT" ]; then
+      read -r who <.towpath/holder || who="somebody"
+      fail again "locked by $who"
+    fi
+    sleep 0.1 2>/dev/null || sleep 1
+  done
+  epoch
+  printf '%s\n' "$TW_HOLDER since $(date '+%H:%M:%S'), for at most $TW_LIMIT s: $TW_WHAT" >.towpath/holder
+}
+`
+
+// scriptClaim has the host refuse earlier keepers from now on.
+const scriptClaim = scriptEnter + `
+enter
+tell done
+`

@@ -1,0 +1,61 @@
+package hosts
+
+// scriptLook says what is there. It takes no lock, and changes nothing.
+const scriptLook = scriptWords + `
+tell now "$(date +%s)" "$(boot)"
+if [ ! -e "$TW_PATH/.towpath" ]; then tell done; exit 0; fi
+cd "$TW_PATH/.towpath" || fail again "$TW_PATH cannot be entered by $(id -un)"
+if [ -f epoch ]; then read -r seen by <epoch; tell epoch "$seen" "$by"; fi
+for f in instances/*; do
+  case $f in *.new | 'instances/*') continue ;; esac
+  [ -f "$f" ] || continue
+  read -r at slot begun <"$f"
+  tell instance "${f##*/}" "$at" "$slot" "$begun"
+done
+for f in slots/*; do
+  case $f in *.new | 'slots/*') continue ;; esac
+  [ -f "$f" ] || continue
+  read -r how id boot at <"$f"
+  tell slot "${f##*/}" "$how" "$id" "$boot" "$at"
+done
+cd ..
+for l in current */current; do
+  [ ! -L "$l" ] || tell link "${l%current}" "$(readlink "$l")"
+done
+tell done
+`
+
+// scriptCheck says whether a release could run there.
+const scriptCheck = scriptWords + `
+lacks=
+for tool in awk comm cp cut df find flock readlink sed sha256sum sort sync tail tar tr xargs; do
+  command -v "$tool" >/dev/null 2>&1 || lacks="$lacks $tool"
+done
+[ -z "$lacks" ] || tell lacks "these programs:$lacks"
+d=$(mktemp -d) && ln -s 1 "$d/1" && mkdir "$d/3" && ln -s 3 "$d/2" && mv -fT "$d/1" "$d/2" && [ "$(readlink "$d/2")" = 1 ] ||
+  tell lacks "a mv with -T, which replaces a link at once"
+[ -z "$d" ] || rm -rf "$d"
+p=$TW_PATH
+while [ ! -e "$p" ]; do p=$(dirname "$p"); done
+[ -d "$p" ] && [ -w "$p" ] || tell lacks "leave for $(id -un) to write in $p"
+tell free "$(df -Pk "$p" | awk 'NR == 2 { print $4 }')"
+tell runs "$(uname -s)" "$(uname -m)"
+log=$(mktemp) || fail again "no temporary file can be made"
+n=1
+while [ "$n" -le "$TW_REQUIRES" ]; do
+  eval "script=\$TW_REQUIRE_$n"
+  : >"$log"
+  act / "$TW_ENV" "$script" || { tell lacks "what is required: $script"; tail_of "$log"; }
+  n=$((n + 1))
+done
+rm -f "$log"
+tell done
+`
+
+// scriptTail reads what the scripts of instances printed last.
+const scriptTail = scriptWords + `
+cd "$TW_PATH" || fail again "$TW_PATH cannot be entered"
+said() { tell log "$id:"; tail_of "$log"; }
+each said
+tell done
+`

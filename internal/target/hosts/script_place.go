@@ -1,0 +1,101 @@
+package hosts
+
+// scriptStage says which files of a manifest have to be sent. Those that an instance has already are linked, or copied
+// where a script will write into them, once their digests are found right: whatever a release wrote into its own files
+// travels no further. A line of the manifest is "x <sha256>  ./path", or "-" in place of "x" for what cannot be executed.
+const scriptStage = scriptEnter + `
+enter
+if [ -f ".towpath/instances/$TW_ID" ] && [ -d "releases/$TW_ID" ]; then tell there; exit 0; fi
+sweep
+t=$TW_PATH/.towpath/tmp
+( umask 077; mkdir -p "$t" ) && mkdir "$t/files" || fail again "$t cannot be written"
+cat >"$t/manifest" || fail again "the list of files cannot be written in $t"
+[ "$(wc -l <"$t/manifest")" -eq "$TW_COUNT" ] || fail again "the list of files was cut off"
+printf '%s\n' "$TW_ID" >"$t/id"
+: >"$t/ok"
+base=$(ls -t .towpath/instances | head -n 1)
+if [ -n "$base" ] && [ -d "releases/$base" ]; then
+  cd "releases/$base" || fail again "releases/$base cannot be entered"
+  find . -type f | sort >"$t/regular"
+  cut -c 3- "$t/manifest" | sha256sum -c 2>/dev/null | sed -n 's/: OK$//p' | sort >"$t/same"
+  find . -type f -perm -100 | sort >"$t/x.is"
+  sed -n 's/^x //p' "$t/manifest" | cut -c 67- | sort >"$t/x.wanted"
+  comm -3 "$t/x.is" "$t/x.wanted" | sed "s/^$tab//" | sort >"$t/x.differs"
+  comm -12 "$t/same" "$t/regular" | comm -23 - "$t/x.differs" >"$t/ok"
+  how=-l; [ -z "$TW_PREPARE" ] || how=-p
+  if [ -s "$t/ok" ] && ! tr '\n' '\0' <"$t/ok" | xargs -0 cp -P "$how" --parents -t "$t/files" 2>/dev/null; then
+    # not GNU's cp: all of it, and then without what is not wanted
+    rm -rf "$t/files"; mkdir "$t/files"
+    all=-RpPl; [ -z "$TW_PREPARE" ] || all=-RpP
+    cp "$all" . "$t/files/" || fail again "files cannot be linked: $(df -Pk . | tail -n 1)"
+    cd "$t/files" || fail again "$t/files is gone"
+    find . -type f | sort | comm -23 - "$t/ok" | tr '\n' '\0' | xargs -0 rm -f
+    find . -type l -exec rm -f {} +
+    find . -depth -type d -exec rmdir {} + 2>/dev/null
+    mkdir -p "$t/files"
+  fi
+fi
+cut -c 69- "$t/manifest" | sort | comm -23 - "$t/ok" >"$t/missing"
+sed "s/^/missing$tab/" "$t/missing"
+tell staged
+`
+
+// scriptFill takes what was missing, and makes the instance: what is in common, what the pipeline file prepares, and at
+// last the file that says that it is placed.
+const scriptFill = scriptEnter + `
+share() {
+  s=shared/$1 r=$t/files/$1
+  if [ ! -e "$s" ] && [ ! -L "$s" ]; then
+    mkdir -p "$(dirname "$s")" || return 1
+    if [ -e "$r" ]; then
+      rm -rf "$s.new" && cp -RpP "$r" "$s.new" && chmod -R u+w "$s.new" && mv "$s.new" "$s" || return 1
+    else
+      mkdir -p "$s" || return 1
+    fi
+  fi
+  rm -rf "$r" && mkdir -p "$(dirname "$r")" && ln -s "$TW_PATH/$s" "$r"
+}
+enter
+t=$TW_PATH/.towpath/tmp
+[ -f "$t/id" ] && [ "$(cat "$t/id")" = "$TW_ID" ] || fail again "what was staged is gone"
+said=$(tar -xf - -C "$t/files" 2>&1) || fail again "unpack in $TW_PATH: $(printf '%s' "$said" | tail -n 3)"
+awk 'FILENAME == ARGV[1] { missing[$0] = 1; next } substr($0, 69) in missing { print substr($0, 3) }' "$t/missing" "$t/manifest" >"$t/new"
+if [ -s "$t/new" ] && ! ( cd "$t/files" && sha256sum -c "$t/new" >/dev/null 2>"$t/said" ); then
+  fail again "what came differs from what was sent: $(tail -n 3 "$t/said")"
+fi
+[ "$(find "$t/files" -type f | wc -l)" -eq "$TW_COUNT" ] || fail again "not all files came"
+[ -z "$TW_PREPARE" ] || chmod -R u+w "$t/files" || fail again "files cannot be made writable"
+printf '%s\n' "$TW_SHARED" | while IFS= read -r p; do
+  [ -z "$p" ] || share "$p" 2>>"$t/said" || exit 1
+done || fail again "share files: $(tail -n 3 "$t/said")"
+mkdir -p "tmp/$TW_ID" || fail again "tmp/$TW_ID cannot be made"
+log=.towpath/log/$TW_ID
+( umask 077; : >"$log" )
+if [ -n "$TW_PREPARE" ] && ! act "$t/files" "$TW_ENV" "$TW_PREPARE"; then
+  tail_of "$log"; fail broken "prepare failed"
+fi
+sync -f "$t/files" 2>/dev/null || sync
+rm -rf "releases/$TW_ID" && mv "$t/files" "releases/$TW_ID" || fail again "releases/$TW_ID cannot be made"
+keep ".towpath/instances/$TW_ID" "$(date +%s) $TW_SLOT" || fail again "it cannot be written down that $TW_ID is placed"
+rm -rf "$t"
+tell done
+`
+
+// scriptRemove takes instances away, the word that they are placed first: what is left of one is swept away.
+const scriptRemove = scriptEnter + `
+remove() {
+  for s in .towpath/slots/*; do
+    [ -f "$s" ] || continue
+    read -r how which since _ <"$s"
+    d=${s##*/}; [ "$d" != current ] || d=.
+    now=$(readlink "$d/current")
+    if [ "${now##*/}" = "$id" ] || { [ "$which" = "$id" ] && [ "$how" != stopped ] && [ "$since" = "$(boot)" ]; }; then
+      fail broken "$id runs in ${s##*/}"
+    fi
+  done
+  rm -f ".towpath/instances/$id" && rm -rf "releases/$id" "tmp/$id" ".towpath/log/$id" || fail again "$id cannot be removed"
+}
+enter
+each remove
+tell done
+`

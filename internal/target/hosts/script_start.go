@@ -1,0 +1,128 @@
+package hosts
+
+// scriptStart is a conversation: it stages, and waits for "flip"; it flips the links, and waits for "go"; it has the
+// application run what is current now, and waits for "keep". Any other word, and the end of the input before the
+// application was told, brings back what was; so does the watchdog. "back" does also when it runs already.
+const scriptStart = scriptEnter + `
+note() { # note HOW: what was done in the slot
+  keep ".towpath/slots/$slot" "$1 $id $(boot) $(date +%s)" || fail again "it cannot be written down what runs in $slot"
+}
+stage() {
+  [ -f ".towpath/instances/$id" ] && [ -d "releases/$id" ] || fail broken "$id is not placed"
+  mkdir -p "$dir" || fail again "$TW_PATH/$dir cannot be made"
+  [ -L "$dir/current" ] || [ ! -e "$dir/current" ] || fail broken "$TW_PATH/$dir/current is no link: it is somebody else's"
+  eval "was_$k=\$(readlink \"\$dir/current\")"
+  rm -rf "$dir/current.new" "$dir/env.old" "$dir/env.new"
+  ln -s "$to" "$dir/current.new" && ( umask 077; printf '%s' "$file" >"$dir/env.new" ) || fail again "$TW_PATH/$dir cannot be written"
+  [ ! -f "$dir/env" ] || cp -p "$dir/env" "$dir/env.old" || fail again "$TW_PATH/$dir cannot be written"
+  ran=
+  [ ! -f ".towpath/slots/$slot" ] || read -r ran <".towpath/slots/$slot"
+  eval "ran_$k=\$ran"
+}
+flip() {
+  mv -fT "$dir/current.new" "$dir/current" && [ "$(readlink "$dir/current")" = "$to" ] && mv -f "$dir/env.new" "$dir/env"
+}
+clear_away() { rm -f "$dir/current.new" "$dir/current.back" "$dir/env.new" "$dir/env.old"; }
+unflip() {
+  eval "was=\$was_$k ran=\$ran_$k"
+  if [ -n "$was" ]; then
+    rm -f "$dir/current.back"; ln -s "$was" "$dir/current.back" && mv -fT "$dir/current.back" "$dir/current"
+  else
+    rm -f "$dir/current"
+  fi
+  if [ -f "$dir/env.old" ]; then mv -f "$dir/env.old" "$dir/env"; else rm -f "$dir/env"; fi
+  clear_away
+}
+noted() { # as it was noted before
+  eval "ran=\$ran_$k"
+  if [ -n "$ran" ]; then keep ".towpath/slots/$slot" "$ran"; else rm -f ".towpath/slots/$slot"; fi
+}
+undo() {
+  case $phase in
+  staged) each clear_away ;;
+  flipped) each unflip ;;
+  esac
+  phase=
+}
+# makes room: an application that is stopped has its port free before another one starts.
+make_room() {
+  eval "was=\$was_$k ran=\$ran_$k"
+  [ -n "$TW_RESTART" ] || return 0
+  if [ -n "$TW_STOP" ] && [ -n "$was" ] && [ -n "$ran" ] && [ "${ran%% *}" != stopped ]; then
+    env=$file
+    [ ! -f "$dir/env.old" ] || env=$(cat "$dir/env.old")
+    act "$dir/$was" "$env" "$TW_STOP" || { why="stop, to make room, failed"; return 1; }
+  elif [ -n "$was" ] && [ "${ran%% *}" != stopped ]; then
+    return 0 # restart itself ends what runs
+  fi
+  free || { why="port $port is still held by $held"; return 1; }
+}
+run() {
+  note starting; k_begun=$k
+  make_room || return 1
+  act "$dir/current" "$(cat "$dir/env")" "${TW_RESTART:-$TW_RELOAD}" || { why="${TW_VERB} failed"; return 1; }
+}
+settle() {
+  read -r at rest <".towpath/instances/$id" && keep ".towpath/instances/$id" "$at $slot begun" && note running && clear_away
+}
+run_again() { # what ran before, where it had to make room
+  eval "was=\$was_$k ran=\$ran_$k"
+  [ "$k" -le "$k_begun" ] || return 0
+  if [ -n "$TW_STOP" ] && [ -n "$TW_RESTART" ]; then
+    act "releases/$id" "$file" "$TW_STOP" || why="$why; and it could not be stopped again"
+    free || why="$why; and port $port is still held by $held"
+  fi
+  if [ -n "$was" ] && [ "${ran%% *}" != stopped ]; then
+    env=$file
+    [ ! -f "$dir/env" ] || env=$(cat "$dir/env")
+    act "$dir/current" "$env" "${TW_RESTART:-$TW_RELOAD}" || why="$why; and what ran before could not be started again"
+  fi
+}
+go_back() { each unflip; each run_again; each noted; }
+enter
+k_begun=0 why=
+each stage; phase=staged
+tell staged
+read -r word || word=
+[ "$word" = flip ] || { undo; tell undone; exit 0; }
+phase=flipped
+each flip 2>"$TW_PATH/.towpath/said" || fail broken "the link current cannot be changed: $(cat .towpath/said)"
+tell flipped
+read -r word || word=
+[ "$word" = go ] || { undo; tell undone; exit 0; }
+phase=begun
+if ! each run; then
+  tail_of "$log"; go_back; fail broken "$why"
+fi
+each settle || fail again "it cannot be written down what was started"
+tell started
+read -r word || word=keep
+[ "$word" != back ] || go_back
+tell done
+`
+
+// scriptStop ends what runs in slots, and takes their links away, so that nothing brings it up again after a reboot.
+const scriptStop = scriptEnter + `
+stop() {
+  ran= which=
+  [ ! -f ".towpath/slots/$slot" ] || read -r ran which since _ <".towpath/slots/$slot"
+  if [ -n "$ran" ] && [ "$since" != "$(boot)" ] && [ "$(readlink "$dir/current")" = "$to" ]; then
+    ran=running which=$id # what came up with the host
+  fi
+  [ "$which" = "$id" ] && [ "$ran" != stopped ] || return 0
+  env=$file
+  [ ! -f "$dir/env" ] || env=$(cat "$dir/env")
+  if [ -n "$TW_STOP" ] && ! act "releases/$id" "$env" "$TW_STOP"; then
+    tail_of "$log"; fail again "stop failed"
+  fi
+  if ! free; then
+    [ -n "$TW_STOP" ] || fail broken "the target has no stop, and port $port is held by $held"
+    fail again "it was stopped, and port $port is still held by $held"
+  fi
+  [ "$(readlink "$dir/current")" != "$to" ] || rm -f "$dir/current"
+  keep ".towpath/slots/$slot" "stopped $id $(boot) $(date +%s)" || fail again "it cannot be written down that $id is stopped"
+}
+enter
+each stop
+tell done
+`
