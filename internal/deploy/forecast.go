@@ -114,8 +114,8 @@ func releaseInWords(r towpath.ReleaseRef, since string) string {
 func strategyInWords(f Facts) string {
 	d, s := f.Environment.Definition, newSituation(f)
 	balancer := "no balancer"
-	if d.Balancer.Proxy != nil {
-		balancer = "balancer proxy"
+	if kind := d.Balancer.Kind(); kind != towpath.BalancerNone {
+		balancer = "balancer " + string(kind)
 	}
 	return fmt.Sprintf("%s, %s, target process, %s", d.Strategy.Kind, count(s.wanted, "instance"), balancer)
 }
