@@ -102,7 +102,7 @@ func (b *backend) answer(w http.ResponseWriter) {
 	_, _ = io.WriteString(w, body)
 }
 
-// echo is an upgraded connection that sends back what it gets.
+// echo is an upgraded connection that sends back what it gets. It knows one key.
 func echo(w http.ResponseWriter, _ *http.Request) {
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -110,7 +110,8 @@ func echo(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	defer conn.Close()
-	_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
 	if err == nil {
 		_, _ = io.Copy(conn, buffered)
 	}
@@ -125,7 +126,7 @@ type held struct {
 // holds sends a request that its instance does not answer yet.
 func (r *rig) holds() *held { return r.dials("/hold", "", "200") }
 
-// opens a WebSocket.
+// opens a WebSocket, with the key of RFC 6455, 1.3.
 func (r *rig) opens() *held {
 	return r.dials("/socket", "Connection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", "101")
