@@ -160,7 +160,9 @@ type CanaryStep struct {
 
 // BalancerDefinition says how traffic moves. Without one, instances are reached at their own address.
 type BalancerDefinition struct {
-	Proxy *ProxyBalancer
+	Proxy   *ProxyBalancer
+	HAProxy *HAProxyBalancer `json:",omitempty"`
+	Command *CommandBalancer `json:",omitempty"`
 }
 
 // ProxyBalancer is Towpath's own proxy, on the keeper's machine or on another one.

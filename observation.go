@@ -16,6 +16,7 @@ type Observation struct {
 	Findings  []Finding `json:",omitempty"` // of what looks after a release that is watched, beside its balancer
 	Blind     bool      // the balancer could not be read: it may give traffic to instances that are not listed
 	Misrouted bool      // the balancer takes requests for another host, or on another address, than the definition says
+	Renewed   bool      `json:",omitempty"` // the balancer began anew since its keeper's last order: its shares are nobody's choice
 	At        time.Time
 }
 
@@ -99,10 +100,14 @@ type Traffic struct {
 	ByHand   bool `json:",omitempty"` // its share is not what its keeper gave it last
 	Requests int  // in flight
 	Streams  int  // upgraded connections and event streams that are open
+
+	Uncounted bool `json:",omitempty"` // more may be in flight than is counted: a balancer that cannot count, or not all of it
 }
 
 // IsIdle says that nothing would be lost if the instance stopped now.
-func (t Traffic) IsIdle() bool { return t.Known && t.Weight == 0 && t.Requests == 0 && t.Streams == 0 }
+func (t Traffic) IsIdle() bool {
+	return t.Known && t.Weight == 0 && t.Requests == 0 && t.Streams == 0 && !t.Uncounted
+}
 
 // Finding is what a query or a command says of a release that is watched.
 type Finding struct {

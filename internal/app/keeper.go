@@ -10,8 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
-	balancer "github.com/towpath-cd/towpath/internal/balancer/proxy"
+	"github.com/towpath-cd/towpath/internal/balancer/haproxy"
+	"github.com/towpath-cd/towpath/internal/balancer/proxy"
 	"github.com/towpath-cd/towpath/internal/deploy"
 	"github.com/towpath-cd/towpath/internal/executor"
 	"github.com/towpath-cd/towpath/internal/executor/shell"
@@ -43,16 +45,10 @@ func (o WorkerOptions) openDrivers(s keeper.Site) (keeper.Drivers, error) {
 		return drivers, fmt.Errorf("open the target of %s: %w", s.Environment, err)
 	}
 	drivers.Target = target
-	if s.Definition.Balancer.Proxy == nil {
-		return drivers, nil
-	}
-	proxy, err := balancer.New(balancer.Options{
-		Environment: s.Environment, Definition: s.Definition, Credentials: s.Credentials, DataDir: o.Config.Proxy,
-	})
+	drivers.Balancer, err = o.openBalancer(s)
 	if err != nil {
 		return drivers, fmt.Errorf("open the balancer of %s: %w", s.Environment, err)
 	}
-	drivers.Balancer = proxy
 	return drivers, nil
 }
 
@@ -72,6 +68,22 @@ func (o WorkerOptions) openTarget(s keeper.Site) (deploy.Driver, error) {
 	return hosts.New(hosts.Options{
 		Environment: s.Environment, Definition: s.Definition, Secrets: s.Secrets, DataDir: o.Data, SSH: me, Files: s.Files, Logger: log,
 	})
+}
+
+// openBalancer answers nil where the definition has none.
+func (o WorkerOptions) openBalancer(s keeper.Site) (deploy.Driver, error) {
+	switch kind := s.Definition.Balancer.Kind(); kind {
+	case towpath.BalancerNone:
+		return nil, nil //nolint:nilnil // there is none, and none is needed
+	case towpath.BalancerProxy:
+		return proxy.New(proxy.Options{
+			Environment: s.Environment, Definition: s.Definition, Credentials: s.Credentials, DataDir: o.Config.Proxy,
+		})
+	case towpath.BalancerHAProxy:
+		return haproxy.New(haproxy.Options{Environment: s.Environment, Definition: s.Definition})
+	default:
+		return nil, fmt.Errorf("this worker knows no balancer %s", kind)
+	}
 }
 
 // runScript runs a strategy's test or a hook by the shell.

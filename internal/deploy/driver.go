@@ -12,8 +12,8 @@ import (
 // A driver keeps no plan and no memory that matters: after a restart it observes again. Its calls may come from several
 // goroutines, but only one Do runs at a time.
 type Driver interface {
-	// Observe answers what is. A target fills all of an instance but its traffic. A balancer fills ID and Traffic of
-	// its members, and Address. Both fill Epoch, the highest they have seen. A value that could not be read is unknown;
+	// Observe answers what is. A target fills all of an instance but its traffic. A balancer fills ID, Traffic and Problem
+	// of its members, and Address; the ID of one that it knows by its address alone is that address. Both fill Epoch, the highest they have seen. A value that could not be read is unknown;
 	// an error means that nothing could be.
 	Observe(ctx context.Context) (towpath.Observation, error)
 	// Can answers what the driver is able to do, with this definition.
@@ -24,6 +24,14 @@ type Driver interface {
 	Do(ctx context.Context, o Order) (Receipt, error)
 	// Close ends the driver's connections and waits for its goroutines. What runs, runs on.
 	Close() error
+}
+
+// Introduce tells a balancer that knows its members by their address alone who they are, as they were observed; others
+// need not be told. It has to be told after every observation, so that what it counts is counted for the right release.
+func Introduce(balancer Driver, instances []towpath.Instance) {
+	if b, is := balancer.(interface{ Introduce([]towpath.Instance) }); is {
+		b.Introduce(instances)
+	}
 }
 
 // Order is an operation with all that a driver needs to perform it. It is data, and can be written down.

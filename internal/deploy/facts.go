@@ -37,12 +37,13 @@ func (f Facts) TrafficSeen() towpath.TrafficObserved {
 // Merge makes one observation of what the two drivers saw. Without a balancer, pass the zero Observation and ok true.
 // An instance whose address the target has lost has the one that the balancer knows. Where the balancer could not be read
 // (ok is false), the traffic of every instance is unknown. What only the balancer knows is an instance that is gone,
-// unless its slot is on a host that does not answer.
+// unless its slot is on a host that does not answer. A member without an instance's ID is whoever answers at its address.
 func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 	merged := target
 	merged.Instances = make([]towpath.Instance, 0, len(target.Instances))
-	members := make(map[string]towpath.Instance, len(balancer.Instances))
-	for _, i := range balancer.Instances {
+	known := named(balancer.Instances, target.Instances)
+	members := make(map[string]towpath.Instance, len(known))
+	for _, i := range known {
 		members[i.ID] = i
 	}
 	for _, i := range target.Instances {
@@ -50,11 +51,12 @@ func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 		if m, is := members[i.ID]; ok && is {
 			i.Traffic = m.Traffic
 			i.Address = cmp.Or(i.Address, m.Address)
+			i.Problem = cmp.Or(i.Problem, m.Problem)
 		}
 		delete(members, i.ID)
 		merged.Instances = append(merged.Instances, i)
 	}
-	for _, m := range balancer.Instances {
+	for _, m := range known {
 		if _, left := members[m.ID]; ok && left {
 			merged.Instances = append(merged.Instances, unseen(m, target.Slots))
 		}
@@ -63,8 +65,41 @@ func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 		merged.Epoch = balancer.Epoch
 	}
 	merged.Address, merged.Served, merged.Blind = balancer.Address, balancer.Served, !ok
-	merged.Misrouted = balancer.Misrouted && ok
+	merged.Misrouted, merged.Renewed = balancer.Misrouted && ok, balancer.Renewed && ok
 	return merged
+}
+
+// named gives members that a balancer knows by their address alone the name of who answers there: of several, that of the
+// one that runs, or of the newest.
+func named(members, instances []towpath.Instance) []towpath.Instance {
+	members = slices.Clone(members)
+	for n, m := range members {
+		if release, _ := towpath.ParseInstanceID(m.ID); release > 0 || m.Address == "" {
+			continue
+		}
+		there := slices.DeleteFunc(slices.Clone(instances), func(i towpath.Instance) bool {
+			isMember := slices.ContainsFunc(members, func(m towpath.Instance) bool { return m.ID == i.ID })
+			return i.Address != m.Address || isMember
+		})
+		if len(there) > 0 {
+			members[n].ID = slices.MaxFunc(there, byPresence).ID
+		}
+	}
+	return members
+}
+
+// byPresence orders instances so that who surely answers at an address comes last.
+func byPresence(a, b towpath.Instance) int {
+	rank := func(i towpath.Instance) int {
+		switch {
+		case i.State == towpath.InstanceRunning:
+			return 2
+		case isStarted(i):
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), byAge(a, b))
 }
 
 // unseen is a member of the balancer that the target does not tell of: because it is gone, or because its host does not

@@ -114,8 +114,8 @@ func releaseInWords(r towpath.ReleaseRef, since string) string {
 func strategyInWords(f Facts) string {
 	d, s := f.Environment.Definition, newSituation(f)
 	balancer, target, kind := "no balancer", "target process", string(d.Strategy.Kind)
-	if d.Balancer.Proxy != nil {
-		balancer = "balancer proxy"
+	if d.Balancer.Kind() != towpath.BalancerNone {
+		balancer = "balancer " + string(d.Balancer.Kind())
 	}
 	if d.Target.Hosts != nil {
 		target = "target hosts"

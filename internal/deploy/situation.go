@@ -169,10 +169,10 @@ func (s situation) isSettled(i towpath.Instance) bool {
 		(t.Streams == 0 || s.remaining(i, clocks.Streams) == 0)
 }
 
-// isDrained says that no request is in flight at an instance, or that their time is over.
+// isDrained says that no request is in flight at an instance, or that their time is over. What is not counted may be.
 func (s situation) isDrained(i towpath.Instance) bool {
 	t := s.traffic(i)
-	return t.Requests == 0 || s.remaining(i, s.Environment.Definition.Drain.Requests) == 0
+	return t.Requests == 0 && !t.Uncounted || s.remaining(i, s.Environment.Definition.Drain.Requests) == 0
 }
 
 // remaining answers what is left of a clock that began when the instance got no new traffic any more; all of it where

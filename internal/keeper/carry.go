@@ -17,6 +17,9 @@ import (
 	"github.com/towpath-cd/towpath/internal/failpoint"
 )
 
+// orderTime is how long a lease has to last for an order that nobody can refuse to be begun.
+const orderTime = 5 * time.Second
+
 // errLook ends a long wait for what only concerns the old side, so that the new one is looked at meanwhile.
 var errLook = errors.New("it is time to look again")
 
@@ -67,6 +70,9 @@ func (p *performer) carry(ctx context.Context, f deploy.Facts, step deploy.Step)
 	if _, err := p.mayAct(); err != nil {
 		return unheard{err}
 	}
+	if end := p.mustEnd(step.Operation); !end.IsZero() && time.Until(end) < orderTime {
+		return unheard{errAlone}
+	}
 	p.logger.Info("operation begun", "operation", step.Operation.String(), "reason", step.Reason)
 	p.note(entry{Event: eventBegun, Step: words(step), Epoch: f.Environment.Epoch})
 	silence := p.announce(operating, f, step)
@@ -96,7 +102,11 @@ func isCut(err error) bool {
 // keeper ends, at once where the operation only waits. It has ended already where there is another goal now.
 func (p *performer) engage(ctx context.Context, f deploy.Facts, o deploy.Operation) (context.Context, func()) {
 	operating, cut := context.WithCancelCause(context.WithoutCancel(ctx))
-	operating, cancel := context.WithTimeout(operating, limit(o, f.Environment.Definition))
+	deadline := time.Now().Add(limit(o, f.Environment.Definition))
+	if end := p.mustEnd(o); !end.IsZero() && end.Before(deadline) {
+		deadline = end
+	}
+	operating, cancel := context.WithDeadline(operating, deadline)
 	look := cutToLook(o, cut)
 	leave := context.AfterFunc(ctx, func() {
 		if isCuttable(o) {
@@ -118,6 +128,18 @@ func (p *performer) engage(ctx context.Context, f deploy.Facts, o deploy.Operati
 		cancel()
 		cut(nil)
 	}
+}
+
+// mustEnd is when an operation has to be over, because nobody refuses it from a keeper that another has followed: at the end
+// of the lease. It is zero where somebody does, where nothing is changed, and where no server gives leases.
+func (p *performer) mustEnd(o deploy.Operation) time.Time {
+	if _, waits := o.(deploy.Drain); waits || deploy.PerformerOf(o) != deploy.ByBalancer || p.isAlone() {
+		return time.Time{}
+	}
+	if p.drivers.Balancer == nil || p.drivers.Balancer.Can().Fencing {
+		return time.Time{}
+	}
+	return p.keeper.link.end()
 }
 
 // cutBy has what is in hand cut when another goal comes than that of e, or has come, until it is stopped.

@@ -56,6 +56,13 @@ func (l *link) isOver() bool {
 	return !l.isUp && !time.Now().Before(l.expiresAt)
 }
 
+// end is when the leases end that the server gave last, by the clock of this machine.
+func (l *link) end() time.Time {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	return l.expiresAt
+}
+
 // mayBegin says whether something new may be begun.
 func (l *link) mayBegin() error {
 	l.mutex.Lock()

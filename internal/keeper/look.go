@@ -57,6 +57,7 @@ func (p *performer) look(ctx context.Context, o client.KeeperOrder) (deploy.Fact
 	p.tries.sightOf(unread)
 	facts.Observed = deploy.Merge(target, balancer, unread == nil)
 	p.complete(&facts)
+	deploy.Introduce(p.drivers.Balancer, facts.Observed.Instances)
 	if unread == nil && p.drivers.Balancer != nil && p.drivers.Balancer.Can().Fencing {
 		p.known = &table{environment: facts.Environment, seen: balancer}
 	}

@@ -41,10 +41,10 @@ func (s *shares) give(weights map[string]int) {
 	}
 }
 
-// mark notes in an observation which shares were changed by hand.
+// mark notes in an observation which shares were changed by hand. Nobody changed those of a balancer that began anew.
 func (s *shares) mark(seen *towpath.Observation) {
 	s.read()
-	if s.given == nil || seen.Blind {
+	if s.given == nil || seen.Blind || seen.Renewed {
 		return
 	}
 	weights := make(map[string]int)

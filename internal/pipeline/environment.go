@@ -99,14 +99,29 @@ func (b *builder) watch(e towpath.EnvironmentDefinition, v *value) towpath.Watch
 	if !v.has("watch") {
 		return towpath.WatchDefinition{}
 	}
-	if balancer := v.get("balancer"); balancer == nil || balancer.variant == "none" {
-		b.unfit(watch.key, e.Name+" cannot watch its releases: no balancer counts their requests",
-			"add balancer: {proxy: {host: …}}, or take watch out")
-	}
+	b.checkWatch(e, v, watch)
 	errors, _ := parsePercent(watch.get("errors").string()) // its format was checked
 	return towpath.WatchDefinition{
 		For: watch.get("for").duration(), Errors: errors, P99: watch.get("p99").duration(), Minimum: watch.get("minimum").int(),
 		Queries: b.queries(e.Name, watch), Command: watch.get("command").string(), Probe: watch.get("probe").string(),
+	}
+}
+
+// checkWatch refuses what the balancer does not count.
+func (b *builder) checkWatch(e towpath.EnvironmentDefinition, v, watch *value) {
+	balancer := v.get("balancer")
+	can := e.Balancer.Can()
+	switch isChosen := balancer != nil && balancer.variant != string(towpath.BalancerNone); {
+	case !isChosen:
+		b.unfit(watch.key, e.Name+" cannot watch its releases: no balancer counts their requests",
+			"add balancer: {proxy: {host: …}}, or take watch out")
+	case e.Balancer.Kind() == towpath.BalancerNone: // told already
+	case !can.Errors && !watch.has("query") && !watch.has("command"):
+		b.unfit(watch.key, fmt.Sprintf("%s cannot watch its releases: balancer %s does not count what they answer", e.Name, balancer.variant),
+			"use balancer: {proxy: {host: …}} or haproxy, watch by a query or a command, or take watch out")
+	case watch.has("p99") && !can.Latency:
+		b.unfit(watch.get("p99").at, fmt.Sprintf("%s cannot be held to p99: balancer %s counts answers, and not how long each took", e.Name, balancer.variant),
+			"use balancer: {proxy: {host: …}}, or watch errors alone; a query may ask for times")
 	}
 }
 
@@ -119,6 +134,11 @@ func drain(v *value) towpath.DrainDefinition {
 
 func (b *builder) balancer(name string, v *value) towpath.BalancerDefinition {
 	chosen := v.get("balancer")
+	if haproxy := chosen.get("haproxy"); haproxy != nil {
+		return towpath.BalancerDefinition{HAProxy: &towpath.HAProxyBalancer{
+			Sockets: haproxy.get("socket").texts(), Backend: haproxy.get("backend").string(),
+		}}
+	}
 	proxy := chosen.get("proxy")
 	if proxy == nil {
 		return towpath.BalancerDefinition{}
@@ -215,7 +235,7 @@ func strategy(v *value, e towpath.EnvironmentDefinition) towpath.StrategyDefinit
 const defaultStandby = time.Hour
 
 func canSwitch(e towpath.EnvironmentDefinition) bool {
-	return e.Target.Process != nil && e.Target.Process.Port == 0 && e.Balancer.Proxy != nil
+	return e.Target.Process != nil && e.Target.Process.Port == 0 && e.Balancer.Can().Moves
 }
 
 func (b *builder) minimum(name string, e towpath.EnvironmentDefinition, v *value) int {
@@ -254,7 +274,7 @@ func (b *builder) checkSlots(e towpath.EnvironmentDefinition, v *value) {
 		b.unfit(chosen.key, fmt.Sprintf("%s cannot use blue-green: target process has one port", e.Name),
 			"take port out; a free one is chosen for each side and passed as PORT. Or use strategy: all-at-once")
 	}
-	if e.Balancer.Proxy == nil && !v.misread("balancer") {
+	if !e.Balancer.Can().Moves && !v.misread("balancer") {
 		b.unfit(chosen.key, fmt.Sprintf("%s cannot use blue-green: no balancer moves its traffic", e.Name),
 			"add balancer: {proxy: {host: …}}, or use strategy: all-at-once")
 	}

@@ -262,16 +262,23 @@ func (w *writer) strategy(s towpath.StrategyDefinition) {
 }
 
 func (w *writer) balancer(b towpath.BalancerDefinition) {
-	if b.Proxy == nil {
-		w.put(2, "balancer", "none")
+	kind := b.Kind()
+	if kind == towpath.BalancerNone {
+		w.put(2, "balancer", string(kind))
 		return
 	}
 	w.open(2, "balancer")
-	w.open(3, "proxy")
-	w.put(4, "host", b.Proxy.Host)
-	w.put(4, "listen", b.Proxy.Listen)
-	w.put(4, "at", b.Proxy.At)
-	w.put(4, "key", b.Proxy.Key)
+	w.open(3, string(kind))
+	switch {
+	case b.Proxy != nil:
+		w.put(4, "host", b.Proxy.Host)
+		w.put(4, "listen", b.Proxy.Listen)
+		w.put(4, "at", b.Proxy.At)
+		w.put(4, "key", b.Proxy.Key)
+	case b.HAProxy != nil:
+		w.put(4, "socket", b.HAProxy.Sockets)
+		w.put(4, "backend", b.HAProxy.Backend)
+	}
 }
 
 func (w *writer) health(h towpath.HealthDefinition) {

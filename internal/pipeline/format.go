@@ -51,6 +51,16 @@ func hostFormat() *format {
 	return matching("a host name", hostPattern, `write shop.example.com, or "*" for every host`)
 }
 
+// socketFormat is where HAProxy takes orders.
+func socketFormat() *format {
+	return matching("a socket of HAProxy", `^((unix://)?/[^\s]+|tcp://[^\s/]+:[0-9]{1,5})$`,
+		"write the path of its stats socket, such as /run/haproxy/admin.sock, or tcp://host:port")
+}
+
+func backendFormat() *format {
+	return matching("a backend's name", `^[A-Za-z0-9_.:-]{1,100}$`, "it is the word after backend in haproxy.cfg")
+}
+
 // envFormat is a variable that a file may set.
 func envFormat() *format {
 	f := variableFormat()

@@ -122,7 +122,10 @@ func balancerShape() *shape {
 			field{key: "key", doc: "the secret that holds the key of the proxy on another machine, as `towpath proxy key` prints it there", shape: text(variableFormat())},
 		)},
 		field{key: "none", bare: true, doc: "instances are reached at their own address", shape: mapping()},
-		field{key: "haproxy", doc: "HAProxy", later: true, shape: outside},
+		field{key: "haproxy", doc: "HAProxy, by its runtime socket", shape: mapping(
+			field{key: "socket", doc: "where it takes orders: a path or tcp://host:port; a list for several that take the same traffic", required: true, shape: several(socketFormat())},
+			field{key: "backend", doc: "the backend whose servers are the instances, and nothing else", required: true, shape: text(backendFormat())},
+		)},
 		field{key: "nginx", doc: "nginx", later: true, shape: outside},
 		field{key: "caddy", doc: "Caddy", later: true, shape: outside},
 		field{key: "alb", doc: "Amazon's load balancer", later: true, shape: outside},
