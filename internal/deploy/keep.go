@@ -22,7 +22,7 @@ func (s situation) hasKeptFiles(i towpath.Instance) bool {
 // what stands by, and of what a person went back from.
 func (s situation) isKeptRelease(number int) bool {
 	e := s.Environment
-	if number == e.Goal.Number || e.Definition.Target.Hosts == nil {
+	if number == e.Goal.Number || e.Definition.Target.Hosts == nil || s.isRemoving() {
 		return false
 	}
 	if s.isStandbyRelease(number) && (s.Now.Before(e.StandbyUntil) || e.Pin != nil && e.Pin.From.Number == number) {

@@ -85,6 +85,20 @@ func (c *chaos) goBack() {
 	}
 }
 
+func TestPropertyARemovalLeavesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := newChaos(t, nothingBusyIsStopped)
+		c.calmDown()
+		c.environment.Queue = nil
+		c.converge()
+		c.happens(towpath.RemovalRequested{ID: "removal", By: "ana", At: c.now})
+		c.converge()
+		if len(c.processes)+len(c.members) > 0 || !c.environment.IsRemoved() {
+			t.Fatalf("removed %t\n%v", c.environment.IsRemoved(), c.world)
+		}
+	})
+}
+
 func TestPropertyASatisfiedSituationNeedsNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := satisfiedWorld(t)

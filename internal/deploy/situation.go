@@ -126,10 +126,13 @@ func (s situation) isBroken(i towpath.Instance) bool {
 	return !s.Now.Before(i.Since.Add(s.Environment.Definition.Health.Within))
 }
 
+// isRemoving says that nothing is to be left, also not to go back to.
+func (s situation) isRemoving() bool { return isRemoval(s.Environment) && s.Environment.Goal.Number == 0 }
+
 // isKept says that an instance that is not wanted now has to stay: to go back to while another release is the goal, or
 // on standby.
 func (s situation) isKept(i towpath.Instance) bool {
-	if isRemoval(s.Environment) && s.Environment.Goal.Number == 0 {
+	if s.isRemoving() {
 		return false
 	}
 	live := s.Environment.Live.Number
