@@ -140,7 +140,7 @@ func podSaysWhyNot(t *testing.T, kubeconfig string) {
 	}
 	l := s.podded(`x=$(head -c 200000000 /dev/zero | tr '\0' x)`)
 	l.Inside.Memory, l.Inside.CPUs = 64e6, 0.5
-	if report, log := s.result(l); !strings.Contains(report.Reason, "out of memory") {
+	if report, log := s.result(l); !strings.HasSuffix(report.Reason, "a process was killed: memory limit 64 MB reached") {
 		t.Errorf("%+v\n%s", report, log)
 	}
 	if report, log := s.result(s.step("echo on")); report.State != "passed" {
