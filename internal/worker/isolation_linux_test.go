@@ -183,13 +183,13 @@ func TestAStepThatUsesTooMuchMemoryIsKilledAndSaysSo(t *testing.T) {
 func TestAStepThatIsTooSlowForItsShareOfTheProcessorsSaysSo(t *testing.T) {
 	s := newSite(t)
 	o := s.apart(confine.Namespaces)
-	o.Isolation.Limits.CPUs = 0.2
+	o.Isolation.Limits.CPUs = 0.02 // less than it would get of a machine with much else to do
 	s.start(o)
 	l := s.step("while :; do :; done")
-	l.Timeout = 3
+	l.Timeout = 5
 	report, _ := s.result(l)
-	if report.State != "failed" || !strings.HasPrefix(report.Reason, "timed out after 3s; its processes were held back for ") ||
-		!strings.HasSuffix(report.Reason, "s: limit of 0.2 processors reached") {
+	if report.State != "failed" || !strings.HasPrefix(report.Reason, "timed out after 5s; its processes were held back for ") ||
+		!strings.HasSuffix(report.Reason, "s: limit of 0.02 processors reached") {
 		t.Errorf("%+v", report)
 	}
 }
