@@ -36,4 +36,6 @@ type Lease struct {
 	Worker  string // worker's ID
 	Call    string // the worker's name of its call that the lease answers; empty: it gave none
 	Expires time.Time
+
+	LogLimit int64 // bytes that are kept of what the step prints, as the worker was told; 0: as many as it keeps by itself
 }

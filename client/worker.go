@@ -95,7 +95,15 @@ type StepLease struct {
 	Expires     time.Time         `json:"expires"`
 	RenewEvery  float64           `json:"renew_every"`         // seconds
 	LogLimit    int64             `json:"log_limit,omitempty"` // bytes that are kept of what the script prints; 0 is the worker's default
+
+	// What the files of an artifact or of a cache's entry may have together, in bytes, and how many they may be; 0 is any amount.
+	ArtifactLimit int64 `json:"artifact_limit,omitempty"`
+	ArtifactFiles int   `json:"artifact_files,omitempty"`
 }
+
+// LogSlack is what a log may have beyond StepLease.LogLimit before the server refuses it, in bytes: the line in which the limit
+// is reached, the log's end, and what the worker says itself.
+const LogSlack = 4 << 20
 
 // Checkout says what of the repository stands in the workspace besides the revision's own files.
 type Checkout struct {

@@ -18,7 +18,13 @@ const patience = 90 * time.Second
 // until polls what other processes do, with a deadline.
 func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(patience)
+	within(t, patience, what, holds)
+}
+
+// within is until with another deadline.
+func within(t testing.TB, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -34,13 +40,19 @@ func until(t testing.TB, what string, holds func() bool) {
 // run waits until there is a run for which something holds. While no server answers, it waits on.
 func (s *site) run(number int, what string, holds func(client.Run) bool) client.Run {
 	s.Helper()
+	return s.given(patience, number, what, holds)
+}
+
+// given is run with another deadline.
+func (s *site) given(limit time.Duration, number int, what string, holds func(client.Run) bool) client.Run {
+	s.Helper()
 	var seen client.Run
 	s.Cleanup(func() {
 		if s.Failed() && seen.State != "" {
 			s.Logf("while waiting until %s: %s", what, s.describe(seen))
 		}
 	})
-	until(s, fmt.Sprintf("run %d %s", number, what), func() bool {
+	within(s, limit, fmt.Sprintf("run %d %s", number, what), func() bool {
 		found, err := s.api.Run(s.Context(), "app", number)
 		if err != nil {
 			return false

@@ -55,7 +55,9 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	}
 	address := c.Address(listener.Addr().(*net.TCPAddr).Port) // with the port that was chosen, where the settings leave it open
 
-	kept, err := openStorage(ctx, c.Data, o.Log, &closers)
+	kept, err := openStorage(ctx, c.Data, artifact.Options{
+		Limits: artifact.Limits{Bytes: int64(c.ArtifactLimit), Entries: c.ArtifactFiles}, Log: o.Log,
+	}, &closers)
 	if err != nil {
 		return err
 	}
@@ -79,7 +81,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 		Statuses: alert.NewStatuses(alert.StatusOptions{
 			Kinds: kinds, Token: shown.token, URL: address, Client: calls, Log: o.Log.With("room", "alert"),
 		}),
-		Logs: kept.logs, Artifacts: kept.artifacts, Keep: flow.Keep(c.Keep), CacheLimit: int64(c.CacheLimit),
+		Logs: kept.logs, Artifacts: kept.artifacts, Keep: flow.Keep(c.Keep), LogLimit: int64(c.LogLimit), CacheLimit: int64(c.CacheLimit),
 		Unclaimed: c.WaitForWorker, Shells: c.DebugShell.Allow,
 		Clock: clock, NewID: uuid.NewString, Log: o.Log.With("room", "flow"),
 	})
@@ -94,7 +96,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	handlers := web.New(web.Options{
 		Store: kept.db, Flow: conductor, Hub: hub, Guard: guard, Secrets: secrets, Repositories: repositories,
 		Inbox: inbox, Forges: kinds, ForgeClient: calls, Polled: poller.Wake, Logs: kept.logs, Artifacts: kept.artifacts, Clock: clock, NewID: uuid.NewString,
-		LogLimit: int64(c.LogLimit), ShellIdle: c.DebugShell.Idle, ShellLimit: c.DebugShell.Limit, URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
+		ShellIdle: c.DebugShell.Idle, ShellLimit: c.DebugShell.Limit, URL: address, Version: o.Version, Log: o.Log.With("room", "web"),
 		Backup: func(ctx context.Context, w io.Writer) error {
 			return kept.backUp(ctx, c.Data, backup.About{Program: o.Version, MadeAt: clock().UTC()}, w)
 		},
@@ -212,11 +214,11 @@ type storage struct {
 	artifacts *artifact.Store
 }
 
-func openStorage(ctx context.Context, folder string, log *slog.Logger, closers *closing) (s storage, err error) {
+func openStorage(ctx context.Context, folder string, trees artifact.Options, closers *closing) (s storage, err error) {
 	if err := clearBackups(folder); err != nil {
 		return s, fmt.Errorf("remove what a backup left: %w", err)
 	}
-	if s.db, err = store.Open(ctx, store.Options{Path: filepath.Join(folder, databaseName), Log: log}); err != nil {
+	if s.db, err = store.Open(ctx, store.Options{Path: filepath.Join(folder, databaseName), Log: trees.Log}); err != nil {
 		return s, err
 	}
 	closers.add(s.db.Close)
@@ -227,7 +229,7 @@ func openStorage(ctx context.Context, folder string, log *slog.Logger, closers *
 		return s, err
 	}
 	closers.add(s.logs.Close)
-	if s.artifacts, err = artifact.OpenStore(filepath.Join(folder, artifactsName), artifact.Options{Log: log}); err != nil {
+	if s.artifacts, err = artifact.OpenStore(filepath.Join(folder, artifactsName), trees); err != nil {
 		return s, err
 	}
 	closers.add(func() error { s.artifacts.Close(); return nil })

@@ -42,12 +42,6 @@ func (e Entry) IsFile() bool { return e.Kind == File || e.Kind == Executable }
 // Manifest lists a tree, sorted by path. Equal trees have equal manifests.
 type Manifest []Entry
 
-// Limits bound a tree. Zero means no bound.
-type Limits struct {
-	Entries int
-	Bytes   int64 // of all files together, uncompressed
-}
-
 // Encode returns the canonical bytes: a header, and one line an entry.
 func (m Manifest) Encode() []byte {
 	out := []byte(manifestHeader)
@@ -148,11 +142,10 @@ func parseEntry(line string) (Entry, error) {
 
 // Check says whether the tree is sorted, within the limits, and cannot lead out of itself.
 func (m Manifest) Check(limits Limits) error {
-	if limits.Entries > 0 && len(m) > limits.Entries {
-		return fmt.Errorf("%d files, %d are allowed: %w", len(m), limits.Entries, ErrTooLarge)
+	if err := limits.hold(m); err != nil {
+		return err
 	}
 	leaves := make(map[string]bool, len(m)) // what nothing may lie below
-	sum := int64(0)
 	for i, e := range m {
 		if err := e.check(); err != nil {
 			return err
@@ -166,9 +159,6 @@ func (m Manifest) Check(limits Limits) error {
 			}
 		}
 		leaves[e.Path] = true
-		if sum += e.Size; sum < 0 || limits.Bytes > 0 && sum > limits.Bytes {
-			return fmt.Errorf("more than %d bytes: %w", limits.Bytes, ErrTooLarge)
-		}
 	}
 	return nil
 }

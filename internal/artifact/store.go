@@ -26,7 +26,7 @@ const (
 
 // Options set up a Store. The zero value is usable.
 type Options struct {
-	// MaxPackBytes bounds one incoming pack, as it travels; 0 means 64 GiB.
+	// MaxPackBytes bounds one incoming pack, as it travels; 0 means what a tree within Limits needs, or 64 GiB.
 	MaxPackBytes int64
 	// Limits bound the trees whose manifests are taken.
 	Limits Limits
@@ -40,6 +40,9 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
+	if o.MaxPackBytes == 0 && o.Limits.Bytes > 0 {
+		o.MaxPackBytes = o.Limits.Bytes + packRoom(o.Limits.Bytes)
+	}
 	if o.MaxPackBytes == 0 {
 		o.MaxPackBytes = 64 << 30
 	}
@@ -110,6 +113,9 @@ func OpenStore(dir string, options Options) (*Store, error) {
 	}
 	return s, nil
 }
+
+// Limits are what trees are bound by.
+func (s *Store) Limits() Limits { return s.options.Limits }
 
 // Close releases memory. What was acknowledged is safe without it.
 func (s *Store) Close() { s.decoder.Close() }
@@ -222,7 +228,7 @@ type limitedReader struct {
 func (l *limitedReader) Read(p []byte) (int, error) {
 	n, err := l.from.Read(p)
 	if l.left -= int64(n); l.left < 0 {
-		return 0, fmt.Errorf("a pack over its allowed size: %w", ErrTooLarge)
+		return 0, errPackTooLarge
 	}
 	return n, err
 }

@@ -227,7 +227,7 @@ func (a *arriving) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	if a.at+int64(len(p)) > a.store.options.MaxPackBytes {
-		return 0, fmt.Errorf("a pack over its allowed size: %w", ErrTooLarge)
+		return 0, errPackTooLarge
 	}
 	n, err := a.file.WriteAt(p, a.at)
 	a.at += int64(n)

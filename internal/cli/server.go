@@ -36,6 +36,8 @@ func newServerCommand(console *Console) *cobra.Command {
 	isolationFlags(f, &flags.Worker)
 	f.StringVar(&flags.Alerts.Webhook, "alert-webhook", "", "address that alerts are posted to")
 	f.TextVar(&flags.LogLimit, "log-limit", flags.LogLimit, "how much is kept of what one step prints, like 256MB")
+	f.TextVar(&flags.ArtifactLimit, "artifact-limit", flags.ArtifactLimit, "how much one artifact may have, like 20GB")
+	f.IntVar(&flags.ArtifactFiles, "artifact-files", flags.ArtifactFiles, "how many files one artifact may have")
 	f.TextVar(&flags.CacheLimit, "cache-limit", flags.CacheLimit, "how much the steps of one project keep in its cache, like 10GB")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		settings, err := config.LoadServer(path)
@@ -71,6 +73,8 @@ func override(s *config.Server, flags config.Server, given func(string) bool) {
 		"step-processes":  func() { s.Worker.StepProcesses = flags.Worker.StepProcesses },
 		"alert-webhook":   func() { s.Alerts.Webhook = flags.Alerts.Webhook },
 		"log-limit":       func() { s.LogLimit = flags.LogLimit },
+		"artifact-limit":  func() { s.ArtifactLimit = flags.ArtifactLimit },
+		"artifact-files":  func() { s.ArtifactFiles = flags.ArtifactFiles },
 		"cache-limit":     func() { s.CacheLimit = flags.CacheLimit },
 	} {
 		if given(name) {

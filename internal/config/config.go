@@ -30,6 +30,12 @@ const leastLog Size = 100e3
 // leastCache is the smallest limit of a cache: 0 would be no limit elsewhere, and is none here.
 const leastCache Size = 1e6
 
+// leastArtifact is the smallest limit of an artifact.
+const leastArtifact Size = 1e6
+
+// mostFiles is the largest number of files of an artifact, whose list has to fit into one call.
+const mostFiles = 400_000
+
 // Server is the settings of a server. Every field has its place in the file, and in the environment as
 // TOWPATH_<NAME>.
 type Server struct {
@@ -42,6 +48,9 @@ type Server struct {
 	LogJSON bool   `yaml:"log_json" env:"LOG_JSON"`
 
 	LogLimit Size `yaml:"log_limit" env:"LOG_LIMIT"` // that is kept of what one step prints
+
+	ArtifactLimit Size `yaml:"artifact_limit" env:"ARTIFACT_LIMIT"` // of the files of one artifact, or of one entry of a cache
+	ArtifactFiles int  `yaml:"artifact_files" env:"ARTIFACT_FILES"` // that it may have
 
 	WaitForWorker time.Duration `yaml:"wait_for_worker" env:"WAIT_FOR_WORKER"` // how long a step waits that no worker can run; 0s is for ever
 	CacheLimit    Size          `yaml:"cache_limit" env:"CACHE_LIMIT"`         // of the files that the steps of one project keep for later ones
@@ -101,6 +110,7 @@ func DefaultServer() Server {
 	return Server{
 		Data: DefaultData("server"), Listen: DefaultListen, Worker: inside,
 		Keep: Keep{Runs: 365 * day, Logs: 90 * day, Artifacts: 30 * day, Deliveries: 30 * day}, LogLimit: 256e6, CacheLimit: 10e9,
+		ArtifactLimit: 20e9, ArtifactFiles: 200_000,
 		WaitForWorker: day, DebugShell: DebugShell{Allow: towpath.ShellsUnprotected, Idle: 15 * time.Minute, Limit: time.Hour},
 	}
 }
@@ -213,6 +223,9 @@ func (s *Server) take(read Server, text []byte) error {
 
 		"log_limit": func() { s.LogLimit = defaults.LogLimit },
 
+		"artifact_limit": func() { s.ArtifactLimit = defaults.ArtifactLimit },
+		"artifact_files": func() { s.ArtifactFiles = defaults.ArtifactFiles },
+
 		"wait_for_worker": func() { s.WaitForWorker = defaults.WaitForWorker },
 		"cache_limit":     func() { s.CacheLimit = defaults.CacheLimit },
 		"debug_shell":     func() { s.DebugShell = defaults.DebugShell },
@@ -281,6 +294,12 @@ func (s *Server) Finish() error {
 	}
 	if s.LogLimit < leastLog {
 		wrong = append(wrong, fmt.Errorf("log_limit: %s; at least %s of a log are kept", s.LogLimit, leastLog))
+	}
+	if s.ArtifactLimit < leastArtifact {
+		wrong = append(wrong, fmt.Errorf("artifact_limit: %s; an artifact may have at least %s", s.ArtifactLimit, leastArtifact))
+	}
+	if s.ArtifactFiles < 1 || s.ArtifactFiles > mostFiles {
+		wrong = append(wrong, fmt.Errorf("artifact_files: %d; it has to be from 1 to %d", s.ArtifactFiles, mostFiles))
 	}
 	if s.WaitForWorker < 0 {
 		wrong = append(wrong, fmt.Errorf("wait_for_worker: %s; it has to be 0s, which is for ever, or more", s.WaitForWorker))

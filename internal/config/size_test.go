@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/towpath-cd/towpath/internal/config"
@@ -40,5 +41,26 @@ func TestTheLimitOfALogComesFromTheFileOrTheEnvironment(t *testing.T) {
 	}
 	if err := s.Finish(); err == nil {
 		t.Error("a limit of 10kB is taken")
+	}
+}
+
+func TestTheLimitsOfAnArtifactComeFromTheFileOrTheEnvironment(t *testing.T) {
+	s, err := config.LoadServer(settingsFile(t, "artifact_limit: 2GB\nartifact_files: 7\n"))
+	if err != nil || s.ArtifactLimit != 2e9 || s.ArtifactFiles != 7 {
+		t.Errorf("from the file: %s, %d, %v", s.ArtifactLimit, s.ArtifactFiles, err)
+	}
+	if s, err = config.LoadServer(settingsFile(t, "artifact_limit:\nartifact_files:\n")); err != nil || s.ArtifactLimit != 20e9 || s.ArtifactFiles != 200_000 {
+		t.Errorf("without a value: %s, %d, %v", s.ArtifactLimit, s.ArtifactFiles, err)
+	}
+	t.Setenv("TOWPATH_ARTIFACT_LIMIT", "10kB")
+	t.Setenv("TOWPATH_ARTIFACT_FILES", "900000")
+	if s, err = config.LoadServer(""); err != nil {
+		t.Fatal(err)
+	}
+	err = s.Finish()
+	for _, says := range []string{"artifact_limit: 10kB; an artifact may have at least 1MB", "artifact_files: 900000; it has to be from 1 to 400000"} {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
 	}
 }

@@ -164,16 +164,11 @@ func (g *Group) has(controller, file string) bool {
 	return err == nil
 }
 
-// Exceeded says for people which limits its processes ran into; "" is none.
-func (g *Group) Exceeded() string {
-	var said []string
-	if g.limits.Memory > 0 && g.killed() > 0 {
-		said = append(said, fmt.Sprintf("a process was killed: the step may use %d MB of memory", g.limits.Memory/1e6))
+// Met says which limits its processes ran into so far.
+func (g *Group) Met() Met {
+	return Met{
+		Memory: g.limits.Memory > 0 && g.killed() > 0, Processes: g.limits.Processes > 0 && g.refused() > 0, Held: g.held(),
 	}
-	if g.limits.Processes > 0 && g.refused() > 0 {
-		said = append(said, fmt.Sprintf("a process could not be started: the step may have %d at a time", g.limits.Processes))
-	}
-	return strings.Join(said, "; ")
 }
 
 func (g *Group) killed() int {
@@ -188,6 +183,14 @@ func (g *Group) refused() int {
 		return g.count("", "pids.events", "max")
 	}
 	return g.count("pids", "pids.events", "max")
+}
+
+// held is how long processes that could have run did not, for the limit of processors' time.
+func (g *Group) held() time.Duration {
+	if g.Dir != "" {
+		return time.Duration(g.count("", "cpu.stat", "throttled_usec")) * time.Microsecond
+	}
+	return time.Duration(g.count("cpu", "cpu.stat", "throttled_time"))
 }
 
 // count reads a file of lines with a name and a number.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrUnsupported says that this machine, or this process's rights on it, does not give what is wanted.
@@ -76,6 +77,13 @@ type Limits struct {
 	Memory    int64   // bytes, with no swap beside them; files in memory count as well
 	CPUs      float64 // 1.5 is one and a half processors' time
 	Processes int     // threads count as well
+}
+
+// Met says which limits processes ran into.
+type Met struct {
+	Memory    bool          // one was killed for it
+	Processes bool          // one could not be started
+	Held      time.Duration // for so long they waited for processors' time that they might not use, all together
 }
 
 // Order is what a helper is to do: who runs what, and where.

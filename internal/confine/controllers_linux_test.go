@@ -78,8 +78,8 @@ func TestACellHasItsLimitsAndIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g.Exceeded() != "" {
-		t.Errorf("it is said to be full: %s", g.Exceeded())
+	if met := g.Met(); met != (Met{}) {
+		t.Errorf("it is said to be full: %+v", met)
 	}
 	files := map[string]string{"pids/pids.max": "7", "memory/memory.limit_in_bytes": "67108864", "cpu/cpu.cfs_quota_us": "150000"}
 	if g.Dir != "" {

@@ -34,8 +34,8 @@ type Group struct{ Cell }
 // Remove has nothing to do.
 func (*Group) Remove() error { return nil }
 
-// Exceeded is empty.
-func (*Group) Exceeded() string { return "" }
+// Met is nothing.
+func (*Group) Met() Met { return Met{} }
 
 // Closed is empty: nothing is kept apart here.
 func Closed(string) string { return "" }

@@ -34,6 +34,7 @@ type Options struct {
 	Keep         Keep
 	Unclaimed    time.Duration       // how long a step waits that no worker can run; 0 is for ever
 	Shells       towpath.ShellPolicy // of debug shells; empty: there are none
+	LogLimit     int64               // bytes that workers keep of what a step prints; 0: as many as they keep by themselves
 	CacheLimit   int64               // bytes that a project's cache holds; 0 is DefaultCacheLimit
 	Clock        func() time.Time
 	NewID        func() string // unique for ever
@@ -102,6 +103,7 @@ type Conductor struct {
 	logs         *steplog.Store
 	artifacts    *artifact.Store
 	keep         Keep
+	logLimit     int64
 	cacheLimit   int64
 	beat         time.Time // of the server's heart, the last
 	renewable    instant   // since when leases can be renewed without a break
@@ -116,7 +118,7 @@ type Conductor struct {
 func New(o Options) *Conductor {
 	c := &Conductor{
 		store: o.Store, hub: o.Hub, repositories: o.Repositories, secrets: o.Secrets, credentials: o.Credentials, announcer: o.Announcer,
-		inbox: o.Inbox, statuses: o.Statuses, logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep, cacheLimit: cmp.Or(o.CacheLimit, DefaultCacheLimit),
+		inbox: o.Inbox, statuses: o.Statuses, logs: o.Logs, artifacts: o.Artifacts, keep: o.Keep, logLimit: o.LogLimit, cacheLimit: cmp.Or(o.CacheLimit, DefaultCacheLimit),
 		clock: o.Clock, newID: o.NewID, log: o.Log, waiting: pauses{}, unclaimed: o.Unclaimed, shells: o.Shells,
 	}
 	c.deliveries = newLoop("deliveries", 2*time.Second, c.takeDeliveries, o.Log)

@@ -160,7 +160,7 @@ func (a *act) leaseTo(call StepCall) (work *Work, tried bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	lease, found, err := queue.Take(a.tx, known.Worker, call.ID, a.at)
+	lease, found, err := queue.Take(a.tx, queue.Call{Worker: known.Worker, ID: call.ID, LogLimit: a.logLimit}, a.at)
 	if err != nil || !found {
 		return nil, false, err
 	}

@@ -16,18 +16,26 @@ const (
 	RenewEvery = 4 * time.Second
 )
 
-// Take leases to the worker the attempt that is its turn, as the answer to that call of it. It answers false where there
-// is none.
-func Take(tx *store.Tx, w towpath.Worker, call string, at time.Time) (towpath.Lease, bool, error) {
+// Call is a worker's call for a step.
+type Call struct {
+	Worker   towpath.Worker
+	ID       string // the worker's name of it; empty: it gave none
+	LogLimit int64  // of what it is leased, in bytes; 0: the worker's own
+}
+
+// Take leases to the worker that calls the attempt that is its turn. It answers false where there is none.
+func Take(tx *store.Tx, c Call, at time.Time) (towpath.Lease, bool, error) {
 	lanes, err := tx.Lanes()
 	if err != nil {
 		return towpath.Lease{}, false, err
 	}
-	q, found := Next(lanes, w)
+	q, found := Next(lanes, c.Worker)
 	if !found {
 		return towpath.Lease{}, false, nil
 	}
-	l := towpath.Lease{Run: q.Run, Step: q.Step, Attempt: q.Attempt, Worker: w.ID, Call: call, Expires: at.Add(LeaseTime)}
+	l := towpath.Lease{
+		Run: q.Run, Step: q.Step, Attempt: q.Attempt, Worker: c.Worker.ID, Call: c.ID, Expires: at.Add(LeaseTime), LogLimit: c.LogLimit,
+	}
 	return l, true, tx.Lease(l, at)
 }
 

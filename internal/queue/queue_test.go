@@ -27,7 +27,7 @@ func TestAWorkerTakesTheMostUrgentAttemptThatFits(t *testing.T) {
 	err = s.Update(t.Context(), func(tx *store.Tx) error {
 		fill(t, tx, at)
 		for _, want := range []string{"urgent", "old", "new"} {
-			lease, found, err := queue.Take(tx, small, "", at)
+			lease, found, err := queue.Take(tx, queue.Call{Worker: small}, at)
 			if err != nil || !found || lease.Step != want || !lease.Expires.Equal(at.Add(queue.LeaseTime)) {
 				t.Errorf("leased %+v, %v; want %s", lease, err, want)
 			}
@@ -35,7 +35,7 @@ func TestAWorkerTakesTheMostUrgentAttemptThatFits(t *testing.T) {
 		if nothing, err := queue.NothingFor(tx, small); !nothing || err != nil {
 			t.Errorf("there is something left: %v", err)
 		}
-		if _, found, err := queue.Take(tx, small, "", at); found || err != nil {
+		if _, found, err := queue.Take(tx, queue.Call{Worker: small}, at); found || err != nil {
 			t.Errorf("something was leased: %v", err)
 		}
 		if nothing, err := queue.NothingFor(tx, mac); nothing || err != nil {

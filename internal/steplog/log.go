@@ -26,6 +26,7 @@ type Log struct {
 	name  Name
 
 	appending sync.Mutex // held by the one who writes, also while the disk does
+	most      int64      // bytes that it may have; 0: any number
 	frames    *os.File
 	framesEnd int64
 	tail      *os.File
@@ -39,15 +40,25 @@ type Log struct {
 	changed  chan struct{}
 }
 
+// Limit bounds the log from now on, in bytes; 0 is no bound.
+func (l *Log) Limit(most int64) {
+	l.appending.Lock()
+	defer l.appending.Unlock()
+	l.most = most
+}
+
 // Append writes p at offset, and returns when it is durable. at is the time in which p was printed. Bytes that the
 // log holds already are passed by, so that an append may be repeated; if they differ, the error is an ErrConflict.
-// An offset beyond the end is a GapError. end is the log's size then.
+// An offset beyond the end is a GapError, and of what goes beyond the log's limit nothing is taken: an ErrTooLong. end is the log's size then.
 func (l *Log) Append(offset int64, p []byte, at time.Time) (end int64, err error) {
 	l.appending.Lock()
 	defer l.appending.Unlock()
 	fresh, err := l.beyond(offset, p)
 	if err != nil || len(fresh) == 0 {
 		return l.Size(), err
+	}
+	if l.most > 0 && l.Size()+int64(len(fresh)) > l.most {
+		return l.Size(), fmt.Errorf("append to log %s: %w", l.name, ErrTooLong)
 	}
 	if err := l.write(fresh, at.UnixMilli()); err != nil {
 		return l.Size(), fmt.Errorf("append to log %s: %w", l.name, err)

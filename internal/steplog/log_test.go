@@ -102,6 +102,30 @@ func TestOtherBytesAtAnOffsetAreRefused(t *testing.T) {
 	}
 }
 
+func TestALogTakesNoMoreThanItMay(t *testing.T) {
+	dir := t.TempDir()
+	store := openStore(t, dir)
+	l := create(t, store)
+	l.Limit(10)
+	add(t, l, []byte("12345678"), noon)
+	for range 2 {
+		if end, err := l.Append(8, []byte("abc"), noon); !errors.Is(err, steplog.ErrTooLong) || end != 8 {
+			t.Errorf("%d, %v", end, err)
+		}
+	}
+	if end, err := l.Append(6, []byte("78ab"), noon); err != nil || end != 10 { // what is there already does not count
+		t.Errorf("%d, %v", end, err)
+	}
+	if err := errors.Join(l.Finish(10), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	store = openStore(t, dir)
+	defer store.Close()
+	if l := create(t, store); l.Size() != 10 {
+		t.Errorf("%d bytes are kept", l.Size())
+	}
+}
+
 func TestAFinishedLogTakesNothingNew(t *testing.T) {
 	store := openStore(t, t.TempDir())
 	defer store.Close()

@@ -28,6 +28,8 @@ var (
 	ErrConflict = errors.New("the log holds other bytes there")
 	// ErrSearch: there is nothing to look for, or more than can be.
 	ErrSearch = errors.New("the text to look for has to have 1 to 2048 bytes")
+	// ErrTooLong: the log may not have as much.
+	ErrTooLong = errors.New("the log holds as much as it may")
 	// ErrFinished: the log is sealed, and takes nothing more.
 	ErrFinished = errors.New("the log is finished")
 )

@@ -21,9 +21,9 @@ func (tx *Tx) Lease(l towpath.Lease, at time.Time) error {
 
 func (tx *Tx) lease(l towpath.Lease, at time.Time) error {
 	return tx.must(towpath.Errorf(towpath.CodeStale, "attempt %d of %q is not free any more", l.Attempt, l.Step), `
-		UPDATE queue SET worker = ?, call = ?, leased_at = ?, expires = ?
+		UPDATE queue SET worker = ?, call = ?, leased_at = ?, expires = ?, log_limit = ?
 		WHERE run = ? AND step = ? AND attempt = ? AND worker = ''`,
-		l.Worker, l.Call, micros(at), micros(l.Expires), l.Run, l.Step, l.Attempt)
+		l.Worker, l.Call, micros(at), micros(l.Expires), l.LogLimit, l.Run, l.Step, l.Attempt)
 }
 
 // Renew moves a lease's expiry, and answers why its step should stop; empty where it should not. CodeStale says that the
@@ -113,12 +113,12 @@ func (tx *Tx) LastBeat() (time.Time, error) {
 	return moment(int64(found[0])), nil
 }
 
-const selectLeases = "SELECT run, step, attempt, worker, call, expires FROM queue WHERE worker <> ''"
+const selectLeases = "SELECT run, step, attempt, worker, call, expires, log_limit FROM queue WHERE worker <> ''"
 
 func scanLease(r row) (towpath.Lease, error) {
 	var l towpath.Lease
 	var expires int64
-	err := r.Scan(&l.Run, &l.Step, &l.Attempt, &l.Worker, &l.Call, &expires)
+	err := r.Scan(&l.Run, &l.Step, &l.Attempt, &l.Worker, &l.Call, &expires, &l.LogLimit)
 	l.Expires = moment(expires)
 	return l, err
 }

@@ -28,7 +28,7 @@ func withQueued(t *testing.T, s *store.Store) store.QueuedStep {
 }
 
 func lease(worker string, expires time.Time) towpath.Lease {
-	return towpath.Lease{Run: "r1", Step: "shop", Attempt: 1, Worker: worker, Expires: expires}
+	return towpath.Lease{Run: "r1", Step: "shop", Attempt: 1, Worker: worker, Expires: expires, LogLimit: 256}
 }
 
 func TestAnAttemptIsLeasedToOneWorkerOnly(t *testing.T) {

@@ -43,7 +43,6 @@ type Options struct {
 	RotateKey    func(ctx context.Context, forget bool) (access.Rotation, error)
 	ShellIdle    time.Duration // without anything typed, after which a debug shell ends
 	ShellLimit   time.Duration // after which it ends in any case
-	LogLimit     int64         // bytes that workers keep of what a step prints; 0 is their default
 	Version      string
 	Log          *slog.Logger
 }

@@ -61,7 +61,7 @@ func newHouseBehind(t *testing.T, address string) *house {
 	logs, err := steplog.NewStore(filepath.Join(folder, "logs"))
 	must(t, err)
 	t.Cleanup(func() { must(t, logs.Close()) })
-	artifacts, err := artifact.OpenStore(filepath.Join(folder, "artifacts"), artifact.Options{Log: log})
+	artifacts, err := artifact.OpenStore(filepath.Join(folder, "artifacts"), artifact.Options{Log: log, Limits: artifact.Limits{Entries: 9, Bytes: 1e6}})
 	must(t, err)
 	t.Cleanup(artifacts.Close)
 	program, err := git.New(git.Options{})
@@ -78,7 +78,7 @@ func newHouseBehind(t *testing.T, address string) *house {
 	})
 	conductor := flow.New(flow.Options{
 		Store: db, Hub: hub, Repositories: repositories, Secrets: granted{secrets}, Credentials: deployKey{},
-		Announcer: alert.NewDesk(time.Now, log), Inbox: inbox, Logs: logs, Artifacts: artifacts, Clock: time.Now, NewID: uuid.NewString, Log: log,
+		Announcer: alert.NewDesk(time.Now, log), Inbox: inbox, Logs: logs, Artifacts: artifacts, LogLimit: 100e3, Clock: time.Now, NewID: uuid.NewString, Log: log,
 	})
 	must(t, conductor.Start(ctx))
 	t.Cleanup(conductor.Stop)

@@ -1,11 +1,15 @@
 package web_test
 
 import (
+	"bytes"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
+	"github.com/towpath-cd/towpath/internal/artifact"
 )
 
 // TestAWorkerMayDoWhatItsLeasesAllowAndNothingElse asks for each route of workers, about a step and an environment of
@@ -58,6 +62,67 @@ func TestAWorkerMayDoWhatItsLeasesAllowAndNothingElse(t *testing.T) {
 	if refused != 1 {
 		t.Errorf("in one minute %d refusals were recorded, want the first", refused)
 	}
+}
+
+// TestALogBeyondItsLimitIsRefusedAndRecorded has a worker that does not cut what its step prints.
+func TestALogBeyondItsLimitIsRefusedAndRecorded(t *testing.T) {
+	h := newHouse(t)
+	h.project("shop")
+	w := h.worker("north")
+	run := h.run("shop")
+	job := w.takes("site")
+	if job.LogLimit != 100e3 {
+		t.Fatalf("the worker is told a limit of %d", job.LogLimit)
+	}
+	megabyte := strings.Repeat("x", 999_999) + "\n"
+	for range 4 {
+		job.prints(megabyte)
+	}
+	_, err := job.AppendLog(t.Context(), job.LeaseRef, job.printed, strings.NewReader(megabyte))
+	if codeOf(err) != "invalid" || !strings.Contains(err.Error(), "log_limit") {
+		t.Errorf("%v", err)
+	}
+	job.prints("the rest\n")
+	job.ends("passed", "")
+	h.untilStep(run, "site", "passed")
+	entries, err := h.owner.Audit(t.Context())
+	must(t, err)
+	refused := slices.ContainsFunc(entries, func(e client.AuditEntry) bool {
+		return e.Action == "worker.refused" && e.Actor == "worker north" && strings.HasSuffix(e.Object, "/site/1/log") && strings.Contains(e.Detail, "log_limit")
+	})
+	if !refused {
+		t.Errorf("%+v", entries)
+	}
+}
+
+// TestAnArtifactBeyondItsLimitsIsRefused has one with too many files, and one that is too large.
+func TestAnArtifactBeyondItsLimitsIsRefused(t *testing.T) {
+	h := newHouse(t)
+	h.project("shop")
+	w := h.worker("north")
+	h.run("shop")
+	job := w.takes("site")
+	if job.ArtifactLimit != 1e6 || job.ArtifactFiles != 9 {
+		t.Fatalf("the worker is told limits of %d and %d", job.ArtifactLimit, job.ArtifactFiles)
+	}
+	named := artifact.DigestOf(nil)
+	for says, tree := range map[string]artifact.Manifest{
+		"it has 10 files, and may have 9 (artifact_files":                   slices.Repeat(artifact.Manifest{{Kind: artifact.File, Digest: named}}, 10),
+		"its files have 1.2 MB together, and may have 1 MB (artifact_limit": {{Kind: artifact.File, Size: 1_200_000, Digest: named}},
+	} {
+		for i := range tree {
+			tree[i].Path = string(rune('a' + i))
+		}
+		err := job.ArtifactsOfLease(job.LeaseRef).PutManifest(t.Context(), tree.Digest().String(), bytes.NewReader(tree.Encode()))
+		if codeOf(err) != "invalid" || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+	_, err := job.ArtifactsOfLease(job.LeaseRef).AppendPack(t.Context(), named.String(), 0, strings.NewReader(strings.Repeat("x", 70<<20)))
+	if codeOf(err) != "invalid" || !strings.Contains(err.Error(), "artifact_limit") {
+		t.Errorf("%v", err)
+	}
+	job.ends("failed", "too large")
 }
 
 func TestAWorkersKeyThatAsksForWhatPeopleMayIsRecorded(t *testing.T) {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net/http"
 	"strconv"
@@ -58,8 +59,8 @@ func (s *Server) lease(c call[client.LeaseCall]) (*client.StepLease, error) {
 		s.Flow.NotGiven()
 		return nil, c.Context().Err()
 	}
-	lease := leaseOf(work)
-	lease.LogLimit = s.LogLimit
+	lease, limits := leaseOf(work), s.Artifacts.Limits()
+	lease.ArtifactLimit, lease.ArtifactFiles = limits.Bytes, limits.Entries
 	return lease, nil
 }
 
@@ -120,7 +121,7 @@ func leaseOf(w *flow.Work) *client.StepLease {
 		Checkout: client.Checkout(d.Checkout), Script: d.Run, Shell: d.Shell, Env: d.Env, Outputs: w.Outputs, Clean: d.Clean,
 		Environment: w.Place, URL: w.URL, Uses: artifactsOf(w.Uses), Keeps: d.Artifacts, Platform: d.Platform,
 		Reports: reportsOf(d), Caches: cachesOf(d), CacheScope: string(change.CacheScopes().Writes),
-		Timeout: d.Timeout.Seconds(), Expires: w.Lease.Expires, RenewEvery: queue.RenewEvery.Seconds(),
+		Timeout: d.Timeout.Seconds(), Expires: w.Lease.Expires, RenewEvery: queue.RenewEvery.Seconds(), LogLimit: w.Lease.LogLimit,
 		Fork: change.IsFromFork(), Trigger: string(change.Trigger), Tag: change.Tag(), Inputs: change.Inputs,
 	}
 	lease.Secrets, lease.SecretFiles = secretsOf(w)
@@ -161,19 +162,19 @@ func leaseIn(r *http.Request, caller access.Caller) (towpath.Lease, error) {
 }
 
 // heldLease answers the lease that a call is about, where the worker holds it.
-func (s *Server) heldLease(r *http.Request, caller access.Caller) (towpath.Lease, error) {
+func (s *Server) heldLease(r *http.Request, caller access.Caller) (held towpath.Lease, err error) {
 	lease, err := leaseIn(r, caller)
 	if err != nil {
 		return lease, err
 	}
 	err = s.Store.View(r.Context(), func(tx *store.Tx) error {
-		held, err := tx.HeldLease(lease.Run, lease.Step, lease.Attempt)
+		held, err = tx.HeldLease(lease.Run, lease.Step, lease.Attempt)
 		if err == nil && held.Worker != lease.Worker {
 			return towpath.Errorf(towpath.CodeStale, "attempt %d of %q is not leased to this worker", lease.Attempt, lease.Step)
 		}
 		return err
 	})
-	return lease, s.judged(r, caller, lease, err)
+	return held, s.judged(r, caller, lease, err)
 }
 
 // appendLog takes a piece of a log at an offset, and answers what is held, from where to go on.
@@ -212,12 +213,23 @@ func (s *Server) takeLog(r *http.Request, caller access.Caller) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	log.Limit(mostOfLog(lease))
 	end, err := log.Append(offset, piece.Bytes(), s.Clock())
+	if errors.Is(err, steplog.ErrTooLong) {
+		return end, s.refuseWorker(r, caller, towpath.Errorf(towpath.CodeInvalid,
+			"the log of %q is longer than its limit (log_limit), which workers keep to by themselves", lease.Step))
+	}
 	if offset == 0 { // whoever waited for the log to come into being cannot have asked the log itself
 		s.Hub.Ring(flow.TopicLog(lease.Run, lease.Step))
 	}
 	return end, err
 }
+
+// ownLogLimit is what workers keep of a log that were told nothing, in bytes.
+const ownLogLimit = 256_000_000
+
+// mostOfLog is a size that no worker of ours goes beyond.
+func mostOfLog(l towpath.Lease) int64 { return cmp.Or(l.LogLimit, ownLogLimit) + client.LogSlack }
 
 func logName(l towpath.Lease) steplog.Name {
 	return steplog.Name{Run: l.Run, Step: l.Step, Attempt: l.Attempt}

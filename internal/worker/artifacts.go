@@ -103,8 +103,11 @@ func (a *attempt) platform() string {
 	return runtime.GOOS + "/" + runtime.GOARCH
 }
 
-// upload sends what the server does not have. While it is away, it is waited for.
+// upload sends what the server does not have, unless that is more than it takes. While it is away, it is waited for.
 func (a *attempt) upload(ctx context.Context, dir string, m artifact.Manifest) error {
+	if err := m.Check(artifact.Limits{Entries: a.lease.ArtifactFiles, Bytes: a.lease.ArtifactLimit}); err != nil {
+		return err
+	}
 	server := a.Client.ArtifactsOfLease(a.lease.LeaseRef)
 	return persist(ctx, func() error {
 		missing, err := a.missing(ctx, server, m)

@@ -188,7 +188,7 @@ func (g *guest) confinement(r room, home string, noNetwork bool) shell.Confineme
 		c.World.ReadOnly = append(c.World.ReadOnly, filepath.Join(mirror, "objects"))
 	}
 	if g.cell != nil {
-		c.World.Cell, c.Exceeded = g.cell.Cell, g.cell.Exceeded
+		c.World.Cell, c.Limits, c.Met = g.cell.Cell, g.Limits, g.cell.Met
 	}
 	return c
 }

@@ -70,9 +70,9 @@ func TestStepsRunInACluster(t *testing.T) {
 		t.Run("and say why they cannot", func(t *testing.T) { podSaysWhyNot(t, kubeconfig) })
 		t.Run("and reach what stands beside them", func(t *testing.T) { podServicesAreReached(t, c, kubeconfig) })
 		t.Run("which tells its log when it fails", func(t *testing.T) { podServicesTell(t, kubeconfig) })
-		t.Run("of which a killed worker leaves nothing", func(t *testing.T) { killedLeavesNoPods(t, c, kubeconfig) })
 		t.Run("and a person has a shell there", func(t *testing.T) { shellIsAsTheScript(t, poddedPlace(c, kubeconfig)) })
 		t.Run("and no shell of a killed worker is left", func(t *testing.T) { shellOfTheKilledIsGone(t, poddedPlace(c, kubeconfig)) })
+		t.Run("of which a killed worker leaves nothing", func(t *testing.T) { killedLeavesNoPods(t, c, kubeconfig) })
 	})
 }
 
@@ -140,7 +140,7 @@ func podSaysWhyNot(t *testing.T, kubeconfig string) {
 	}
 	l := s.podded(`x=$(head -c 200000000 /dev/zero | tr '\0' x)`)
 	l.Inside.Memory, l.Inside.CPUs = 64e6, 0.5
-	if report, log := s.result(l); !strings.Contains(report.Reason, "out of memory") {
+	if report, log := s.result(l); !strings.HasSuffix(report.Reason, "a process was killed: memory limit 64 MB reached") {
 		t.Errorf("%+v\n%s", report, log)
 	}
 	if report, log := s.result(s.step("echo on")); report.State != "passed" {

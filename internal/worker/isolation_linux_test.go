@@ -161,7 +161,7 @@ func TestAStepThatForksWithoutEndMeetsItsLimit(t *testing.T) {
 		}
 	}
 	report := s.awaitReport(ref)
-	if report.State != "failed" || !strings.HasSuffix(report.Reason, "a process could not be started: the step may have 60 at a time") {
+	if report.State != "failed" || !strings.HasSuffix(report.Reason, "a process could not be started: limit of 60 processes and threads reached") {
 		t.Errorf("%+v", report)
 	}
 }
@@ -171,12 +171,26 @@ func TestAStepThatUsesTooMuchMemoryIsKilledAndSaysSo(t *testing.T) {
 	s.start(s.apart(confine.Namespaces))
 	for _, script := range []string{"head -c 300M /dev/zero | tail >/dev/null", "head -c 300M /dev/zero >/dev/shm/ballast"} {
 		report, _ := s.result(s.step(script))
-		if report.State != "failed" || !strings.HasSuffix(report.Reason, "a process was killed: the step may use 100 MB of memory") {
+		if report.State != "failed" || !strings.HasSuffix(report.Reason, "a process was killed: memory limit 100 MB reached") {
 			t.Errorf("%s: %+v", script, report)
 		}
 	}
 	if report, _ := s.result(s.step("true")); report.State != "passed" {
 		t.Errorf("the next one: %+v", report)
+	}
+}
+
+func TestAStepThatIsTooSlowForItsShareOfTheProcessorsSaysSo(t *testing.T) {
+	s := newSite(t)
+	o := s.apart(confine.Namespaces)
+	o.Isolation.Limits.CPUs = 0.02 // less than it would get of a machine with much else to do
+	s.start(o)
+	l := s.step("while :; do :; done")
+	l.Timeout = 5
+	report, _ := s.result(l)
+	if report.State != "failed" || !strings.HasPrefix(report.Reason, "timed out after 5s; its processes were held back for ") ||
+		!strings.HasSuffix(report.Reason, "s: limit of 0.02 processors reached") {
+		t.Errorf("%+v", report)
 	}
 }
 

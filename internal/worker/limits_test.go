@@ -88,3 +88,19 @@ func TestALogThatIsLittleLongerThanItsLimitIsWhole(t *testing.T) {
 		t.Errorf("%d marks, %d bytes of %d: %+v", found, len(kept), len(want), report)
 	}
 }
+
+// TestALogNeverGoesBeyondWhatTheServerTakes has the limit be reached where that is furthest from it: the server of these
+// tests complains.
+func TestALogNeverGoesBeyondWhatTheServerTakes(t *testing.T) {
+	s := working(t)
+	for _, script := range []string{
+		`head -c 99990 /dev/zero | tr '\0' '\n'; head -c 9000000 /dev/zero | tr '\0' x; head -c 9000000 /dev/zero | tr '\0' '\n'`,
+		`for i in 1 2 3 4 5 6 7 8 9; do head -c 1500000 /dev/zero | tr '\0' x; echo; done; exit 3`,
+	} {
+		l := s.step(script)
+		l.LogLimit = 100_000
+		if report, log := s.result(l); len(log) < 100_000 || int64(len(log)) != report.LogSize {
+			t.Errorf("%d bytes, %+v", len(log), report)
+		}
+	}
+}

@@ -4,6 +4,7 @@ package worker_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/worker"
 )
 
 // server tells the story of the worker protocol: it hands out leases, keeps logs at their offsets, takes reports, and
@@ -39,6 +41,7 @@ type server struct {
 
 // story is what the server knows of one attempt.
 type story struct {
+	most   int // bytes that its log may have
 	log    []byte
 	report *client.StepReport
 	stop   *client.Renewal
@@ -160,6 +163,10 @@ func (s *server) appendLog(w http.ResponseWriter, r *http.Request, a *story) {
 	body, _ := io.ReadAll(r.Body)
 	held := int64(len(a.log))
 	switch {
+	case offset+int64(len(body)) > int64(a.most):
+		s.t.Errorf("the log goes beyond %d bytes", a.most)
+		refuse(w, http.StatusBadRequest, "invalid")
+		return
 	case err != nil || a.report != nil && offset+int64(len(body)) > held:
 		refuse(w, http.StatusBadRequest, "invalid")
 		return
@@ -190,7 +197,8 @@ func (s *server) finish(w http.ResponseWriter, r *http.Request, a *story) {
 
 // offer makes a step wait for a worker.
 func (s *server) offer(l *client.StepLease) client.LeaseRef {
-	s.change(func() { s.attempts[l.LeaseRef] = &story{} })
+	most := int(cmp.Or(l.LogLimit, worker.DefaultLogLimit)) + client.LogSlack
+	s.change(func() { s.attempts[l.LeaseRef] = &story{most: most} })
 	s.waiting <- l
 	return l.LeaseRef
 }

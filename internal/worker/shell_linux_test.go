@@ -34,13 +34,13 @@ func (p place) step(s *site, script string) *client.StepLease {
 }
 
 func TestADebugShellHasWhatTheScriptWouldHave(t *testing.T) {
-	for level := range levels {
+	for level := range shortly(levels) {
 		t.Run(string(level), func(t *testing.T) { shellIsAsTheScript(t, own(level)) })
 	}
 }
 
 func TestADebugShellDoesNotOutliveItsKilledWorkerByMuch(t *testing.T) {
-	for level := range levels {
+	for level := range shortly(levels) {
 		t.Run(string(level), func(t *testing.T) { shellOfTheKilledIsGone(t, own(level)) })
 	}
 }

@@ -173,6 +173,25 @@ func (s *site) logUsing(script string, uses ...client.Artifact) string {
 	return log
 }
 
+func TestAnArtifactBeyondTheServersLimitsIsNotSent(t *testing.T) {
+	s := working(t)
+	for reason, change := range map[string]func(*client.StepLease){
+		"artifact dist: over the limit: it has 3 files, and may have 2 (artifact_files in the server's settings)":                    func(l *client.StepLease) { l.ArtifactFiles = 2 },
+		"artifact dist: over the limit: its files have 6 kB together, and may have 5.9 kB (artifact_limit in the server's settings)": func(l *client.StepLease) { l.ArtifactLimit = 5900 },
+	} {
+		l := s.step("mkdir dist; for name in a b c; do head -c 2000 /dev/zero >dist/$name; done")
+		l.Keeps = []string{"dist"}
+		change(l)
+		if report, _ := s.result(l); report.State != "failed" || report.Reason != reason {
+			t.Errorf("%+v, want %q", report, reason)
+		}
+	}
+	if packs, _ := filepath.Glob(filepath.Join(s.trees.dir, "packs", "*")); len(packs) > 0 {
+		t.Errorf("the server has %q", packs)
+	}
+	s.kept("mkdir dist; echo small >dist/a", "dist")
+}
+
 const list = `find . -path ./.git -prune -o -type f -print | sort | while read f; do echo "$f $(cat "$f")"; done`
 
 func TestArtifactsStandAgainWhereTheyWere(t *testing.T) {

@@ -90,7 +90,7 @@ func onlyWhatIsNamed(t *testing.T, _ *dockertest.Daemon) {
 func limitsHold(t *testing.T, _ *dockertest.Daemon) {
 	b := box("limits")
 	b.Limits = docker.Limits{Memory: 64e6, CPUs: 0.5, Processes: 20}
-	if result, _ := ran(t, b, `x=$(head -c 200000000 /dev/zero | tr '\0' x)`); !strings.HasSuffix(result.Reason, "; the container ran out of memory, of which it may use 64 MB") {
+	if result, _ := ran(t, b, `x=$(head -c 200000000 /dev/zero | tr '\0' x)`); !strings.HasSuffix(result.Reason, "; a process was killed: memory limit 64 MB reached") {
 		t.Errorf("%+v", result)
 	}
 	result, out := ran(t, b, `i=0; while [ $i -lt 50 ]; do sleep 1000 & i=$((i+1)); done`)

@@ -195,10 +195,7 @@ func (r *running) judge(ended container.WaitResponse) executor.Result {
 	defer cancel()
 	found, err := r.client.ContainerInspect(ctx, r.id, client.ContainerInspectOptions{})
 	if err == nil && found.Container.State != nil && found.Container.State.OOMKilled {
-		result.Reason += "; the container ran out of memory"
-		if limit := r.box.Limits.Memory; limit > 0 {
-			result.Reason += fmt.Sprintf(", of which it may use %d MB", limit/1e6)
-		}
+		result.Reason += "; " + executor.MemoryMet(r.box.Limits.Memory)
 	}
 	return result
 }

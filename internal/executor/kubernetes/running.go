@@ -228,10 +228,7 @@ func (r *running) judge(pod *corev1.Pod) executor.Result {
 	}
 	result := executor.Ended(int(ended.ExitCode), 0)
 	if ended.Reason == "OOMKilled" {
-		result.Reason += "; the container ran out of memory"
-		if limit := r.box.Limits.Memory; limit > 0 {
-			result.Reason += fmt.Sprintf(", of which it may use %d MB", limit/1e6)
-		}
+		result.Reason += "; " + executor.MemoryMet(r.box.Limits.Memory)
 	}
 	return result
 }

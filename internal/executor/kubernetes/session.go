@@ -81,7 +81,7 @@ func (s *session) hangUp() {
 	defer cancel()
 	_ = s.exec(grace, s.pod, stepContainer, streams{err: io.Discard}, "sh", "-c", "kill -HUP -1") // it may have ended
 	select {
-	case <-s.over:
+	case <-s.sizes.done: // the shell has ended
 	case <-grace.Done():
 	}
 }

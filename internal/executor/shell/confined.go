@@ -3,6 +3,7 @@ package shell
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/towpath-cd/towpath/internal/confine"
 	"github.com/towpath-cd/towpath/internal/executor"
@@ -15,7 +16,8 @@ type Confinement struct {
 	UID, GID int
 	Groups   []int
 	World    *confine.World // nil: the machine's
-	Exceeded func() string  // which limits were met, for people; may be nil
+	Limits   confine.Limits
+	Met      func() confine.Met // which of them were; nil: there are none
 }
 
 // Confined answers the way to run scripts so.
@@ -67,13 +69,23 @@ func (c confined) order(script executor.Script, file scriptFile) confine.Order {
 	return o
 }
 
-// explained adds the limits that the processes ran into, which is often why they failed.
+// worthTelling is how long a script that timed out was held back at least, for that to be told.
+const worthTelling = time.Second
+
+// explained adds the limits that the processes ran into, which is often why they failed, or were too slow.
 func (c confined) explained(r executor.Result) executor.Result {
-	if c.Exceeded == nil || r.Outcome != executor.Exited || r.Passed() {
+	if c.Met == nil || r.Passed() || r.Outcome != executor.Exited && r.Outcome != executor.TimedOut {
 		return r
 	}
-	if limits := c.Exceeded(); limits != "" {
-		r.Reason += "; " + limits
+	met := c.Met()
+	if met.Memory {
+		r.Reason += "; " + executor.MemoryMet(c.Limits.Memory)
+	}
+	if met.Processes {
+		r.Reason += "; " + executor.ProcessesMet(c.Limits.Processes)
+	}
+	if r.Outcome == executor.TimedOut && met.Held >= worthTelling {
+		r.Reason += "; " + executor.CPUsMet(c.Limits.CPUs, met.Held)
 	}
 	return r
 }

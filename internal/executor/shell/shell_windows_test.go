@@ -215,3 +215,11 @@ func TestAnEndByForceTakesTheWholeTree(t *testing.T) {
 		mustBeGone(t, pid)
 	}
 }
+
+func TestWindowsGivesNobodyATerminal(t *testing.T) {
+	for _, way := range []executor.Executor{shell.New(), shell.New().Confined(shell.Confinement{})} {
+		if session, err := way.Open(t.Context(), executor.Script{}); !errors.Is(err, executor.ErrNoTerminal) || !strings.Contains(err.Error(), "worker: linux") {
+			t.Errorf("%v, %v", session, err)
+		}
+	}
+}
