@@ -66,6 +66,8 @@ watch() {
 keep() { # keep FILE TEXT: whole, or as it was before
   printf '%s\n' "$2" >"$1.new" && { sync "$1.new" 2>/dev/null || sync; } && mv -f "$1.new" "$1"
 }
+# put FILE TEXT: as keep, for what a power cut may take: which boot it was is in it.
+put() { printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1"; }
 sweep() {
   rm -rf .towpath/tmp
   for d in releases/*; do
