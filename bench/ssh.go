@@ -65,9 +65,9 @@ func measureHosts(ctx context.Context, s *stage, count int) (_ []Figure, err err
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.target.Close()) }()
-	for round := range s.rounds(7, 3) + 1 {
-		if round == 0 {
-			if err := b.release.grow(0); err != nil {
+	for round := range s.rounds(12, 4) {
+		if isNew(round) {
+			if err := b.release.grow(round); err != nil {
 				return nil, err
 			}
 		}
@@ -136,10 +136,13 @@ func (b *sshBench) change(round, count int) error {
 	return nil
 }
 
-// round deploys a release of which all is new in the first round, and fifty files in each later one; and goes back.
+// isNew says that a round's release has no file of the one before.
+func isNew(round int) bool { return round%4 == 0 }
+
+// round deploys a release, and goes back.
 func (b *sshBench) round(ctx context.Context, round int) error {
 	what := "changed"
-	if round == 0 {
+	if isNew(round) {
 		what = "new"
 	} else if err := b.change(round, sshChanged); err != nil {
 		return err
