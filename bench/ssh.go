@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -282,10 +284,7 @@ func (b *sshBench) byRsync(ctx context.Context, round int) error {
 	all, sending := errgroup.WithContext(ctx)
 	for _, h := range b.hosts {
 		all.Go(func() error {
-			shell := "ssh"
-			for _, o := range b.options(h) {
-				shell += " " + o
-			}
+			shell := strings.Join(append([]string{"ssh"}, b.options(h)...), " ")
 			return spoken(exec.CommandContext(sending, "rsync", "-a", "-e", shell, fmt.Sprintf("--link-dest=%s/releases/%d", root, round-1),
 				b.release.dir()+"/", fmt.Sprintf("%s:%s/releases/%d", h.IP, root, round)))
 		})
@@ -338,7 +337,7 @@ func (t *sshStage) end(err *error) {
 		}
 		*err = errors.Join(*err, failure.error)
 	}
-	for n := len(t.cleanups) - 1; n >= 0; n-- {
-		t.cleanups[n]()
+	for _, clean := range slices.Backward(t.cleanups) {
+		clean()
 	}
 }
