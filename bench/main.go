@@ -53,6 +53,7 @@ func benchmarks() []benchmark {
 		{"neighbours", "short steps beside a hostile one of the same worker, at each level of isolation", measureNeighbours},
 		{"cache", "keeping and restoring a step's cache, beside tar", measureCache},
 		{"artifact", "artifacts up from one worker and down to another, beside tar and cp", measureArtifact},
+		{"ssh", "releases on hosts, beside tar over ssh and a rename", measureSSH},
 		{"crash", "kill -9 of everything, and what was lost by it", measureCrash},
 	}
 }

@@ -53,7 +53,7 @@ func chapters(all []benchmark) []chapter {
 
 func TestWithoutANameTheNamesAreListed(t *testing.T) {
 	var out, progress bytes.Buffer
-	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nproxy\nlog\nwebhook\nsurvive\nidle\npoll\ncheckout\nworkers\nneighbours\ncache\nartifact\ncrash\n" {
+	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nproxy\nlog\nwebhook\nsurvive\nidle\npoll\ncheckout\nworkers\nneighbours\ncache\nartifact\nssh\ncrash\n" {
 		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
 	}
 }

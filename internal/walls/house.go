@@ -76,7 +76,7 @@ func newHouse() house {
 		{name: "cmd", may: []string{"cli"}},
 
 		// They measure and try the shipped binary, and single rooms, but never the wiring.
-		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"client", "config", "crash", "store"})},
+		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"client", "config", "crash", "store", "target/hosts"})},
 		{name: "e2e", may: slices.Concat(ground, []string{"client", "config", "crash"})},
 	}
 	h = h.with(tools, room{may: tools})

@@ -16,16 +16,23 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
-	"testing"
 	"time"
 )
 
 // patience is how long something may take to come up on a machine that is busy.
 const patience = time.Minute
 
+// T is what a test or a benchmark has to have.
+type T interface {
+	Helper()
+	Cleanup(func())
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
 // Lab is a user's home with a key, and hosts that let its holder in.
 type Lab struct {
-	t    testing.TB
+	t    T
 	Home string // its .ssh has id_ed25519, known_hosts and config
 	Root string // the folder that each host sees as its own
 	net  [2]byte
@@ -33,7 +40,7 @@ type Lab struct {
 }
 
 // New makes a home. The key is made by ssh-keygen.
-func New(t testing.TB) *Lab {
+func New(t T) *Lab {
 	t.Helper()
 	l := &Lab{t: t, Home: folder(t), Root: filepath.Join(folder(t), "srv")}
 	if _, err := rand.Read(l.net[:]); err != nil {
@@ -50,7 +57,7 @@ func New(t testing.TB) *Lab {
 }
 
 // folder is a temporary one that is removed also where a host that is killed still holds files in it.
-func folder(t testing.TB) string {
+func folder(t T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ssh-") // short: a socket may stand in it
 	if err != nil {
@@ -61,14 +68,14 @@ func folder(t testing.TB) string {
 }
 
 // Keygen makes a key without a passphrase, or with the one that is given.
-func Keygen(t testing.TB, path string, passphrase ...string) {
+func Keygen(t T, path string, passphrase ...string) {
 	t.Helper()
 	_ = os.Remove(path)
 	Do(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", strings.Join(passphrase, ""), "-C", "test", "-f", path)
 }
 
 // Do runs a program to its end.
-func Do(t testing.TB, name string, args ...string) string {
+func Do(t T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {
@@ -107,7 +114,7 @@ type Setting struct {
 
 // Host is a machine of a Lab.
 type Host struct {
-	t       testing.TB
+	t       T
 	lab     *Lab
 	setting Setting
 	dir     string

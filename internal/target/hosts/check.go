@@ -76,7 +76,7 @@ func (d *Driver) checkOne(ctx context.Context, m *machine, o deploy.Order) (free
 	}
 	v["TW_ENV"] = d.environ(o.Release, seat{slot: slot{machine: m}})
 	said, err := m.ask(ctx, scriptCheck, v, nil)
-	if _, again := kindOf(err).(*deploy.Retryable); again && !m.remote.IsConnected() {
+	if gradeOf(err) == gradeRetryable && !m.remote.IsConnected() {
 		return 0, &awayError{err}
 	}
 	if err != nil {

@@ -149,7 +149,7 @@ func (d *Driver) claim(ctx context.Context, epoch towpath.Epoch) error {
 			return nil
 		}
 		_, err := m.order(ctx, epoch, "take over", scriptClaim, nil, nil)
-		if _, isAway := kindOf(err).(*deploy.Retryable); isAway {
+		if gradeOf(err) == gradeRetryable {
 			return nil
 		}
 		if err == nil {

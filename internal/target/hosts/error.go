@@ -7,55 +7,64 @@ import (
 	"github.com/towpath-cd/towpath/internal/deploy"
 )
 
-// kindOf answers the error of a kind that package deploy knows; nil where there is none.
-func kindOf(err error) error {
+// grade orders the kinds of errors that package deploy knows by how grave they are.
+type grade int
+
+const (
+	gradeNone      grade = iota
+	gradeRetryable       // it did not happen, and may
+	gradeUnknown         // nobody knows
+	gradePermanent       // trying again mends nothing
+	gradeStale           // another keeper has taken over
+)
+
+func gradeOf(err error) grade {
 	var stale *deploy.StaleEpoch
 	var permanent *deploy.Permanent
 	var unknown *deploy.UnknownOutcome
 	var again *deploy.Retryable
 	switch {
 	case err == nil:
-		return nil
+		return gradeNone
 	case errors.As(err, &stale):
-		return stale
+		return gradeStale
 	case errors.As(err, &permanent):
-		return permanent
+		return gradePermanent
 	case errors.As(err, &unknown):
-		return unknown
+		return gradeUnknown
 	case errors.As(err, &again):
-		return again
+		return gradeRetryable
 	}
-	return &deploy.UnknownOutcome{Err: err}
+	return gradeUnknown
 }
 
-// joined makes one error of what several hosts said. Its kind is the gravest: a keeper that is too late, then what trying
-// again does not mend, then what nobody knows.
+// joined makes one error of what several hosts said, of the gravest kind among them.
 func joined(failures []error) error {
 	var said, log []string
-	gravest := 0
+	gravest := gradeNone
 	for _, err := range failures {
-		switch kind := kindOf(err).(type) {
-		case nil:
+		g := gradeOf(err)
+		gravest = max(gravest, g)
+		switch g {
+		case gradeNone:
 			continue
-		case *deploy.StaleEpoch:
-			return kind
-		case *deploy.Permanent:
-			gravest, log = max(gravest, 3), append(log, kind.Log...)
-		case *deploy.UnknownOutcome:
-			gravest = max(gravest, 2)
-		default:
-			gravest = max(gravest, 1)
+		case gradeStale:
+			return err
+		case gradePermanent:
+			if permanent, is := errors.AsType[*deploy.Permanent](err); is {
+				log = append(log, permanent.Log...)
+			}
 		}
 		said = append(said, err.Error())
 	}
 	all := errors.New(strings.Join(said, "; "))
 	switch gravest {
-	case 3:
-		return &deploy.Permanent{Err: all, Log: log}
-	case 2:
-		return &deploy.UnknownOutcome{Err: all}
-	case 1:
+	case gradeNone:
+		return nil
+	case gradeRetryable:
 		return &deploy.Retryable{Err: all}
+	case gradePermanent:
+		return &deploy.Permanent{Err: all, Log: log}
 	}
-	return nil
+	return &deploy.UnknownOutcome{Err: all}
 }

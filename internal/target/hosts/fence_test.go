@@ -114,8 +114,7 @@ func TestAScriptThatDoesNotEndIsEndedWithAllThatItStarted(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	_, err := d.Do(ctx, deploy.Order{Epoch: f.epoch, Operation: deploy.Stop{Instances: []string{"r42-1"}}, Instances: f.observes().Instances})
-	var unknown *deploy.UnknownOutcome
-	if !errors.As(err, &unknown) {
+	if _, isUnknown := errors.AsType[*deploy.UnknownOutcome](err); !isUnknown {
 		t.Errorf("%v", err)
 	}
 	f.does(deploy.Stop{Instances: []string{"r42-1"}}) // with the script that ends: nobody has the lock

@@ -101,10 +101,15 @@ func TestWhatIsSharedIsTheSameInEveryRelease(t *testing.T) {
 	if err := os.WriteFile(f.on(0, "releases", first, "log", "line"), []byte("said"), 0o600); err == nil {
 		t.Error("the link of a host leads somewhere on this machine")
 	}
-	if err := os.WriteFile(f.on(0, "shared", "log", "line"), []byte("said"), 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"log/line", "env.old"} { // one that is called as ours are
+		if err := os.WriteFile(f.on(0, "shared", name), []byte("said"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	second := f.deploys(43, 2)[0]
+	if got := f.read(0, "shared", "env.old"); got != "said" {
+		t.Errorf("%q", got)
+	}
 	for _, name := range []string{"log", "settings.ini"} {
 		if to, err := os.Readlink(f.on(0, "releases", second, name)); err != nil || to != filepath.Join(f.path, "shared", name) {
 			t.Errorf("%s leads to %q, %v", name, to, err)

@@ -84,14 +84,13 @@ func (m *machine) under(ctx context.Context, epoch towpath.Epoch, what string, v
 	all := variables{
 		"TW_PATH": m.path, "TW_WHAT": what, "TW_N": "0",
 		"TW_EPOCH": strconv.FormatUint(epoch.Number, 10), "TW_HOLDER": epoch.Holder,
-		"TW_LIMIT": seconds(limit), "TW_WAIT": tenths(min(lockPatience, limit/2)), "TW_FREE": tenths(min(portPatience, limit/4)),
+		"TW_LIMIT": seconds(limit), "TW_WAIT": seconds(min(lockPatience, limit/2)), "TW_FREE": seconds(min(portPatience, limit/5)),
 	}
 	maps.Copy(all, v)
 	return all
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(max(d, time.Second) / time.Second)) }
-func tenths(d time.Duration) string  { return strconv.Itoa(int(d / (100 * time.Millisecond))) }
 
 // order has a script carried out under an epoch, and answers what it told.
 func (m *machine) order(ctx context.Context, epoch towpath.Epoch, what, script string, v variables, input io.Reader) ([]word, error) {

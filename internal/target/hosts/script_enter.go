@@ -44,9 +44,9 @@ holder() {
 # free waits for $port.
 free() {
   [ "$port" -gt 0 ] || return 0
-  n=0
+  until=$(($(date +%s) + TW_FREE))
   while held=$(holder); [ -n "$held" ]; do
-    n=$((n + 1)); [ "$n" -le "$TW_FREE" ] || return 1
+    [ "$(date +%s)" -lt "$until" ] || return 1
     sleep 0.1 2>/dev/null || sleep 1
   done
 }
@@ -66,12 +66,17 @@ watch() {
 keep() { # keep FILE TEXT: whole, or as it was before
   printf '%s\n' "$2" >"$1.new" && { sync "$1.new" 2>/dev/null || sync; } && mv -f "$1.new" "$1"
 }
+# put FILE TEXT: as keep, for what a power cut may take: which boot it was is in it.
+put() { printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1"; }
 sweep() {
   rm -rf .towpath/tmp
   for d in releases/*; do
     [ -f ".towpath/instances/${d##*/}" ] || [ ! -d "$d" ] || rm -rf "$d" "tmp/${d##*/}" ".towpath/log/${d##*/}"
   done
-  rm -f current.new current.back env.new env.old */current.new */current.back */env.new */env.old
+  for d in . *; do
+    case $d in releases | shared | tmp) continue ;; esac
+    rm -f "$d/current.new" "$d/current.back" "$d/env.new" "$d/env.old"
+  done
 }
 epoch() {
   seen=0 by=
@@ -92,10 +97,9 @@ enter() {
   ( umask 077; mkdir -p .towpath/instances .towpath/slots .towpath/log ) || fail again "$TW_PATH/.towpath cannot be written"
   watch
   exec 9>>.towpath/lock || fail again "$TW_PATH/.towpath/lock cannot be opened"
-  n=0
+  until=$(($(date +%s) + TW_WAIT))
   until flock -n -x 9; do
-    n=$((n + 1))
-    if [ "$n" -gt "$TW_WAIT" ]; then
+    if [ "$(date +%s)" -ge "$until" ]; then
       read -r who <.towpath/holder || who="somebody"
       fail again "locked by $who"
     fi

@@ -13,7 +13,7 @@ cat >"$t/manifest" || fail again "the list of files cannot be written in $t"
 [ "$(wc -l <"$t/manifest")" -eq "$TW_COUNT" ] || fail again "the list of files was cut off"
 printf '%s\n' "$TW_ID" >"$t/id"
 : >"$t/ok"
-base=$(ls -t .towpath/instances | head -n 1)
+base=$(ls -t .towpath/instances | grep -v '[.]new$' | head -n 1)
 if [ -n "$base" ] && [ -d "releases/$base" ]; then
   cd "releases/$base" || fail again "releases/$base cannot be entered"
   find . -type f | sort >"$t/regular"

@@ -5,7 +5,7 @@ package hosts
 // application was told, brings back what was; so does the watchdog. "back" does also when it runs already.
 const scriptStart = scriptEnter + `
 note() { # note HOW: what was done in the slot
-  keep ".towpath/slots/$slot" "$1 $id $(boot) $(date +%s)" || fail again "it cannot be written down what runs in $slot"
+  put ".towpath/slots/$slot" "$1 $id $(boot) $(date +%s)" || fail again "it cannot be written down what runs in $slot"
 }
 stage() {
   [ -f ".towpath/instances/$id" ] && [ -d "releases/$id" ] || fail broken "$id is not placed"
@@ -35,7 +35,7 @@ unflip() {
 }
 noted() { # as it was noted before
   eval "ran=\$ran_$k"
-  if [ -n "$ran" ]; then keep ".towpath/slots/$slot" "$ran"; else rm -f ".towpath/slots/$slot"; fi
+  if [ -n "$ran" ]; then put ".towpath/slots/$slot" "$ran"; else rm -f ".towpath/slots/$slot"; fi
 }
 undo() {
   case $phase in
@@ -63,7 +63,7 @@ run() {
   act "$dir/current" "$(cat "$dir/env")" "${TW_RESTART:-$TW_RELOAD}" || { why="${TW_VERB} failed"; return 1; }
 }
 settle() {
-  read -r at rest <".towpath/instances/$id" && keep ".towpath/instances/$id" "$at $slot begun" && note running && clear_away
+  read -r at rest <".towpath/instances/$id" && put ".towpath/instances/$id" "$at $slot begun" && note running && clear_away
 }
 run_again() { # what ran before, where it had to make room
   eval "was=\$was_$k ran=\$ran_$k"
@@ -120,7 +120,7 @@ stop() {
     fail again "it was stopped, and port $port is still held by $held"
   fi
   [ "$(readlink "$dir/current")" != "$to" ] || rm -f "$dir/current"
-  keep ".towpath/slots/$slot" "stopped $id $(boot) $(date +%s)" || fail again "it cannot be written down that $id is stopped"
+  put ".towpath/slots/$slot" "stopped $id $(boot) $(date +%s)" || fail again "it cannot be written down that $id is stopped"
 }
 enter
 each stop
