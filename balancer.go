@@ -19,6 +19,12 @@ type CommandBalancer struct {
 	Sessions bool          // Observe counts what is in flight
 }
 
+// CaddyBalancer is a reverse proxy in a Caddy's configuration, whose upstreams are ours.
+type CaddyBalancer struct {
+	Admin string // where it takes orders: "http://host:port" or "unix:///path"
+	ID    string // the "@id" of the reverse_proxy handler
+}
+
 // BalancerKind is a way to move traffic.
 type BalancerKind string
 
@@ -27,6 +33,7 @@ const (
 	BalancerNone    BalancerKind = "none"
 	BalancerProxy   BalancerKind = "proxy"
 	BalancerHAProxy BalancerKind = "haproxy"
+	BalancerCaddy   BalancerKind = "caddy"
 	BalancerCommand BalancerKind = "command"
 )
 
@@ -37,6 +44,8 @@ func (b BalancerDefinition) Kind() BalancerKind {
 		return BalancerProxy
 	case b.HAProxy != nil:
 		return BalancerHAProxy
+	case b.Caddy != nil:
+		return BalancerCaddy
 	case b.Command != nil:
 		return BalancerCommand
 	}
@@ -61,6 +70,8 @@ func (b BalancerDefinition) Can() BalancerAbilities {
 		return BalancerAbilities{Moves: true, Weights: true, Sessions: true, Streams: true, Errors: true, Latency: true, Fencing: true}
 	case BalancerHAProxy:
 		return BalancerAbilities{Moves: true, Weights: true, Sessions: true, Errors: true}
+	case BalancerCaddy:
+		return BalancerAbilities{Moves: true, Sessions: true, Fencing: true}
 	case BalancerCommand:
 		return BalancerAbilities{Moves: true, Weights: b.Command.Weights, Sessions: b.Command.Sessions}
 	}

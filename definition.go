@@ -162,6 +162,7 @@ type CanaryStep struct {
 type BalancerDefinition struct {
 	Proxy   *ProxyBalancer
 	HAProxy *HAProxyBalancer `json:",omitempty"`
+	Caddy   *CaddyBalancer   `json:",omitempty"`
 	Command *CommandBalancer `json:",omitempty"`
 }
 
