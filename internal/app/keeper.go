@@ -12,6 +12,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/balancer/caddy"
 	"github.com/towpath-cd/towpath/internal/balancer/haproxy"
 	"github.com/towpath-cd/towpath/internal/balancer/proxy"
 	"github.com/towpath-cd/towpath/internal/deploy"
@@ -81,6 +82,8 @@ func (o WorkerOptions) openBalancer(s keeper.Site) (deploy.Driver, error) {
 		})
 	case towpath.BalancerHAProxy:
 		return haproxy.New(haproxy.Options{Environment: s.Environment, Definition: s.Definition})
+	case towpath.BalancerCaddy:
+		return caddy.New(caddy.Options{Environment: s.Environment, Definition: s.Definition})
 	default:
 		return nil, fmt.Errorf("this worker knows no balancer %s", kind)
 	}

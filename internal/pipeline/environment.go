@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -132,11 +133,19 @@ func drain(v *value) towpath.DrainDefinition {
 	return towpath.DrainDefinition{Requests: v.get("requests").duration(), Streams: v.get("streams").duration()}
 }
 
+// defaultCaddyAdmin is where a Caddy takes orders that was not told otherwise.
+const defaultCaddyAdmin = "http://localhost:2019"
+
 func (b *builder) balancer(name string, v *value) towpath.BalancerDefinition {
 	chosen := v.get("balancer")
 	if haproxy := chosen.get("haproxy"); haproxy != nil {
 		return towpath.BalancerDefinition{HAProxy: &towpath.HAProxyBalancer{
 			Sockets: haproxy.get("socket").texts(), Backend: haproxy.get("backend").string(),
+		}}
+	}
+	if caddy := chosen.get("caddy"); caddy != nil {
+		return towpath.BalancerDefinition{Caddy: &towpath.CaddyBalancer{
+			Admin: cmp.Or(caddy.get("admin").string(), defaultCaddyAdmin), ID: caddy.get("id").string(),
 		}}
 	}
 	proxy := chosen.get("proxy")

@@ -278,6 +278,9 @@ func (w *writer) balancer(b towpath.BalancerDefinition) {
 	case b.HAProxy != nil:
 		w.put(4, "socket", b.HAProxy.Sockets)
 		w.put(4, "backend", b.HAProxy.Backend)
+	case b.Caddy != nil:
+		w.put(4, "admin", b.Caddy.Admin)
+		w.put(4, "id", b.Caddy.ID)
 	}
 }
 

@@ -61,6 +61,15 @@ func backendFormat() *format {
 	return matching("a backend's name", `^[A-Za-z0-9_.:-]{1,100}$`, "it is the word after backend in haproxy.cfg")
 }
 
+// adminFormat is where Caddy takes orders.
+func adminFormat() *format {
+	return matching("the address of Caddy's admin API", `^(http://[^\s/]+|unix:///[^\s]+)$`, "write http://host:port, or unix:///path of its socket")
+}
+
+func handlerFormat() *format {
+	return matching("a handler's @id", `^[A-Za-z0-9_.:-]{1,100}$`, `it is the "@id" of the reverse_proxy handler in Caddy's configuration`)
+}
+
 // envFormat is a variable that a file may set.
 func envFormat() *format {
 	f := variableFormat()

@@ -127,7 +127,10 @@ func balancerShape() *shape {
 			field{key: "backend", doc: "the backend whose servers are the instances, and nothing else", required: true, shape: text(backendFormat())},
 		)},
 		field{key: "nginx", doc: "nginx", later: true, shape: outside},
-		field{key: "caddy", doc: "Caddy", later: true, shape: outside},
+		field{key: "caddy", doc: "Caddy, by its admin API", shape: mapping(
+			field{key: "admin", doc: "where it takes orders: http://host:port or unix:///path", fallback: "http://localhost:2019", shape: text(adminFormat())},
+			field{key: "id", doc: "the @id of the reverse_proxy handler whose upstreams are the instances", required: true, shape: text(handlerFormat())},
+		)},
 		field{key: "alb", doc: "Amazon's load balancer", later: true, shape: outside},
 		field{key: "gcp", doc: "Google's load balancer", later: true, shape: outside},
 		field{key: "dns", doc: "DNS records", later: true, shape: mapping(
