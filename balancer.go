@@ -25,6 +25,15 @@ type CaddyBalancer struct {
 	ID    string // the "@id" of the reverse_proxy handler
 }
 
+// DNSBalancer is a name, whose addresses are ours.
+type DNSBalancer struct {
+	Server string        // primary of the zone: host, or host:port
+	Zone   string        // "example.com"
+	Name   string        // in the zone: "shop.example.com"
+	TTL    time.Duration // of its records
+	Key    string        // secret with the key that updates are signed by
+}
+
 // BalancerKind is a way to move traffic.
 type BalancerKind string
 
@@ -34,6 +43,7 @@ const (
 	BalancerProxy   BalancerKind = "proxy"
 	BalancerHAProxy BalancerKind = "haproxy"
 	BalancerCaddy   BalancerKind = "caddy"
+	BalancerDNS     BalancerKind = "dns"
 	BalancerCommand BalancerKind = "command"
 )
 
@@ -46,6 +56,8 @@ func (b BalancerDefinition) Kind() BalancerKind {
 		return BalancerHAProxy
 	case b.Caddy != nil:
 		return BalancerCaddy
+	case b.DNS != nil:
+		return BalancerDNS
 	case b.Command != nil:
 		return BalancerCommand
 	}
@@ -72,6 +84,8 @@ func (b BalancerDefinition) Can() BalancerAbilities {
 		return BalancerAbilities{Moves: true, Weights: true, Sessions: true, Errors: true}
 	case BalancerCaddy:
 		return BalancerAbilities{Moves: true, Sessions: true, Fencing: true}
+	case BalancerDNS:
+		return BalancerAbilities{Moves: true, Fencing: true}
 	case BalancerCommand:
 		return BalancerAbilities{Moves: true, Weights: b.Command.Weights, Sessions: b.Command.Sessions}
 	}

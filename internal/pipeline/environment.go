@@ -46,6 +46,7 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 		}
 	}
 	b.setStop(name, &e, v)
+	b.outliveTTL(&e, v)
 	e.Strategy = strategy(v.get("strategy"), e)
 	e.Minimum = b.minimum(name, e, v)
 	e.Secrets, _ = b.secrets(v)
@@ -146,6 +147,12 @@ func (b *builder) balancer(name string, v *value) towpath.BalancerDefinition {
 	if caddy := chosen.get("caddy"); caddy != nil {
 		return towpath.BalancerDefinition{Caddy: &towpath.CaddyBalancer{
 			Admin: cmp.Or(caddy.get("admin").string(), defaultCaddyAdmin), ID: caddy.get("id").string(),
+		}}
+	}
+	if dns := chosen.get("dns"); dns != nil {
+		return towpath.BalancerDefinition{DNS: &towpath.DNSBalancer{
+			Server: dns.get("server").string(), Zone: dns.get("zone").string(), Name: dns.get("name").string(),
+			TTL: dns.get("ttl").duration(), Key: dns.get("key").string(),
 		}}
 	}
 	proxy := chosen.get("proxy")

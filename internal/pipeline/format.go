@@ -70,6 +70,16 @@ func handlerFormat() *format {
 	return matching("a handler's @id", `^[A-Za-z0-9_.:-]{1,100}$`, `it is the "@id" of the reverse_proxy handler in Caddy's configuration`)
 }
 
+// serverFormat is where a DNS server is.
+func serverFormat() *format {
+	return matching("a DNS server", `^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`, "write its host, or host:port")
+}
+
+// domainFormat is a name of DNS, without its last dot.
+func domainFormat() *format {
+	return matching("a DNS name", `^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*$`, "write it in small letters, whole and without a last dot: shop.example.com")
+}
+
 // envFormat is a variable that a file may set.
 func envFormat() *format {
 	f := variableFormat()
