@@ -19,6 +19,21 @@ type CommandBalancer struct {
 	Sessions bool          // Observe counts what is in flight
 }
 
+// CaddyBalancer is a reverse proxy in a Caddy's configuration, whose upstreams are ours.
+type CaddyBalancer struct {
+	Admin string // where it takes orders: "http://host:port" or "unix:///path"
+	ID    string // the "@id" of the reverse_proxy handler
+}
+
+// DNSBalancer is a name, whose addresses are ours.
+type DNSBalancer struct {
+	Server string        // primary of the zone: host, or host:port
+	Zone   string        // "example.com"
+	Name   string        // in the zone: "shop.example.com"
+	TTL    time.Duration // of its records
+	Key    string        // secret with the key that updates are signed by
+}
+
 // BalancerKind is a way to move traffic.
 type BalancerKind string
 
@@ -27,6 +42,8 @@ const (
 	BalancerNone    BalancerKind = "none"
 	BalancerProxy   BalancerKind = "proxy"
 	BalancerHAProxy BalancerKind = "haproxy"
+	BalancerCaddy   BalancerKind = "caddy"
+	BalancerDNS     BalancerKind = "dns"
 	BalancerCommand BalancerKind = "command"
 )
 
@@ -37,6 +54,10 @@ func (b BalancerDefinition) Kind() BalancerKind {
 		return BalancerProxy
 	case b.HAProxy != nil:
 		return BalancerHAProxy
+	case b.Caddy != nil:
+		return BalancerCaddy
+	case b.DNS != nil:
+		return BalancerDNS
 	case b.Command != nil:
 		return BalancerCommand
 	}
@@ -61,6 +82,10 @@ func (b BalancerDefinition) Can() BalancerAbilities {
 		return BalancerAbilities{Moves: true, Weights: true, Sessions: true, Streams: true, Errors: true, Latency: true, Fencing: true}
 	case BalancerHAProxy:
 		return BalancerAbilities{Moves: true, Weights: true, Sessions: true, Errors: true}
+	case BalancerCaddy:
+		return BalancerAbilities{Moves: true, Sessions: true, Fencing: true}
+	case BalancerDNS:
+		return BalancerAbilities{Moves: true, Fencing: true}
 	case BalancerCommand:
 		return BalancerAbilities{Moves: true, Weights: b.Command.Weights, Sessions: b.Command.Sessions}
 	}

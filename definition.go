@@ -58,6 +58,9 @@ func (d EnvironmentDefinition) Credentials() []string {
 	if proxy := d.Balancer.Proxy; proxy != nil && proxy.Key != "" {
 		names = append(names, proxy.Key)
 	}
+	if d.Balancer.DNS != nil {
+		names = append(names, d.Balancer.DNS.Key)
+	}
 	return names
 }
 
@@ -162,6 +165,8 @@ type CanaryStep struct {
 type BalancerDefinition struct {
 	Proxy   *ProxyBalancer
 	HAProxy *HAProxyBalancer `json:",omitempty"`
+	Caddy   *CaddyBalancer   `json:",omitempty"`
+	DNS     *DNSBalancer     `json:",omitempty"`
 	Command *CommandBalancer `json:",omitempty"`
 }
 

@@ -62,10 +62,12 @@ func unregistered() map[string]string {
 	const (
 		person = "a person's command line, which its person repeats"
 		ours   = "what calls it has the place"
+		tests  = "it is no part of the binary: the hosts of tests"
 	)
 	return map[string]string{
 		"(failpoint.Place).die": "it is what kills", "(*simulate.server).restore": "a server that is simulated", "durable.SyncFolder": ours, "process.rename": ours,
 		"backup.writeFile": person, "app.settle": person, "(*cli.Console).backUp": person, "demo.bring": person,
+		"fleet.build": tests, "apart.lockIn": tests,
 		"(*git.Mirror).keepLarge":     "a large file is fetched again where it is not there",
 		"steplog.trimFile":            "it cuts what a crash left, and is done again by the next start",
 		"(*keeper.journal).write":     "(*keeper.journal).append has the place; what is synced has happened all the same",

@@ -12,6 +12,8 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/balancer/caddy"
+	"github.com/towpath-cd/towpath/internal/balancer/dns"
 	"github.com/towpath-cd/towpath/internal/balancer/haproxy"
 	"github.com/towpath-cd/towpath/internal/balancer/proxy"
 	"github.com/towpath-cd/towpath/internal/deploy"
@@ -81,6 +83,10 @@ func (o WorkerOptions) openBalancer(s keeper.Site) (deploy.Driver, error) {
 		})
 	case towpath.BalancerHAProxy:
 		return haproxy.New(haproxy.Options{Environment: s.Environment, Definition: s.Definition})
+	case towpath.BalancerCaddy:
+		return caddy.New(caddy.Options{Environment: s.Environment, Definition: s.Definition})
+	case towpath.BalancerDNS:
+		return dns.New(dns.Options{Environment: s.Environment, Definition: s.Definition, Credentials: s.Credentials, Now: time.Now})
 	default:
 		return nil, fmt.Errorf("this worker knows no balancer %s", kind)
 	}

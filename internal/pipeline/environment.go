@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -45,6 +46,7 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 		}
 	}
 	b.setStop(name, &e, v)
+	b.outliveTTL(&e, v)
 	e.Strategy = strategy(v.get("strategy"), e)
 	e.Minimum = b.minimum(name, e, v)
 	e.Secrets, _ = b.secrets(v)
@@ -132,11 +134,25 @@ func drain(v *value) towpath.DrainDefinition {
 	return towpath.DrainDefinition{Requests: v.get("requests").duration(), Streams: v.get("streams").duration()}
 }
 
+// defaultCaddyAdmin is where a Caddy takes orders that was not told otherwise.
+const defaultCaddyAdmin = "http://localhost:2019"
+
 func (b *builder) balancer(name string, v *value) towpath.BalancerDefinition {
 	chosen := v.get("balancer")
 	if haproxy := chosen.get("haproxy"); haproxy != nil {
 		return towpath.BalancerDefinition{HAProxy: &towpath.HAProxyBalancer{
 			Sockets: haproxy.get("socket").texts(), Backend: haproxy.get("backend").string(),
+		}}
+	}
+	if caddy := chosen.get("caddy"); caddy != nil {
+		return towpath.BalancerDefinition{Caddy: &towpath.CaddyBalancer{
+			Admin: cmp.Or(caddy.get("admin").string(), defaultCaddyAdmin), ID: caddy.get("id").string(),
+		}}
+	}
+	if dns := chosen.get("dns"); dns != nil {
+		return towpath.BalancerDefinition{DNS: &towpath.DNSBalancer{
+			Server: dns.get("server").string(), Zone: dns.get("zone").string(), Name: dns.get("name").string(),
+			TTL: dns.get("ttl").duration(), Key: dns.get("key").string(),
 		}}
 	}
 	proxy := chosen.get("proxy")

@@ -278,6 +278,15 @@ func (w *writer) balancer(b towpath.BalancerDefinition) {
 	case b.HAProxy != nil:
 		w.put(4, "socket", b.HAProxy.Sockets)
 		w.put(4, "backend", b.HAProxy.Backend)
+	case b.DNS != nil:
+		w.put(4, "server", b.DNS.Server)
+		w.put(4, "zone", b.DNS.Zone)
+		w.put(4, "name", b.DNS.Name)
+		w.put(4, "ttl", b.DNS.TTL)
+		w.put(4, "key", b.DNS.Key)
+	case b.Caddy != nil:
+		w.put(4, "admin", b.Caddy.Admin)
+		w.put(4, "id", b.Caddy.ID)
 	}
 }
 

@@ -61,6 +61,25 @@ func backendFormat() *format {
 	return matching("a backend's name", `^[A-Za-z0-9_.:-]{1,100}$`, "it is the word after backend in haproxy.cfg")
 }
 
+// adminFormat is where Caddy takes orders.
+func adminFormat() *format {
+	return matching("the address of Caddy's admin API", `^(http://[^\s/]+|unix:///[^\s]+)$`, "write http://host:port, or unix:///path of its socket")
+}
+
+func handlerFormat() *format {
+	return matching("a handler's @id", `^[A-Za-z0-9_.:-]{1,100}$`, `it is the "@id" of the reverse_proxy handler in Caddy's configuration`)
+}
+
+// serverFormat is where a DNS server is.
+func serverFormat() *format {
+	return matching("a DNS server", `^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`, "write its host, or host:port")
+}
+
+// domainFormat is a name of DNS, without its last dot.
+func domainFormat() *format {
+	return matching("a DNS name", `^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*$`, "write it in small letters, whole and without a last dot: shop.example.com")
+}
+
 // envFormat is a variable that a file may set.
 func envFormat() *format {
 	f := variableFormat()

@@ -127,13 +127,18 @@ func balancerShape() *shape {
 			field{key: "backend", doc: "the backend whose servers are the instances, and nothing else", required: true, shape: text(backendFormat())},
 		)},
 		field{key: "nginx", doc: "nginx", later: true, shape: outside},
-		field{key: "caddy", doc: "Caddy", later: true, shape: outside},
+		field{key: "caddy", doc: "Caddy, by its admin API", shape: mapping(
+			field{key: "admin", doc: "where it takes orders: http://host:port or unix:///path", fallback: "http://localhost:2019", shape: text(adminFormat())},
+			field{key: "id", doc: "the @id of the reverse_proxy handler whose upstreams are the instances", required: true, shape: text(handlerFormat())},
+		)},
 		field{key: "alb", doc: "Amazon's load balancer", later: true, shape: outside},
 		field{key: "gcp", doc: "Google's load balancer", later: true, shape: outside},
-		field{key: "dns", doc: "DNS records", later: true, shape: mapping(
-			field{key: "zone", doc: "zone", required: true, shape: text(nil)},
-			field{key: "name", doc: "record", required: true, shape: text(nil)},
-			field{key: "ttl", doc: "how long others keep it", shape: duration(time.Second, day)},
+		field{key: "dns", doc: "the addresses of a name, by signed updates", shape: mapping(
+			field{key: "server", doc: "the zone's primary, which takes updates: a host, or host:port", required: true, shape: text(serverFormat())},
+			field{key: "zone", doc: "the zone, such as example.com", required: true, shape: text(domainFormat())},
+			field{key: "name", doc: "the name in it that clients ask for, such as shop.example.com", required: true, shape: text(domainFormat())},
+			field{key: "ttl", doc: "how long clients may keep an address", fallback: "1m", shape: duration(time.Second, day)},
+			field{key: "key", doc: "the secret that holds the key of updates, as algorithm:name:secret", required: true, shape: text(variableFormat())},
 		)},
 		field{key: "command", doc: "scripts", later: true, shape: outside},
 	)

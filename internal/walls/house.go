@@ -75,8 +75,12 @@ func newHouse() house {
 		{name: "cli", may: slices.Concat(ground, standalone, []string{"app", "client", "config", "demo", "pipeline", "simulate"})},
 		{name: "cmd", may: []string{"cli"}},
 
+		// Hosts for tests and benchmarks, in the namespaces that the executors' tests have too.
+		{name: "executor/executortest/apart"},
+		{name: "fleet", may: []string{"executor/executortest/apart"}},
+
 		// They measure and try the shipped binary, and single rooms, but never the wiring.
-		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"client", "config", "crash", "store", "target/hosts"})},
+		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"client", "config", "crash", "executor/executortest/apart", "fleet", "store", "target/hosts"})},
 		{name: "e2e", may: slices.Concat(ground, []string{"client", "config", "crash"})},
 	}
 	h = h.with(tools, room{may: tools})

@@ -14,9 +14,13 @@ const switches = 10
 
 // asks puts steady load on the balancer, by clients that never try again.
 func (r *rig) asks() *load.Load {
+	kept, fresh := 6, 2
+	if r.kind.CutsIdle {
+		kept, fresh = 0, 8
+	}
 	l := load.Start(r.Context(), load.Options{
 		Address: r.balancer.Address(), Targets: []load.Target{{Path: "/?takes=5ms", Digest: true}},
-		Kept: 6, Fresh: 2, Timeout: patience, Label: releaseHeader,
+		Kept: kept, Fresh: fresh, Timeout: patience, Label: releaseHeader,
 	})
 	r.Cleanup(func() { l.Stop() })
 	return l

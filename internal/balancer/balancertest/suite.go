@@ -21,6 +21,8 @@ type Kind struct {
 	Counts bool
 	// Streams says that it closes streams when it is told to.
 	Streams bool
+	// CutsIdle says that each change closes connections that wait for a client's next request, so that one may be lost.
+	CutsIdle bool
 }
 
 // Balancer is a real one.

@@ -6,8 +6,8 @@ package apart
 
 import (
 	"context"
+	"errors"
 	"flag"
-	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -39,25 +39,31 @@ type Place struct {
 	Group string // control group; below it is for whoever makes some
 }
 
+// Inside says that this process is the one that tells the test's story: Run will tell it, and not start another.
+func Inside(t *testing.T) bool { return os.Getenv(inside) == t.Name() }
+
 // Run tells a test's story in a process of its own: this test's binary, run again inside of new namespaces. What the story
 // listens on, it listens on there. To be called first and last in a test; subtests belong into the story. Programs have to
 // be there, each from a package of Debian.
 func Run(t *testing.T, programs map[string]string, limit time.Duration, story func(t *testing.T, p Place)) {
 	t.Helper()
-	if os.Getenv(inside) == t.Name() {
+	if Inside(t) {
 		enter(t)
 		story(t, Place{Dir: os.Getenv(dirName), Group: os.Getenv(cgroupIn)})
 		return
 	}
-	mustHave(t, programs)
-	group := fmt.Sprintf("towpath-apart-%d-%s", os.Getpid(), regexp.MustCompile(`\W+`).ReplaceAllString(t.Name(), "-"))
-	dir, err := os.MkdirTemp("", "towpath-apart-") // that of the test may be too long for a socket's name
+	MustHave(t, programs)
+	p, release, err := claim()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer clear(t, dir, group)
+	defer func() {
+		if err := errors.Join(p.clear(), release()); err != nil {
+			t.Error(err)
+		}
+	}()
 	command := again(t.Context(), t, limit)
-	command.Env = append(os.Environ(), inside+"="+t.Name(), dirName+"="+dir, cgroupIn+"="+group)
+	command.Env = append(os.Environ(), inside+"="+t.Name(), dirName+"="+p.Dir, cgroupIn+"="+p.Group)
 	runtime.LockOSThread() // the signal for a parent's death comes when its thread ends
 	defer runtime.UnlockOSThread()
 	out, err := command.CombinedOutput()
@@ -114,7 +120,8 @@ func again(ctx context.Context, t *testing.T, limit time.Duration) *exec.Cmd {
 	return command
 }
 
-func mustHave(t *testing.T, programs map[string]string) {
+// MustHave ends a test that is not run as root, or misses programs: it says from which packages of Debian they come.
+func MustHave(t *testing.T, programs map[string]string) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("namespaces of one's own need root: run this test as root, or in a virtual machine")
@@ -138,34 +145,6 @@ func LookFor(program string) (string, error) {
 		return path, nil
 	}
 	return exec.LookPath(filepath.Join("/usr/sbin", program))
-}
-
-// clear removes what is left on the disk, and the control groups. All processes have ended.
-func clear(t *testing.T, dir, group string) {
-	t.Helper()
-	if err := os.RemoveAll(dir); err != nil {
-		t.Error(err)
-	}
-	for _, pattern := range []string{"/sys/fs/cgroup/" + group, "/sys/fs/cgroup/*/" + group} {
-		found, _ := filepath.Glob(pattern)
-		for _, root := range found {
-			removeGroups(t, root)
-		}
-	}
-}
-
-// removeGroups takes a tree of control groups away from its leaves.
-func removeGroups(t *testing.T, dir string) {
-	t.Helper()
-	entries, _ := os.ReadDir(dir)
-	for _, entry := range entries {
-		if entry.IsDir() {
-			removeGroups(t, filepath.Join(dir, entry.Name()))
-		}
-	}
-	if err := os.Remove(dir); err != nil && !os.IsNotExist(err) {
-		t.Error(err)
-	}
 }
 
 // Eventually waits until something holds.
