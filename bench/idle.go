@@ -70,7 +70,7 @@ func startIdlers(ctx context.Context, s *stage) ([]idler, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := deployTwice(ctx, s, server); err != nil {
+	if _, err := deployTwice(ctx, s, server, behindProxy); err != nil {
 		return nil, err
 	}
 	idlers := []idler{

@@ -4,6 +4,7 @@
 //
 //	go run ./bench                   names the benchmarks
 //	go run ./bench run --quick       runs one, in under a minute
+//	go run ./bench switch --driver haproxy   runs it for another balancer than ours
 //	go run ./bench --page FILE       runs all, and writes the page
 //	go run ./bench --page FILE run   runs one, and writes its part of the page anew
 //
@@ -42,6 +43,7 @@ func benchmarks() []benchmark {
 	return []benchmark{
 		{"run", "running pipelines, beside a shell script that clones and runs the same steps", measureRun},
 		{"switch", "moving traffic under load, beside the proxy's own orders", measureSwitch},
+		{"switch-haproxy", "the same behind HAProxy, beside commands to its socket", measureSwitchHAProxy},
 		{"proxy", "requests through the proxy, beside none and beside a 40-line one", measureProxy},
 		{"log", "a million lines of a step, beside the same script writing to a file", measureLog},
 		{"webhook", "deliveries of webhooks, also while the server is killed", measureWebhook},
@@ -111,6 +113,7 @@ func read(args []string, progress io.Writer) (orders, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
 	flags.BoolVar(&o.quick, "quick", false, "fewer rounds: under a minute a name")
+	driver := flags.String("driver", "", "balancer of the benchmark switch: proxy (ours) or haproxy")
 	flags.StringVar(&o.page, "page", "", "write this page: of all, or of those that are named")
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {
@@ -120,7 +123,11 @@ func read(args []string, progress io.Writer) (orders, error) {
 			o.names, args = append(o.names, args[0]), args[1:]
 		}
 	}
-	for _, name := range o.names {
+	for n, name := range o.names {
+		if name == "switch" && *driver != "" && *driver != "proxy" {
+			o.names[n] = "switch-" + *driver
+			name = o.names[n]
+		}
 		if _, ok := find(name); !ok {
 			return o, fmt.Errorf("there is no benchmark %q; there are %s", name, strings.Join(names(), ", "))
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	switchOver = 5  // ms that the whole way may take longer than the proxy's own orders
+	switchOver = 5  // ms that the whole way may take longer than the balancer's own orders
 	settled    = 10 // answers that each connection gets before a switch, and again after it
 )
 
@@ -64,7 +64,7 @@ func measureSwitch(ctx context.Context, s *stage) ([]Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	whole, err := newWholeSide(ctx, s)
+	whole, err := newWholeSide(ctx, s, behindProxy)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func measureSwitch(ctx context.Context, s *stage) ([]Figure, error) {
 			return nil, fmt.Errorf("switch by the server: %w", err)
 		}
 	}
-	figures := switchFigures(byRaw, byWhole)
+	figures := switchFigures("SetWeights and Drain", byRaw, byWhole)
 	s.say("switch: what is long, across a switch")
 	long, err := acrossASwitch(ctx, proxy, whole)
 	figures = append(figures, long...)
@@ -150,8 +150,8 @@ func between(sides map[string]load.Side, release string, began time.Time) (first
 
 func since(began, at time.Time) float64 { return milliseconds(at.Sub(began)) }
 
-func switchFigures(raw, whole moves) []Figure {
-	const orders = "SetWeights and Drain"
+// switchFigures are those of the whole way, beside the bare orders.
+func switchFigures(orders string, raw, whole moves) []Figure {
 	figure := func(name string, samples func(moves) []float64) Figure {
 		return Figure{Name: name, Ours: median(samples(whole)), Unit: "ms", Reference: orders, Limit: median(samples(raw))}
 	}

@@ -26,10 +26,13 @@ environments:
   production:
     target: {process: {command: 'exec "%s" application'}}
     strategy: {blue-green: {standby: 1h}}
-    balancer: {proxy: {host: bench.test}}
+    balancer: %s
     health: {http: /healthz, release: /release}
     drain: {requests: 30s, streams: %s, stop: 5s}
 `
+
+// behindProxy is the balancer of an environment behind our own proxy.
+const behindProxy = "{proxy: {host: " + benchHost + "}}"
 
 // environmentKey is the environment's.
 const environmentKey = "bench/production"
@@ -43,8 +46,8 @@ type wholeSide struct {
 	killed   int    // process that was killed last
 }
 
-// newWholeSide has two releases, so that each is ready when the other is live.
-func newWholeSide(ctx context.Context, s *stage) (*wholeSide, error) {
+// newWholeSide has two releases behind a balancer, written as in a pipeline file, so that each is ready when the other is live.
+func newWholeSide(ctx context.Context, s *stage, balancer string) (*wholeSide, error) {
 	w := &wholeSide{live: 1}
 	var err error
 	if w.server, err = s.startServer(ctx); err != nil {
@@ -53,13 +56,13 @@ func newWholeSide(ctx context.Context, s *stage) (*wholeSide, error) {
 	if err := w.awaitWorker(ctx); err != nil {
 		return nil, err
 	}
-	w.releases, err = deployTwice(ctx, s, w.server)
+	w.releases, err = deployTwice(ctx, s, w.server, balancer)
 	return w, err
 }
 
 // deployTwice brings two releases to an environment, and answers their numbers.
-func deployTwice(ctx context.Context, s *stage, on *server) (releases [2]int, err error) {
-	made, err := s.newRepository(ctx, "bench", fmt.Sprintf(deployedPipeline, s.self, seconds(drainTime)))
+func deployTwice(ctx context.Context, s *stage, on *server, balancer string) (releases [2]int, err error) {
+	made, err := s.newRepository(ctx, "bench", fmt.Sprintf(deployedPipeline, s.self, balancer, seconds(drainTime)))
 	if err != nil {
 		return releases, err
 	}

@@ -21,7 +21,7 @@ func (f Facts) after(o Operation) Facts {
 	case Shift:
 		f.shift(o)
 	case Drain:
-		f.each(o.Instances, func(i *towpath.Instance) { i.Traffic.Requests = 0 })
+		f.each(o.Instances, func(i *towpath.Instance) { i.Traffic.Requests, i.Traffic.Uncounted = 0, false })
 	case EndStreams:
 		f.each(o.Instances, func(i *towpath.Instance) { i.Traffic.Streams = 0 })
 	case Forget:

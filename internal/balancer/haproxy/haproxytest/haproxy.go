@@ -76,6 +76,7 @@ defaults
   timeout client 1m
   timeout server 1m
   timeout tunnel 1h
+  option idle-close-on-response
   load-server-state-from-file global
 frontend web
   bind %s
