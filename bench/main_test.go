@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,7 +54,7 @@ func chapters(all []benchmark) []chapter {
 
 func TestWithoutANameTheNamesAreListed(t *testing.T) {
 	var out, progress bytes.Buffer
-	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nproxy\nlog\nwebhook\nsurvive\nidle\npoll\ncheckout\nworkers\nneighbours\ncache\nartifact\nssh\ncrash\n" {
+	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nswitch-haproxy\nproxy\nlog\nwebhook\nsurvive\nidle\npoll\ncheckout\nworkers\nneighbours\ncache\nartifact\nssh\ncrash\n" {
 		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
 	}
 }
@@ -63,7 +64,7 @@ func TestAWrongNameIsUsageAndMeasuresNothing(t *testing.T) {
 	if code := bench(t.Context(), []string{"--quick", "runs"}, &out, &progress); code != exitUsage || out.Len() > 0 {
 		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
 	}
-	if !strings.Contains(progress.String(), "run, switch, proxy, log, webhook, survive, idle, poll, checkout, workers, neighbours, cache, artifact, crash") {
+	if !strings.Contains(progress.String(), "run, switch, switch-haproxy, proxy, log, webhook, survive, idle, poll, checkout, workers, neighbours, cache, artifact, crash") {
 		t.Errorf("it does not say what there is: %s", progress.String())
 	}
 }
@@ -107,5 +108,15 @@ func TestAPartThatIsMeasuredAloneLeavesTheOthersAsTheyAre(t *testing.T) {
 	}
 	if page := pageOf(t, path, map[string]benchmark{"run": measured(nil, short)}); strings.Contains(page, "| met |") {
 		t.Errorf("the part that was measured anew says what it said:\n%s", page)
+	}
+}
+
+func TestADriverNamesTheBenchmarkOfItsSwitch(t *testing.T) {
+	o, err := read([]string{"switch", "--driver", "haproxy", "idle"}, &bytes.Buffer{})
+	if err != nil || !slices.Equal(o.names, []string{"switch-haproxy", "idle"}) {
+		t.Errorf("%v, %v", o.names, err)
+	}
+	if _, err := read([]string{"switch", "--driver", "anvil"}, &bytes.Buffer{}); err == nil {
+		t.Error("there is no such driver")
 	}
 }

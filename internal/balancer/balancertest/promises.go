@@ -74,8 +74,7 @@ func noAddressNoTraffic(r *rig) {
 	two := r.backend(2)
 	two.Address = ""
 	_, err := r.try(deploy.Shift{Weights: map[string]int{one.ID: 0, two.ID: deploy.FullWeight}})
-	var permanent *deploy.Permanent
-	if !errors.As(err, &permanent) {
+	if _, is := errors.AsType[*deploy.Permanent](err); !is {
 		r.Errorf("%v", err)
 	}
 	r.serves(one)
