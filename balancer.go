@@ -1,22 +1,9 @@
 package towpath
 
-import "time"
-
 // HAProxyBalancer is a backend of HAProxy, of which every server is ours. Several of them take the same traffic.
 type HAProxyBalancer struct {
 	Sockets []string // of each HAProxy, where it takes orders: a path, "unix:///path" or "tcp://host:port"
 	Backend string   // its name there
-}
-
-// CommandBalancer is a balancer that scripts of the user's speak to.
-type CommandBalancer struct {
-	Observe  string        // script that answers what is
-	Shift    string        // script that sets weights
-	Drain    string        `json:",omitempty"` // script that waits; empty where observing says what is in flight
-	Forget   string        `json:",omitempty"` // script that takes members out; empty where Shift leaves out who has no share
-	Timeout  time.Duration // of each; Drain has the time that it waits besides
-	Weights  bool          // it knows shares between none and all
-	Sessions bool          // Observe counts what is in flight
 }
 
 // CaddyBalancer is a reverse proxy in a Caddy's configuration, whose upstreams are ours.
@@ -44,7 +31,6 @@ const (
 	BalancerHAProxy BalancerKind = "haproxy"
 	BalancerCaddy   BalancerKind = "caddy"
 	BalancerDNS     BalancerKind = "dns"
-	BalancerCommand BalancerKind = "command"
 )
 
 // Kind answers how the definition moves traffic.
@@ -58,8 +44,6 @@ func (b BalancerDefinition) Kind() BalancerKind {
 		return BalancerCaddy
 	case b.DNS != nil:
 		return BalancerDNS
-	case b.Command != nil:
-		return BalancerCommand
 	}
 	return BalancerNone
 }
@@ -86,8 +70,6 @@ func (b BalancerDefinition) Can() BalancerAbilities {
 		return BalancerAbilities{Moves: true, Sessions: true, Fencing: true}
 	case BalancerDNS:
 		return BalancerAbilities{Moves: true, Fencing: true}
-	case BalancerCommand:
-		return BalancerAbilities{Moves: true, Weights: b.Command.Weights, Sessions: b.Command.Sessions}
 	}
 	return BalancerAbilities{}
 }

@@ -167,7 +167,6 @@ type BalancerDefinition struct {
 	HAProxy *HAProxyBalancer `json:",omitempty"`
 	Caddy   *CaddyBalancer   `json:",omitempty"`
 	DNS     *DNSBalancer     `json:",omitempty"`
-	Command *CommandBalancer `json:",omitempty"`
 }
 
 // ProxyBalancer is Towpath's own proxy, on the keeper's machine or on another one.
