@@ -1,5 +1,7 @@
 package towpath
 
+import "time"
+
 // HAProxyBalancer is a backend of HAProxy, of which every server is ours. Several of them take the same traffic.
 type HAProxyBalancer struct {
 	Sockets []string // of each HAProxy, where it takes orders: a path, "unix:///path" or "tcp://host:port"
