@@ -105,7 +105,7 @@ func strategyShape() *shape {
 			field{key: "batch", doc: "how many are replaced at once: a number, or a share of all, rounded up", fallback: "1", shape: either(number(1, maxInstances), text(portionFormat()))},
 			field{key: "surge", doc: "how many more than are wanted may run meanwhile: a number, or a share of all, rounded up", fallback: "0", shape: either(number(0, maxInstances), text(portionFormat()))},
 		)},
-		field{key: "canary", doc: "a growing share", later: true, shape: mapping(
+		field{key: "canary", doc: "a growing share", shape: mapping(
 			field{key: "steps", doc: "such as 5% for 10m or 25% until promoted, growing", required: true, shape: list(text(canaryFormat()))},
 			field{key: "sticky", doc: "a visitor stays on the side that answered first", shape: yesNo()},
 			field{key: "standby", doc: "how long the old side stays ready after the last step", fallback: "1h", shape: duration(0, 30*day)},
