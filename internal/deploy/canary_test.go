@@ -32,14 +32,25 @@ func stepsAreHeld(w *world, o deploy.Operation, _ towpath.Observation) (func() e
 	}
 	return func() error {
 		fresh, old := w.weightOf(d.Release.Number), w.weightOf(w.environment.Live.Number)
-		if _, shifts := o.(deploy.Shift); !shifts || !oldServes || due >= len(steps) {
-			return nil
+		shift, shifts := o.(deploy.Shift)
+		if !shifts || !oldServes || due >= len(steps) || !w.concerns(shift, d.Release.Number) {
+			return nil // or the old side makes room for it
 		}
 		if share := 100 * fresh / max(1, fresh+old); fresh == 0 || share > steps[due].Share+2 {
 			return fmt.Errorf("release %d has %d%% in step %d, which is of %d%%", d.Release.Number, share, due, steps[due].Share)
 		}
 		return nil
 	}, nil
+}
+
+// concerns says that a shift names instances of a release.
+func (w *world) concerns(shift deploy.Shift, release int) bool {
+	for id := range shift.Weights {
+		if releaseOf(id) == release {
+			return true
+		}
+	}
+	return false
 }
 
 // weightOf adds up the shares of a release.
