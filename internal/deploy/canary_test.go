@@ -78,7 +78,13 @@ func TestAShareIsAsNearAsWeightsAllow(t *testing.T) {
 		share, fresh, old int
 		off               float64
 	}{
-		{5, 1, 1, 0.01}, {25, 2, 2, 0.01}, {50, 3, 3, 0.01}, {1, 1, 1, 0.01}, {99, 1, 1, 0.01}, {33, 4, 2, 0.1}, {10, 2, 5, 0.1},
+		{5, 1, 1, 0.01},
+		{25, 2, 2, 0.01},
+		{50, 3, 3, 0.01},
+		{1, 1, 1, 0.01},
+		{99, 1, 1, 0.01},
+		{33, 4, 2, 0.1},
+		{10, 2, 5, 0.1},
 		{1, 10, 1, 8.1}, // ten instances cannot have less than a hundredth of the old one's each
 	} {
 		steps := deploy.NewPlan(shop().canary(towpath.CanaryStep{Share: c.share, For: time.Minute}).sized(c.old).serves(release41).

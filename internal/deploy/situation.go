@@ -127,7 +127,9 @@ func (s situation) isBroken(i towpath.Instance) bool {
 }
 
 // isRemoving says that nothing is to be left, also not to go back to.
-func (s situation) isRemoving() bool { return isRemoval(s.Environment) && s.Environment.Goal.Number == 0 }
+func (s situation) isRemoving() bool {
+	return isRemoval(s.Environment) && s.Environment.Goal.Number == 0
+}
 
 // isKept says that an instance that is not wanted now has to stay: to go back to while another release is the goal, or
 // on standby.
