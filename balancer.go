@@ -54,6 +54,7 @@ func (b BalancerDefinition) Kind() BalancerKind {
 type BalancerAbilities struct {
 	Moves    bool // it gives traffic to some instances and not to others
 	Weights  bool // it knows shares between none and all
+	Sticky   bool // it keeps a visitor on the side that answered first
 	Sessions bool // it counts what is in flight, so that idle is awaited and not assumed
 	Streams  bool // it tells streams from requests, and each from its own clock on
 	Errors   bool // it counts what each release answered, and how much of it failed

@@ -63,6 +63,8 @@ type Deployment struct {
 	WatchedAt   time.Time     `json:",omitzero"`  // when its watch began, before its release has traffic; zero where it has not
 	Baseline    []Served      `json:",omitempty"` // what had been answered by then
 	TrafficAt   time.Time     `json:",omitzero"`  // when a release that is watched was first seen with traffic: its time begins
+	CanaryStep  int           `json:",omitempty"` // of a canary: the one that it is at, from 0; as many as there are where all are over
+	StepAt      time.Time     `json:",omitzero"`  // since when its release has the share of that step; zero where it has it not yet
 	TestedAt    time.Time     // when the strategy's test passed against the idle side; zero where it has not
 }
 

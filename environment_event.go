@@ -205,7 +205,10 @@ func (e RollbackRequested) apply(t *environmentTransition) {
 }
 
 func (e Promoted) refusedBy(env Environment) error {
-	return refuseDeployment(env, e.Deployment, DeploymentRunning)
+	if err := refuseDeployment(env, e.Deployment, DeploymentRunning); err != nil {
+		return err
+	}
+	return refusePromotion(env)
 }
 
 func (e Promoted) apply(t *environmentTransition) {

@@ -24,6 +24,8 @@ func (r KeeperReport) Happened(at time.Time) (towpath.EnvironmentEvent, error) {
 		return towpath.HookEnded{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), Problem: r.Reason, At: at}, nil
 	case "hook-lost":
 		return towpath.HookLost{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), At: at}, nil
+	case "step":
+		return towpath.StepBegan{Epoch: r.Epoch, Deployment: r.Deployment, Step: r.Step, At: at}, nil
 	case "watching":
 		return towpath.WatchBegan{Epoch: r.Epoch, Deployment: r.Deployment, Baseline: r.Baseline, At: at}, nil
 	case "idle":

@@ -273,6 +273,7 @@ type KeeperReport struct {
 	Reason       string               `json:"reason,omitempty"`        // with failed and hook-ended: why; with reached: what was seen of it
 	Hook         string               `json:"hook,omitempty"`          // with hook-begun, hook-ended and hook-lost: which
 	Baseline     []towpath.Served     `json:"baseline,omitempty"`      // with watching: what had been answered by then
+	Step         int                  `json:"step,omitempty"`          // with step: which of a canary has begun, from 0
 	Idle         []string             `json:"idle,omitempty"`          // instances' IDs
 	Taking       []int                `json:"taking,omitempty"`        // releases' numbers
 	LastInstance int                  `json:"last_instance,omitempty"` // with idle: highest serial of an instance seen

@@ -81,7 +81,7 @@ func (c *chaos) drawStrategy(d *towpath.EnvironmentDefinition) {
 	isBalanced, canStandBeside := d.Balancer.Proxy != nil, d.Target.Hosts == nil || len(d.Target.Hosts.Slots) > 0
 	kinds := []towpath.StrategyKind{towpath.StrategyAllAtOnce, towpath.StrategyRolling, towpath.StrategyRolling}
 	if isBalanced && canStandBeside {
-		kinds = append(kinds, towpath.StrategyBlueGreen, towpath.StrategyBlueGreen, towpath.StrategyBlueGreen)
+		kinds = append(kinds, towpath.StrategyBlueGreen, towpath.StrategyBlueGreen, towpath.StrategyCanary, towpath.StrategyCanary)
 	}
 	d.Strategy = towpath.StrategyDefinition{Kind: rapid.SampledFrom(kinds).Draw(c.t, "strategy")}
 	most := 0
@@ -91,6 +91,16 @@ func (c *chaos) drawStrategy(d *towpath.EnvironmentDefinition) {
 		d.Strategy.Standby = rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(c.t, "standby")
 		d.Strategy.Test = rapid.SampledFrom([]string{"", "./smoke.sh"}).Draw(c.t, "test")
 		d.Strategy.UntilPromoted = rapid.Bool().Draw(c.t, "until promoted")
+	case towpath.StrategyCanary:
+		most = d.Instances
+		d.Strategy.Standby = rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(c.t, "standby")
+		for n := range rapid.IntRange(1, 3).Draw(c.t, "steps") {
+			step := towpath.CanaryStep{Share: rapid.IntRange(1+30*n, 30+30*n).Draw(c.t, "share"), UntilPromoted: true}
+			if rapid.Bool().Draw(c.t, "timed") {
+				step.For, step.UntilPromoted = time.Minute, false
+			}
+			d.Strategy.Steps = append(d.Strategy.Steps, step)
+		}
 	case towpath.StrategyRolling:
 		d.Strategy.Batch = rapid.IntRange(1, d.Instances).Draw(c.t, "batch")
 		if canStandBeside {

@@ -56,6 +56,7 @@ type Files func(ctx context.Context, r towpath.Release, folder string) error
 type Capabilities struct {
 	Slots         int  // instances that can run beside each other; 0: as many as are asked for
 	Weights       int  // steps between no traffic and a full share; 1: on or off, 0: traffic cannot be moved
+	Sticky        bool // it keeps a visitor on the side that answered first
 	Sessions      bool // it counts requests in flight and open streams
 	Fencing       bool // it refuses an order of a stale epoch
 	HoldsRequests bool // it can keep requests waiting while nothing serves
@@ -63,7 +64,7 @@ type Capabilities struct {
 
 // With joins the capabilities of a target and a balancer: each adds what it has, and fencing takes both.
 func (c Capabilities) With(balancer Capabilities) Capabilities {
-	c.Weights, c.Sessions, c.HoldsRequests = balancer.Weights, balancer.Sessions, balancer.HoldsRequests
+	c.Weights, c.Sticky, c.Sessions, c.HoldsRequests = balancer.Weights, balancer.Sticky, balancer.Sessions, balancer.HoldsRequests
 	c.Fencing = c.Fencing && balancer.Fencing
 	return c
 }

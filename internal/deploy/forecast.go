@@ -120,6 +120,9 @@ func strategyInWords(f Facts) string {
 	if d.Target.Hosts != nil {
 		target = "target hosts"
 	}
+	if d.Strategy.Kind == towpath.StrategyCanary {
+		kind += " (" + strings.Join(stepsInWords(d.Strategy.Steps), ", ") + ")"
+	}
 	if d.Strategy.Kind == towpath.StrategyRolling {
 		kind = fmt.Sprintf("rolling by %d", s.batch())
 		if s.surge() > 0 {
@@ -159,7 +162,7 @@ func wayBack(f Facts) string {
 		return "none, no release was good before"
 	case e.Live.Number == e.Goal.Number && s.standsBy(back.Number):
 		return fmt.Sprintf("one shift to release %d", back.Number)
-	case e.Live.Number != e.Goal.Number && standby > 0 && e.Definition.Strategy.Kind == towpath.StrategyBlueGreen && s.isBalanced():
+	case e.Live.Number != e.Goal.Number && standby > 0 && e.Definition.Strategy.Kind != towpath.StrategyRolling && s.isBalanced() && s.hasSpareSlots():
 		return fmt.Sprintf("one shift to release %d, for %s", back.Number, brief(standby))
 	case e.Definition.Strategy.Kind == towpath.StrategyRolling:
 		return fmt.Sprintf("release %d is started and probed again, batch by batch", back.Number)

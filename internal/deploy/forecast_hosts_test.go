@@ -77,3 +77,14 @@ func (s *story) away(host string) *story {
 	}
 	return s
 }
+
+// sized has so many instances from now on.
+func (s *story) sized(count int) *story {
+	s.count = count
+	return s.minimum(0).wanted(count)
+}
+
+func (s *story) wanted(count int) *story {
+	s.environment.Definition.Instances = count
+	return s
+}

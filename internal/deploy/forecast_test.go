@@ -42,6 +42,11 @@ func TestForecastTellsPeopleWhatWillHappen(t *testing.T) {
 		"hosts_blue_green":         shop().onHosts(2, "blue", "green").serves(release41).wants(release42).facts(),
 		"hosts_back_without_one":   shop().onHosts(3).rolling(1, 0).minimum(1).serves(release42).files(release41).rollsBack().away("web3").facts(),
 		"hosts_stuck":              shop().onHosts(3).rolling(1, 0).minimum(2).serves(release42).files(release41).rollsBack().away("web3").facts(),
+		"canary":                   shop().canary(threeSteps...).serves(release41).wants(release42).facts(),
+		"canary_watched":           shop().watched().canary(threeSteps...).serves(release41).wants(release42).facts(),
+		"canary_on_hosts":          shop().onHosts(2, "blue", "green").canary(threeSteps...).serves(release41).wants(release42).facts(),
+		"canary_back":              shop().canary(threeSteps...).serves(release41).places(release42).with(release42, 5).wants(release42).giveUp().facts(),
+		"canary_first":             shop().canary(threeSteps...).wants(release41).facts(),
 		"halted":                   shop().serves(release41).halted("release 41 does not start either").facts(),
 	}
 	for name, facts := range cases {
@@ -73,7 +78,7 @@ var (
 
 // shop is an environment of two instances behind the proxy, to which stories happen.
 func shop() *story {
-	return &story{environment: towpath.NewEnvironment("p1", "shop", towpath.EnvironmentDefinition{
+	return &story{count: 2, environment: towpath.NewEnvironment("p1", "shop", towpath.EnvironmentDefinition{
 		Name: "production", Instances: 2, Minimum: 2,
 		Strategy: towpath.StrategyDefinition{Kind: towpath.StrategyBlueGreen, Standby: time.Hour},
 		Balancer: towpath.BalancerDefinition{Proxy: &towpath.ProxyBalancer{Host: "shop.example.com"}},
@@ -83,6 +88,7 @@ func shop() *story {
 }
 
 type story struct {
+	count       int // instances of a release
 	environment towpath.Environment
 	slots       []towpath.Slot
 	instances   []towpath.Instance
@@ -131,7 +137,7 @@ func (s *story) standsBy(r towpath.ReleaseRef) *story {
 
 // places adds two healthy instances of a release that the balancer does not know.
 func (s *story) places(r towpath.ReleaseRef) *story {
-	for n := range max(2, len(s.hosts())) {
+	for n := range max(s.count, len(s.hosts())) {
 		slot := ""
 		if all := s.environment.Definition.Target.Slots(); len(all) > 0 {
 			slot = all[n*len(all)/len(s.hosts())].Name

@@ -90,6 +90,16 @@ var mutations = []mutation{
 		property: "TestPropertyWhatGoesBackDoesNotHangOnAHostThatIsGone",
 	},
 	{
+		what: "a canary gets more than its step",
+		file: "canary.go", from: "table[i.ID] = fresh", to: "table[i.ID] = FullWeight",
+		property: "TestPropertyACanaryHoldsItsSteps",
+	},
+	{
+		what: "a step is not waited for",
+		file: "canary.go", from: "!step.UntilPromoted && !now.Before(d.StepAt.Add(step.For))", to: "!now.Before(d.StepAt)",
+		property: "TestPropertyACanaryHoldsItsSteps",
+	},
+	{
 		what: "files of good releases are taken away",
 		file: "keep.go", from: "return slices.ContainsFunc(good, func(r towpath.ReleaseRef) bool { return r.Number == number })", to: "return false",
 		property: "TestPropertyFilesOfGoodReleasesStay",

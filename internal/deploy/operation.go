@@ -70,7 +70,10 @@ type (
 	// Shift sets the weight of every instance it names in one change, on a scale from 0 to FullWeight; it names every
 	// member. One that is no member yet becomes one; one that it does not name gets weight 0. None is forgotten. Where the
 	// balancer takes requests is as the definition says then.
-	Shift struct{ Weights map[string]int }
+	Shift struct {
+		Weights map[string]int
+		Sticky  bool `json:",omitempty"` // a visitor stays on the side that answered first, as long as both have a share
+	}
 	// Drain waits until instances of weight 0 have no request in flight, at most Within. Then it is done, whatever is
 	// still in flight.
 	Drain struct {
@@ -98,6 +101,11 @@ type (
 	LoseHook struct{ Hook towpath.Hook }
 	// BeginWatch records what had been answered before the goal takes traffic (towpath.WatchBegan).
 	BeginWatch struct{ Deployment string }
+	// BeginStep records that the goal has the share of a canary's step (towpath.StepBegan).
+	BeginStep struct {
+		Deployment string
+		Step       int
+	}
 	// Condemn gives the goal up: it does not stand its watch. It is never done, it fails, with Reason and with what the
 	// instances said last.
 	Condemn struct {
@@ -112,6 +120,11 @@ type (
 type (
 	// AwaitPromotion waits for a person to let the traffic move (towpath.Promoted).
 	AwaitPromotion struct{ Deployment string }
+	// Hold waits while the goal has the share of a canary's step.
+	Hold struct {
+		Share int // of new requests, in percent
+		Until time.Time
+	}
 	// Watch waits while the goal takes traffic and the old side stands ready.
 	Watch struct{ Until time.Time }
 	// StandBy keeps instances ready to take the traffic back.
@@ -133,7 +146,7 @@ func PerformerOf(o Operation) Performer {
 		return ByTarget
 	case Shift, Drain, EndStreams, Forget:
 		return ByBalancer
-	case Test, RunHook, LoseHook, BeginWatch, Condemn, Conclude:
+	case Test, RunHook, LoseHook, BeginWatch, BeginStep, Condemn, Conclude:
 		return ByKeeper
 	default:
 		return ByNobody
@@ -205,10 +218,12 @@ func (o RunHook) String() string    { return "hook " + string(o.Hook) }
 func (o LoseHook) String() string {
 	return "call a person: the hook " + string(o.Hook) + " was cut off"
 }
-func (BeginWatch) String() string { return "begin to watch" }
-func (Condemn) String() string    { return "watch" }
-func (Watch) String() string      { return "watch" }
-func (Conclude) String() string   { return "record that the goal is reached" }
+func (BeginWatch) String() string  { return "begin to watch" }
+func (o BeginStep) String() string { return fmt.Sprintf("record that step %d has begun", o.Step+1) }
+func (o Hold) String() string      { return fmt.Sprintf("hold a share of %d%%", o.Share) }
+func (Condemn) String() string     { return "watch" }
+func (Watch) String() string       { return "watch" }
+func (Conclude) String() string    { return "record that the goal is reached" }
 func (AwaitPromotion) String() string {
 	return "wait for a promotion"
 }
@@ -240,6 +255,8 @@ func (Inspect) operation()        {}
 func (RunHook) operation()        {}
 func (LoseHook) operation()       {}
 func (BeginWatch) operation()     {}
+func (BeginStep) operation()      {}
+func (Hold) operation()           {}
 func (Condemn) operation()        {}
 func (Watch) operation()          {}
 func (Conclude) operation()       {}

@@ -93,6 +93,11 @@ func (w *world) note(o deploy.Operation, some func(string) bool) error {
 		w.happens(towpath.HookLost{Epoch: w.environment.Epoch, Deployment: w.environment.Deployment.ID, Hook: o.Hook, At: w.now})
 	case deploy.BeginWatch:
 		w.happens(towpath.WatchBegan{Epoch: w.environment.Epoch, Deployment: o.Deployment, Baseline: w.served(), At: w.now})
+	case deploy.BeginStep:
+		w.happens(towpath.StepBegan{Epoch: w.environment.Epoch, Deployment: o.Deployment, Step: o.Step, At: w.now})
+	case deploy.Hold: // from when it really began
+		d, steps := w.environment.Deployment, w.definition().Strategy.Steps
+		w.now = latest(w.now, latest(o.Until, d.StepAt.Add(steps[d.CanaryStep].For)))
 	case deploy.Watch:
 		w.serve(1000)
 		w.stood = w.environment.Deployment.ID

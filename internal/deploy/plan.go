@@ -130,7 +130,11 @@ func strategyOf(s situation) strategy {
 		return takeDown()
 	case s.Environment.Definition.Strategy.Kind == towpath.StrategyRolling:
 		return rolling()
-	case s.Environment.Definition.Strategy.Kind == towpath.StrategyBlueGreen && s.isBalanced() && s.hasSpareSlots():
+	case !s.isBalanced() || !s.hasSpareSlots():
+		return allAtOnce()
+	case s.Environment.Definition.Strategy.Kind == towpath.StrategyCanary:
+		return canary()
+	case s.Environment.Definition.Strategy.Kind == towpath.StrategyBlueGreen:
 		return blueGreen()
 	default:
 		return allAtOnce()

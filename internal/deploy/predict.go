@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"slices"
+	"time"
 
 	"github.com/towpath-cd/towpath"
 )
@@ -52,6 +53,12 @@ func (f *Facts) record(o Operation) {
 		})
 	case BeginWatch:
 		f.deployment(func(d *towpath.Deployment) { d.WatchedAt, d.Baseline = f.Now, f.Observed.Served })
+	case BeginStep:
+		f.deployment(func(d *towpath.Deployment) {
+			d.CanaryStep, d.StepAt, d.PromotedBy, d.PromotedAt = o.Step, f.Now, "", time.Time{}
+		})
+	case Hold:
+		f.Now = later(f.Now, o.Until)
 	case Watch:
 		f.Now = later(f.Now, o.Until)
 	case AwaitPromotion:

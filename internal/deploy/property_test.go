@@ -19,6 +19,8 @@ func TestPropertyCapacityNeverFallsBelowTheMinimum(t *testing.T) { holds(t, capa
 
 func TestPropertyOnlyTheProvedGetTraffic(t *testing.T) { holds(t, onlyTheProvedGetTraffic) }
 
+func TestPropertyACanaryHoldsItsSteps(t *testing.T) { holds(t, stepsAreHeld) }
+
 func TestPropertyFilesOfGoodReleasesStay(t *testing.T) { holds(t, goodFilesStay) }
 
 func TestPropertyARollingDeploymentTakesTurns(t *testing.T) { holds(t, turnsAreTaken) }

@@ -71,7 +71,7 @@ func (s *story) tell(steps []Step) int {
 			s.add("leave out", away, "")
 		}
 		return 1
-	case BeginWatch, LoseHook:
+	case BeginWatch, BeginStep, LoseHook:
 		return 1
 	case Start:
 		return s.tellStart(o, steps)
@@ -104,6 +104,8 @@ func (s *story) tellOne(operation Operation) {
 		s.add("test", "the strategy's script against "+s.releases(o.Instances), "")
 	case RunHook:
 		s.add("run", "the hook "+string(o.Hook), "")
+	case Hold:
+		s.add("hold", fmt.Sprintf("release %d at %d%% for %s", s.facts.Environment.Goal.Number, o.Share, brief(o.Until.Sub(s.facts.Now))), "")
 	case Watch:
 		s.add("watch", s.limits(o), "")
 	case AwaitPromotion:
@@ -236,7 +238,7 @@ func shareOf(f Facts, name func(towpath.Instance) string) map[string]int {
 		}
 	}
 	for n := range shares {
-		shares[n] = shares[n] * 100 / total
+		shares[n] = (shares[n]*100 + total/2) / total
 	}
 	return shares
 }
@@ -254,7 +256,7 @@ func (s *story) throughout(o Shift) string {
 	if healthy == 0 {
 		return "nothing serves from here"
 	}
-	return fmt.Sprintf("%d of %d healthy serve throughout", healthy, before.wanted)
+	return fmt.Sprintf("%d of %d healthy serve throughout", min(healthy, before.wanted), before.wanted)
 }
 
 // inFlight warns where nobody can say whether requests are in flight.

@@ -36,10 +36,12 @@ func (s situation) isWatched() bool {
 	return s.Environment.Definition.Watch.For > 0 && s.isBalanced() && s.isGated()
 }
 
-// watchEnd counts from the moment at which the release was seen with traffic.
+// watchEnd counts from the moment at which the release was seen with traffic, and, where it gets it little by little, not
+// before it has all.
 func (s situation) watchEnd() time.Time {
-	from := s.Environment.Deployment.TrafficAt
-	if from.IsZero() {
+	d := s.Environment.Deployment
+	from := later(d.TrafficAt, d.StepAt)
+	if d.TrafficAt.IsZero() || s.isStepping() || s.Environment.Definition.Strategy.Kind == towpath.StrategyRolling && len(s.staying()) > 0 {
 		from = s.Now
 	}
 	return from.Add(s.Environment.Definition.Watch.For)

@@ -63,7 +63,7 @@ func (w *world) isAllAtOnce() bool {
 	switch w.definition().Strategy.Kind {
 	case towpath.StrategyRolling:
 		return false
-	case towpath.StrategyBlueGreen:
+	case towpath.StrategyBlueGreen, towpath.StrategyCanary:
 		return !w.isBalanced() || w.hasOneSlotAHost()
 	default:
 		return true

@@ -46,6 +46,8 @@ func (p *performer) wait(ctx context.Context, f deploy.Facts, step deploy.Step) 
 	switch o := step.Operation.(type) {
 	case deploy.StandBy:
 		until = o.Until
+	case deploy.Hold:
+		return max(time.Millisecond, min(watchPace, o.Until.Sub(p.serverNow())))
 	case deploy.Watch:
 		return max(time.Millisecond, min(watchPace, o.Until.Sub(p.serverNow())))
 	case deploy.Await:
@@ -182,6 +184,10 @@ func limit(o deploy.Operation, d towpath.EnvironmentDefinition) time.Duration {
 	switch o := o.(type) {
 	case deploy.Place:
 		return 10 * time.Minute
+	case deploy.Check, deploy.Start:
+		if d.Target.Hosts != nil {
+			return 5 * time.Minute // its scripts run on every host
+		}
 	case deploy.Probe:
 		return o.Within + spare
 	case deploy.Stop:
@@ -212,6 +218,8 @@ func (p *performer) do(ctx context.Context, f deploy.Facts, o deploy.Operation) 
 		return deploy.Receipt{}, p.loseHook(ctx, f, o)
 	case deploy.BeginWatch:
 		return deploy.Receipt{}, p.beginWatch(ctx, f, o)
+	case deploy.BeginStep:
+		return deploy.Receipt{}, p.beginStep(ctx, f, o)
 	case deploy.Condemn:
 		return deploy.Receipt{}, p.condemn(ctx, f, o)
 	case deploy.Test:
@@ -344,6 +352,12 @@ func (p *performer) conclude(ctx context.Context, f deploy.Facts, o deploy.Concl
 // beginWatch records what the balancer had counted before the goal takes traffic.
 func (p *performer) beginWatch(ctx context.Context, f deploy.Facts, o deploy.BeginWatch) error {
 	_, err := p.report(ctx, f, client.KeeperReport{Event: "watching", Deployment: o.Deployment, Baseline: f.Observed.Served})
+	return err
+}
+
+// beginStep records that the goal has the share of a canary's step.
+func (p *performer) beginStep(ctx context.Context, f deploy.Facts, o deploy.BeginStep) error {
+	_, err := p.report(ctx, f, client.KeeperReport{Event: "step", Deployment: o.Deployment, Step: o.Step})
 	return err
 }
 

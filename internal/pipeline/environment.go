@@ -47,11 +47,12 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 	}
 	b.setStop(name, &e, v)
 	b.outliveTTL(&e, v)
-	e.Strategy = strategy(v.get("strategy"), e)
+	e.Strategy = b.strategy(e, v)
 	e.Minimum = b.minimum(name, e, v)
 	e.Secrets, _ = b.secrets(v)
 	b.checkSlots(e, v)
 	b.checkHosts(e, v)
+	b.checkStrategy(e, v)
 	e.Watch = b.watch(e, v)
 	if v.get("drift").string() == string(towpath.DriftMend) {
 		e.Drift = towpath.DriftMend
@@ -224,74 +225,4 @@ func (b *builder) health(name string, v *value) towpath.HealthDefinition {
 		h.TCP = true
 	}
 	return h
-}
-
-// strategy is what the file says, or blue-green where that can be done: slots are made for processes whose port is
-// free, and the proxy has weights.
-func strategy(v *value, e towpath.EnvironmentDefinition) towpath.StrategyDefinition {
-	kind := towpath.StrategyAllAtOnce
-	if v != nil {
-		kind = towpath.StrategyKind(v.variant)
-	} else if canSwitch(e) {
-		kind = towpath.StrategyBlueGreen
-	}
-	if kind != towpath.StrategyBlueGreen {
-		return towpath.StrategyDefinition{Kind: kind}
-	}
-	s := towpath.StrategyDefinition{Kind: kind, Standby: defaultStandby}
-	if settings := v.get("blue-green"); settings != nil {
-		s.Standby = settings.get("standby").duration()
-		s.Test = settings.get("test").string()
-		s.UntilPromoted = settings.get("until").string() != ""
-	}
-	return s
-}
-
-// defaultStandby is how long the old side stays ready.
-const defaultStandby = time.Hour
-
-func canSwitch(e towpath.EnvironmentDefinition) bool {
-	return e.Target.Process != nil && e.Target.Process.Port == 0 && e.Balancer.Can().Moves
-}
-
-func (b *builder) minimum(name string, e towpath.EnvironmentDefinition, v *value) int {
-	written := v.get("minimum")
-	allAtOnce := e.Strategy.Kind == towpath.StrategyAllAtOnce
-	switch {
-	case written == nil && allAtOnce:
-		return 0
-	case written == nil:
-		return e.Instances
-	case written.number > e.Instances:
-		b.unfit(written.at, fmt.Sprintf("%s keeps %d instances in traffic, but has only %d", name, written.number, e.Instances), "raise instances, or lower minimum")
-	case written.number > 0 && allAtOnce:
-		b.unfit(written.at, fmt.Sprintf("%s cannot keep %d in traffic: all-at-once stops the old before it starts the new", name, written.number),
-			"use strategy: blue-green, or take minimum out")
-	}
-	return written.number
-}
-
-// checkSlots refuses what a process on one machine cannot serve.
-func (b *builder) checkSlots(e towpath.EnvironmentDefinition, v *value) {
-	process := e.Target.Process
-	if process == nil {
-		return
-	}
-	port := v.get("target", "process", "port")
-	if process.Port != 0 && e.Instances > 1 {
-		b.unfit(port.at, fmt.Sprintf("%s cannot run %d instances: they would share port %d", e.Name, e.Instances, process.Port),
-			"take port out; a free one is chosen for each and passed as PORT")
-	}
-	chosen := v.get("strategy")
-	if chosen == nil || e.Strategy.Kind != towpath.StrategyBlueGreen {
-		return
-	}
-	if process.Port != 0 {
-		b.unfit(chosen.key, fmt.Sprintf("%s cannot use blue-green: target process has one port", e.Name),
-			"take port out; a free one is chosen for each side and passed as PORT. Or use strategy: all-at-once")
-	}
-	if !e.Balancer.Can().Moves && !v.misread("balancer") {
-		b.unfit(chosen.key, fmt.Sprintf("%s cannot use blue-green: no balancer moves its traffic", e.Name),
-			"add balancer: {proxy: {host: …}}, or use strategy: all-at-once")
-	}
 }

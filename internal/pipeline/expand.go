@@ -248,17 +248,41 @@ func (w *writer) target(t towpath.TargetDefinition) {
 }
 
 func (w *writer) strategy(s towpath.StrategyDefinition) {
-	if s.Kind != towpath.StrategyBlueGreen {
+	if s.Kind == towpath.StrategyAllAtOnce {
 		w.put(2, "strategy", string(s.Kind))
 		return
 	}
 	w.open(2, "strategy")
 	w.open(3, string(s.Kind))
+	if s.Kind == towpath.StrategyRolling {
+		w.put(4, "batch", s.Batch)
+		w.put(4, "surge", s.Surge)
+		return
+	}
+	if len(s.Steps) > 0 {
+		w.put(4, "steps", canaryInWords(s.Steps))
+	}
+	if s.Sticky {
+		w.put(4, "sticky", true)
+	}
 	w.put(4, "standby", s.Standby)
 	w.put(4, "test", s.Test)
 	if s.UntilPromoted {
 		w.put(4, "until", "promoted")
 	}
+}
+
+// canaryInWords writes steps as a file has them.
+func canaryInWords(steps []towpath.CanaryStep) []string {
+	var words []string
+	for _, s := range steps {
+		if s.UntilPromoted {
+			words = append(words, fmt.Sprintf("%d%% until promoted", s.Share))
+		} else {
+			words = append(words, fmt.Sprintf("%d%% for %s", s.Share, formatDuration(s.For)))
+		}
+	}
+	return words
 }
 
 func (w *writer) balancer(b towpath.BalancerDefinition) {

@@ -10,8 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"github.com/towpath-cd/towpath"
 )
 
 // The forms of texts in a file. A name of 100 characters is long enough for every page and folder it will stand in.
@@ -129,6 +132,42 @@ func percentFormat() *format {
 		}
 		return "", ""
 	}}
+}
+
+// portionFormat is a share of the instances: "25%".
+func portionFormat() *format {
+	f := percentFormat()
+	return &format{what: "a share such as 25%", pattern: f.pattern, check: f.check}
+}
+
+// canaryPattern is a step of a canary: "5% for 10m", "25% until promoted".
+const canaryPattern = `^([1-9][0-9]?)% (?:for ([0-9a-z]+)|until promoted)$`
+
+var canaryForm = regexp.MustCompile(canaryPattern)
+
+func canaryFormat() *format {
+	return &format{what: "a step such as 5% for 10m", pattern: canaryPattern, check: func(s string) (string, string) {
+		if _, err := parseCanaryStep(s); err != nil {
+			return fmt.Sprintf("%q is not a step", clip(s)), "write 5% for 10m, or 25% until promoted; shares are whole, from 1% to 99%"
+		}
+		return "", ""
+	}}
+}
+
+func parseCanaryStep(s string) (towpath.CanaryStep, error) {
+	parts := canaryForm.FindStringSubmatch(s)
+	if parts == nil {
+		return towpath.CanaryStep{}, fmt.Errorf("%q is not a step", s)
+	}
+	share, err := strconv.Atoi(parts[1])
+	if err != nil || parts[2] == "" {
+		return towpath.CanaryStep{Share: share, UntilPromoted: true}, err
+	}
+	length, err := parseDuration(parts[2])
+	if err == nil && (length < time.Second || length > 30*day) {
+		err = fmt.Errorf("%s is not from 1s to 30 days", length)
+	}
+	return towpath.CanaryStep{Share: share, For: length}, err
 }
 
 // parsePercent answers a share from 0 to 1.

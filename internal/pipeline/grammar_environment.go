@@ -16,9 +16,9 @@ func environmentShape() *shape {
 			field{key: "per_instance", doc: "what one can bear", shape: text(nil)},
 			field{key: "cooldown", doc: "how long between changes", shape: duration(time.Second, day)},
 		)))},
-		field{key: "minimum", doc: "how many take traffic at any moment; by default all for blue-green, 0 for all-at-once", shape: number(0, maxInstances)},
+		field{key: "minimum", doc: "how many take traffic at any moment; by default all for blue-green and canary, all but one batch for rolling, 0 for all-at-once", shape: number(0, maxInstances)},
 		field{key: "target", doc: "where releases run", required: true, shape: targetShape()},
-		field{key: "strategy", doc: "in what order and pace; by default blue-green where the target can make slots and the balancer has weights, else all-at-once", shape: strategyShape()},
+		field{key: "strategy", doc: "in what order and pace; by default blue-green where the target can make slots and the balancer has weights, else rolling where there is a balancer, else all-at-once", shape: strategyShape()},
 		field{key: "balancer", doc: "how traffic moves", fallback: "none", shape: balancerShape()},
 		field{key: "health", doc: "what an instance has to answer before it takes traffic; by default its port has to accept", shape: healthShape()},
 		field{key: "drain", doc: "how long what is in flight may take; one duration is for all three", shape: either(duration(0, day), mapping(
@@ -101,13 +101,15 @@ func strategyShape() *shape {
 			field{key: "test", doc: "script that runs against the idle side before the switch", shape: text(nil)},
 			field{key: "until", doc: "promoted: a person says when the traffic moves", shape: words("promoted")},
 		)},
-		field{key: "rolling", bare: true, doc: "one batch after the other", later: true, shape: mapping(
-			field{key: "batch", doc: "how many at once", shape: either(number(1, maxInstances), text(nil))},
-			field{key: "surge", doc: "how many more than wanted", shape: either(number(0, maxInstances), text(nil))},
+		field{key: "rolling", bare: true, doc: "one batch after the other", shape: mapping(
+			field{key: "batch", doc: "how many are replaced at once: a number, or a share of all, rounded up", fallback: "1", shape: either(number(1, maxInstances), text(portionFormat()))},
+			field{key: "surge", doc: "how many more than are wanted may run meanwhile: a number, or a share of all, rounded up", fallback: "0", shape: either(number(0, maxInstances), text(portionFormat()))},
 		)},
-		field{key: "canary", doc: "a growing share", later: true, shape: mapping(
-			field{key: "steps", doc: "such as 5% for 10m", required: true, shape: list(text(nil))},
-			field{key: "sticky", doc: "a visitor stays on a side", shape: yesNo()},
+		field{key: "canary", doc: "a growing share", shape: mapping(
+			field{key: "steps", doc: "such as 5% for 10m or 25% until promoted, growing", required: true, shape: list(text(canaryFormat()))},
+			field{key: "sticky", doc: "a visitor stays on the side that answered first", shape: yesNo()},
+			field{key: "standby", doc: "how long the old side stays ready after the last step", fallback: "1h", shape: duration(0, 30*day)},
+			field{key: "test", doc: "script that runs against the idle side before the first step", shape: text(nil)},
 		)},
 	)
 }

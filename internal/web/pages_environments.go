@@ -107,7 +107,11 @@ func (s *Server) planView(tx *store.Tx, view *page.Environment, key string) erro
 
 func waitsForPromotion(e towpath.Environment) bool {
 	d := e.Deployment
-	return d != nil && d.State == towpath.DeploymentRunning && e.Definition.Strategy.UntilPromoted && d.PromotedAt.IsZero()
+	if d == nil || d.State != towpath.DeploymentRunning || !d.PromotedAt.IsZero() {
+		return false
+	}
+	steps := e.Definition.Strategy.Steps
+	return e.Definition.Strategy.UntilPromoted || d.CanaryStep < len(steps) && !d.StepAt.IsZero()
 }
 
 // followEnvironment sends the parts of an environment's page for as long as somebody looks.
