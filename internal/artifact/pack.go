@@ -1,12 +1,10 @@
 package artifact
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 	"hash/crc32"
 	"io"
 
@@ -143,100 +141,4 @@ func decodeFrame(decoder *zstd.Decoder, r io.Reader, want int, packed, plain []b
 		return nil, fmt.Errorf("decompress a frame: %w", errors.Join(ErrMalformed, err))
 	}
 	return content, nil
-}
-
-// PackReader reads a stream of packs blob by blob, and checks each.
-type PackReader struct {
-	source        io.Reader
-	decoder       *zstd.Decoder
-	packed, plain []byte
-	table         table // blobs of this pack that are still to come
-	left          int64 // bytes of this pack not yet decoded
-	frame         []byte
-}
-
-// NewPackReader returns a reader of the packs in r. Close it.
-func NewPackReader(r io.Reader) (*PackReader, error) {
-	decoder, err := newDecoder()
-	if err != nil {
-		return nil, fmt.Errorf("set up decompression: %w", err)
-	}
-	return &PackReader{
-		source: bufio.NewReaderSize(r, 256<<10), decoder: decoder,
-		packed: make([]byte, frameBytes), plain: make([]byte, frameBytes),
-	}, nil
-}
-
-// Close releases memory.
-func (p *PackReader) Close() { p.decoder.Close() }
-
-// Next returns the next blob and a writer-to of its content, or io.EOF behind the last. copyTo must be called
-// before the next Next; it returns an ErrMismatch when the content has another digest, after it was written.
-func (p *PackReader) Next() (b Blob, copyTo func(w io.Writer) error, err error) {
-	for len(p.table) == 0 {
-		if _, err := p.nextTable(); err != nil {
-			return Blob{}, nil, err
-		}
-	}
-	b = p.table[0]
-	p.table = p.table[1:]
-	return b, func(w io.Writer) error { return p.copy(b, w) }, nil
-}
-
-// nextTable begins the next pack.
-func (p *PackReader) nextTable() (table, error) {
-	t, err := readTable(p.source)
-	p.table, p.left = t, t.bytes()
-	return t, err
-}
-
-func (p *PackReader) copy(b Blob, w io.Writer) error {
-	sum := sha256.New()
-	for left := b.Size; left > 0; {
-		if err := p.fill(); err != nil {
-			return err
-		}
-		n := min(left, int64(len(p.frame)))
-		if err := hashAndWrite(sum, w, p.frame[:n]); err != nil {
-			return fmt.Errorf("write blob %s: %w", b.Digest, err)
-		}
-		p.frame = p.frame[n:]
-		left -= n
-	}
-	return checkSum(sum, b.Digest)
-}
-
-// hashAndWrite does both at once where that pays.
-func hashAndWrite(sum hash.Hash, w io.Writer, content []byte) error {
-	if len(content) < frameBytes/4 {
-		sum.Write(content)
-		_, err := w.Write(content)
-		return err
-	}
-	hashed := make(chan struct{})
-	go func() {
-		defer close(hashed)
-		sum.Write(content)
-	}()
-	_, err := w.Write(content)
-	<-hashed
-	return err
-}
-
-func checkSum(sum hash.Hash, want Digest) error {
-	if got := Digest(sum.Sum(nil)); got != want {
-		return fmt.Errorf("blob %s has the digest %s: %w", want, got, ErrMismatch)
-	}
-	return nil
-}
-
-func (p *PackReader) fill() error {
-	if len(p.frame) > 0 {
-		return nil
-	}
-	want := min(p.left, frameBytes)
-	frame, err := decodeFrame(p.decoder, p.source, int(want), p.packed, p.plain)
-	p.frame = frame
-	p.left -= want
-	return err
 }

@@ -1,6 +1,7 @@
 package artifact
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -84,18 +85,24 @@ func (p *Packing) Length() (length int64, known bool) {
 
 // WriteFrom writes the pack from an offset on, which may lie behind its end: then it writes nothing.
 func (p *Packing) WriteFrom(ctx context.Context, w io.Writer, offset int64) error {
-	writer, err := newPackWriter(w, offset)
+	frames, err := newFrameWriter(w, offset, p.ends)
 	if err != nil {
 		return err
 	}
-	writer.ends = p.ends
-	writer.frame, writer.at = p.ends.around(offset)
-	if writer.frame == 0 {
-		if err := writer.emit(p.head); err != nil {
+	frames.frame, frames.at = p.ends.around(offset)
+	if frames.frame == 0 {
+		if err := frames.emit(p.head); err != nil {
 			return err
 		}
 	}
-	before := int64(writer.frame) * frameBytes // bytes of the blobs that are left out
+	before := int64(frames.frame) * frameBytes // bytes of the blobs that are left out
+	writer := newPackWriter(frames)
+	err = p.addAll(ctx, writer, before)
+	return cmp.Or(writer.end(err == nil), err)
+}
+
+// addAll adds the blobs, without so many bytes at their beginning.
+func (p *Packing) addAll(ctx context.Context, writer *packWriter, before int64) error {
 	for n, b := range p.table {
 		if before >= b.Size {
 			before -= b.Size
@@ -109,7 +116,7 @@ func (p *Packing) WriteFrom(ctx context.Context, w io.Writer, offset int64) erro
 		}
 		before = 0
 	}
-	return writer.flush()
+	return nil
 }
 
 // around returns the frame that an offset lies in, as far as that is known, and where it begins; before the end of the

@@ -8,51 +8,35 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// packWriter writes frames as they are full, and leaves out what lies before an offset in the pack.
+// framesUnderWay is how many frames are in memory while a pack is made: one is filled, one is packed, and one is between.
+const framesUnderWay = 3
+
+// packWriter cuts content into frames, which are packed and written beside it.
 type packWriter struct {
-	out     io.Writer
-	from    int64 // offset of the first byte that is written
-	at      int64 // offset of the next one that is made
-	frame   int   // number of the next frame
-	ends    *frameEnds
-	encoder *zstd.Encoder
-	plain   []byte
-	packed  []byte
+	frames  *frameWriter
+	content []byte // of the frame that is being filled, behind room for its header
 }
 
-func newPackWriter(out io.Writer, from int64) (*packWriter, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
-		zstd.WithWindowSize(frameBytes), zstd.WithEncoderCRC(false))
-	if err != nil {
-		return nil, fmt.Errorf("set up compression: %w", err)
-	}
-	return &packWriter{out: out, from: from, encoder: encoder, plain: make([]byte, 0, frameBytes)}, nil
+func newPackWriter(frames *frameWriter) *packWriter {
+	go frames.run()
+	return &packWriter{frames: frames, content: frames.empty()}
 }
 
-// emit writes what comes next in the pack, unless it lies before the offset.
-func (p *packWriter) emit(content []byte) error {
-	drop := min(max(0, p.from-p.at), int64(len(content)))
-	p.at += int64(len(content))
-	if drop == int64(len(content)) {
-		return nil
-	}
-	if _, err := p.out.Write(content[drop:]); err != nil {
-		return fmt.Errorf("write a pack: %w", err)
-	}
-	return nil
-}
+// newFrame is a frame without content, behind room for its header.
+func newFrame() []byte { return make([]byte, frameHeader, frameHeader+frameBytes) }
+
+// room is how many bytes the frame still takes.
+func (p *packWriter) room() int { return frameHeader + frameBytes - len(p.content) }
 
 // ReadFrom adds the content of r.
 func (p *packWriter) ReadFrom(r io.Reader) (int64, error) {
 	var sum int64
 	for {
-		if len(p.plain) == frameBytes {
-			if err := p.flush(); err != nil {
-				return sum, err
-			}
+		if err := p.flushFull(); err != nil {
+			return sum, err
 		}
-		n, err := r.Read(p.plain[len(p.plain):frameBytes])
-		p.plain = p.plain[:len(p.plain)+n]
+		n, err := r.Read(p.content[len(p.content) : frameHeader+frameBytes])
+		p.content = p.content[:len(p.content)+n]
 		sum += int64(n)
 		if errors.Is(err, io.EOF) {
 			return sum, nil
@@ -66,36 +50,42 @@ func (p *packWriter) ReadFrom(r io.Reader) (int64, error) {
 // add adds content that is in memory.
 func (p *packWriter) add(content []byte) error {
 	for len(content) > 0 {
-		if len(p.plain) == frameBytes {
-			if err := p.flush(); err != nil {
-				return err
-			}
+		if err := p.flushFull(); err != nil {
+			return err
 		}
-		n := min(len(content), frameBytes-len(p.plain))
-		p.plain = append(p.plain, content[:n]...)
+		n := min(len(content), p.room())
+		p.content = append(p.content, content[:n]...)
 		content = content[n:]
 	}
 	return nil
 }
 
-func (p *packWriter) flush() error {
-	if len(p.plain) == 0 {
+func (p *packWriter) flushFull() error {
+	if p.room() > 0 {
 		return nil
 	}
-	p.packed = p.encoder.EncodeAll(p.plain, append(p.packed[:0], make([]byte, frameHeader)...))
-	length := uint32(len(p.plain))
-	if len(p.packed)-frameHeader >= len(p.plain) {
-		length |= plainBit
-		p.packed = append(p.packed[:frameHeader], p.plain...)
+	return p.flush()
+}
+
+// flush hands the frame on.
+func (p *packWriter) flush() error {
+	select {
+	case p.frames.full <- p.content:
+	case <-p.frames.ended:
+		return p.frames.err
 	}
-	little.PutUint32(p.packed, length)
-	little.PutUint32(p.packed[4:], uint32(len(p.packed)-frameHeader))
-	p.plain = p.plain[:0]
-	if err := p.ends.note(p.frame, p.at+int64(len(p.packed))); err != nil {
-		return err
+	p.content = p.frames.empty()
+	return nil
+}
+
+// end waits until all is written. Of a pack that is given up, the last frame is not.
+func (p *packWriter) end(isWhole bool) error {
+	if isWhole && len(p.content) > frameHeader {
+		_ = p.flush() // the error is asked for below
 	}
-	p.frame++
-	return p.emit(p.packed)
+	close(p.frames.full)
+	<-p.frames.ended
+	return p.frames.err
 }
 
 // addFile adds a file of the tree, from an offset on.
@@ -114,6 +104,90 @@ func (p *packWriter) addFile(dir string, e Entry, from int64) error {
 	}
 	if from+n != e.Size {
 		return fmt.Errorf("%s was cut to %d bytes: %w", e.Path, from+n, ErrMismatch)
+	}
+	return nil
+}
+
+// frameWriter packs frames and writes them, and leaves out what lies before an offset in the pack.
+type frameWriter struct {
+	out     io.Writer
+	from    int64 // offset of the first byte that is written
+	at      int64 // offset of the next one that is made
+	frame   int   // number of the next frame
+	ends    *frameEnds
+	encoder *zstd.Encoder
+	packed  []byte
+
+	made  int // frames, by the one who fills them
+	full  chan []byte
+	free  chan []byte
+	ended chan struct{}
+	err   error // once it has ended
+}
+
+func newFrameWriter(out io.Writer, from int64, ends *frameEnds) (*frameWriter, error) {
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(frameBytes), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, fmt.Errorf("set up compression: %w", err)
+	}
+	f := &frameWriter{
+		out: out, from: from, ends: ends, encoder: encoder,
+		full: make(chan []byte, framesUnderWay), free: make(chan []byte, framesUnderWay), ended: make(chan struct{}),
+	}
+	return f, nil
+}
+
+func (f *frameWriter) run() {
+	defer close(f.ended)
+	for content := range f.full {
+		if f.err = f.write(content); f.err != nil {
+			return
+		}
+		f.free <- content[:frameHeader]
+	}
+}
+
+// empty waits for a frame that can be filled, unless there are few yet: most packs are short.
+func (f *frameWriter) empty() []byte {
+	if f.made < framesUnderWay {
+		f.made++
+		return newFrame()
+	}
+	select {
+	case content := <-f.free:
+		return content
+	case <-f.ended:
+		return newFrame()
+	}
+}
+
+// write packs a frame that stands behind room for its header.
+func (f *frameWriter) write(content []byte) error {
+	length := uint32(len(content) - frameHeader)
+	f.packed = f.encoder.EncodeAll(content[frameHeader:], append(f.packed[:0], make([]byte, frameHeader)...))
+	frame := f.packed
+	if len(frame) >= len(content) {
+		frame, length = content, length|plainBit
+	}
+	little.PutUint32(frame, length)
+	little.PutUint32(frame[4:], uint32(len(frame)-frameHeader))
+	if err := f.ends.note(f.frame, f.at+int64(len(frame))); err != nil {
+		return err
+	}
+	f.frame++
+	return f.emit(frame)
+}
+
+// emit writes what comes next in the pack, unless it lies before the offset.
+func (f *frameWriter) emit(content []byte) error {
+	drop := min(max(0, f.from-f.at), int64(len(content)))
+	f.at += int64(len(content))
+	if drop == int64(len(content)) {
+		return nil
+	}
+	if _, err := f.out.Write(content[drop:]); err != nil {
+		return fmt.Errorf("write a pack: %w", err)
 	}
 	return nil
 }

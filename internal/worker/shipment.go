@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
@@ -147,17 +148,17 @@ func (s *shipment) stream(
 	ctx context.Context, offset int64, call func(context.Context, io.Reader) (client.PackUpload, error),
 ) (client.PackUpload, error) {
 	s.tail = offset > 0
-	reader, writer := io.Pipe()
+	content := newPipe()
 	packed := make(chan error, 1)
 	go func() {
-		err := s.pack.WriteFrom(ctx, io.MultiWriter(s.kept.at(offset), writer), offset)
-		writer.CloseWithError(err)
+		err := s.pack.WriteFrom(ctx, io.MultiWriter(s.kept.at(offset), content), offset)
+		content.end(err)
 		packed <- err
 	}()
-	watched := watch(ctx, reader)
+	watched := watch(ctx, content)
 	stands, err := call(watched.ctx, watched)
 	watched.end()
-	reader.CloseWithError(io.ErrClosedPipe) // the packer waits for a reader that may be gone
+	content.leave() // the packer waits for a reader that may be gone
 	if failed := <-packed; failed != nil && !errors.Is(failed, io.ErrClosedPipe) {
 		return stands, failed
 	}
@@ -175,26 +176,54 @@ func (s *shipment) whole(ctx context.Context) error {
 	return nil
 }
 
+// takenMost is how many bytes of a pack are given to a connection at a time: a slow one has to have taken them by sendLimit.
+const takenMost = 128 << 10
+
 // watched is the content of a call that ends once nobody reads on for too long.
 type watched struct {
-	io.Reader
+	content *pipe
 	ctx     context.Context //nolint:containedctx // it ends with the reading
 	cancel  context.CancelCauseFunc
 	silence *time.Timer
 }
 
-func watch(ctx context.Context, content io.Reader) *watched {
+func watch(ctx context.Context, content *pipe) *watched {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return &watched{content, ctx, cancel, time.AfterFunc(sendLimit, func() { cancel(errSilent) })}
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	w.silence.Reset(sendLimit)
-	n, err := w.Reader.Read(p)
+	n, err := w.content.Read(p)
 	if err != nil {
 		w.silence.Reset(checkLimit)
 	}
 	return n, err
+}
+
+// WriteTo is how the content of a call is read that is all of the rest.
+func (w *watched) WriteTo(to io.Writer) (int64, error) {
+	n, err := w.content.WriteTo(inPieces{w, to})
+	w.silence.Reset(checkLimit)
+	return n, err
+}
+
+// inPieces writes on what a watched content brings.
+type inPieces struct {
+	by *watched
+	to io.Writer
+}
+
+func (p inPieces) Write(content []byte) (int, error) {
+	sum := 0
+	for piece := range slices.Chunk(content, takenMost) {
+		p.by.silence.Reset(sendLimit)
+		n, err := p.to.Write(piece)
+		if sum += n; err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
 }
 
 func (w *watched) end() {
