@@ -36,11 +36,13 @@ func DigestOf(content []byte) Digest { return sha256.Sum256(content) }
 func ParseDigest(text string) (Digest, error) {
 	var d Digest
 	digits, found := strings.CutPrefix(text, digestPrefix)
-	raw, err := hex.DecodeString(digits)
-	if !found || err != nil || len(raw) != len(d) || digits != strings.ToLower(digits) {
+	if !found || len(digits) != hex.EncodedLen(len(d)) || strings.ContainsAny(digits, "ABCDEF") {
 		return Digest{}, fmt.Errorf("digest %q: %w", text, ErrMalformed)
 	}
-	return Digest(raw), nil
+	if _, err := hex.Decode(d[:], []byte(digits)); err != nil {
+		return Digest{}, fmt.Errorf("digest %q: %w", text, ErrMalformed)
+	}
+	return d, nil
 }
 
 func (d Digest) String() string { return digestPrefix + d.hex() }

@@ -2,6 +2,7 @@ package artifact
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"path"
@@ -14,6 +15,7 @@ import (
 const (
 	manifestHeader = "towpath-manifest 1\n"
 	maxPathBytes   = 4096
+	entryBytes     = 128 // about as long as an entry is in a manifest
 )
 
 // Kind is what an entry is.
@@ -50,19 +52,30 @@ type Limits struct {
 
 // Encode returns the canonical bytes: a header, and one line an entry.
 func (m Manifest) Encode() []byte {
-	out := []byte(manifestHeader)
+	out := make([]byte, 0, len(manifestHeader)+len(m)*entryBytes)
+	out = append(out, manifestHeader...)
 	for _, e := range m {
 		out = append(append(out, e.Kind...), ' ')
 		switch {
 		case e.IsFile():
 			out = append(strconv.AppendInt(out, e.Size, 10), ' ')
-			out = append(append(out, e.Digest.hex()...), ' ')
+			out = append(hex.AppendEncode(out, e.Digest[:]), ' ')
 		case e.Kind == Link:
-			out = append(strconv.AppendQuote(out, e.Target), ' ')
+			out = append(appendQuoted(out, e.Target), ' ')
 		}
-		out = append(strconv.AppendQuote(out, e.Path), '\n')
+		out = append(appendQuoted(out, e.Path), '\n')
 	}
 	return out
+}
+
+// appendQuoted does what strconv.AppendQuote does, and what has nothing to quote in it, as most names, in one piece.
+func appendQuoted(out []byte, text string) []byte {
+	for _, c := range []byte(text) {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuote(out, text)
+		}
+	}
+	return append(append(append(out, '"'), text...), '"')
 }
 
 // Digest names the tree.
@@ -92,7 +105,9 @@ func (m Manifest) Digests() []Digest {
 
 // DecodeManifest reads canonical bytes, which may come from anyone: what it returns is safe to unpack. Bytes that
 // Encode would write otherwise are refused, so that a tree has one digest.
-func DecodeManifest(content []byte) (Manifest, error) {
+func DecodeManifest(content []byte) (Manifest, error) { return decodeManifest(content, Limits{}) }
+
+func decodeManifest(content []byte, limits Limits) (Manifest, error) {
 	rest, found := strings.CutPrefix(string(content), manifestHeader)
 	if !found {
 		return nil, fmt.Errorf("read a manifest: its first line is not %q: %w", manifestHeader, ErrMalformed)
@@ -108,7 +123,7 @@ func DecodeManifest(content []byte) (Manifest, error) {
 	if !bytes.Equal(m.Encode(), content) {
 		return nil, fmt.Errorf("read a manifest: it is not in its canonical form: %w", ErrMalformed)
 	}
-	if err := m.Check(Limits{}); err != nil {
+	if err := m.Check(limits); err != nil {
 		return nil, fmt.Errorf("read a manifest: %w", err)
 	}
 	return m, nil

@@ -11,6 +11,12 @@ import (
 // framesUnderWay is how many frames are in memory while a pack is made: one is filled, one is packed, and one is between.
 const framesUnderWay = 3
 
+// A frame is tried at so many places before it is compressed, with so many bytes at each.
+const (
+	samples     = 8
+	sampleBytes = 4 << 10
+)
+
 // packWriter cuts content into frames, which are packed and written beside it.
 type packWriter struct {
 	frames  *frameWriter
@@ -95,8 +101,10 @@ func (p *packWriter) addFile(dir string, e Entry, from int64) error {
 		return err
 	}
 	defer file.Close()
-	if _, err := file.Seek(from, io.SeekStart); err != nil {
-		return fmt.Errorf("read %s: %w", e.Path, err)
+	if from > 0 {
+		if err := file.skip(from); err != nil {
+			return fmt.Errorf("read %s: %w", e.Path, err)
+		}
 	}
 	n, err := p.ReadFrom(io.LimitReader(file, e.Size-from))
 	if err != nil {
@@ -164,11 +172,12 @@ func (f *frameWriter) empty() []byte {
 
 // write packs a frame that stands behind room for its header.
 func (f *frameWriter) write(content []byte) error {
-	length := uint32(len(content) - frameHeader)
-	f.packed = f.encoder.EncodeAll(content[frameHeader:], append(f.packed[:0], make([]byte, frameHeader)...))
-	frame := f.packed
-	if len(frame) >= len(content) {
-		frame, length = content, length|plainBit
+	frame, length := content, uint32(len(content)-frameHeader)|plainBit
+	if f.shrinks(content[frameHeader:]) {
+		f.packed = f.encoder.EncodeAll(content[frameHeader:], append(f.packed[:0], make([]byte, frameHeader)...))
+		if len(f.packed) < len(content) {
+			frame, length = f.packed, length&^plainBit
+		}
 	}
 	little.PutUint32(frame, length)
 	little.PutUint32(frame[4:], uint32(len(frame)-frameHeader))
@@ -177,6 +186,20 @@ func (f *frameWriter) write(content []byte) error {
 	}
 	f.frame++
 	return f.emit(frame)
+}
+
+// shrinks says whether a frame may become shorter, judging by a few places in it: what is compressed already, as much in
+// artifacts is, need not be tried from its first byte to its last.
+func (f *frameWriter) shrinks(content []byte) bool {
+	for place := range samples {
+		sample := content[place*len(content)/samples:]
+		sample = sample[:min(len(sample), sampleBytes)]
+		f.packed = f.encoder.EncodeAll(sample, f.packed[:0])
+		if len(f.packed) < len(sample)-len(sample)/32 {
+			return true
+		}
+	}
+	return false
 }
 
 // emit writes what comes next in the pack, unless it lies before the offset.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -27,22 +28,47 @@ type Selection struct {
 // Scan lists a folder and hashes its files. Sockets, devices, pipes, links that may lead out and names that are
 // not UTF-8 are refused.
 func Scan(ctx context.Context, s Selection) (Manifest, error) {
-	m, err := s.list(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	found := make(chan *Entry, 64)
+	var hashing sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		hashing.Go(func() {
+			h := hasher{sum: sha256.New(), buffer: make([]byte, 256<<10)}
+			for e := range found {
+				if err := h.hash(s.Dir, e); err != nil {
+					cancel(fmt.Errorf("hash %s: %w", s.Dir, err))
+				}
+			}
+		})
+	}
+	entries, err := s.list(ctx, found)
+	close(found)
+	hashing.Wait()
+	if broken := context.Cause(ctx); broken != nil {
+		return nil, broken
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", s.Dir, err)
+	}
+	return s.manifestOf(entries)
+}
+
+func (s Selection) manifestOf(entries []*Entry) (Manifest, error) {
+	m := make(Manifest, len(entries))
+	for i, e := range entries {
+		m[i] = *e
 	}
 	slices.SortFunc(m, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
 	if err := m.Check(s.Limits); err != nil {
 		return nil, fmt.Errorf("keep %s: %w", s.Dir, err)
 	}
-	if err := m.hash(ctx, s.Dir); err != nil {
-		return nil, fmt.Errorf("hash %s: %w", s.Dir, err)
-	}
 	return m, nil
 }
 
-func (s Selection) list(ctx context.Context) (Manifest, error) {
-	var m Manifest
+// list hands each file on as it is found, to be hashed.
+func (s Selection) list(ctx context.Context, files chan<- *Entry) ([]*Entry, error) {
+	var entries []*Entry
 	err := filepath.WalkDir(s.Dir, func(name string, d fs.DirEntry, err error) error {
 		if err := errors.Join(err, context.Cause(ctx)); err != nil {
 			return err
@@ -53,12 +79,22 @@ func (s Selection) list(ctx context.Context) (Manifest, error) {
 			return err
 		}
 		e, kept, err := entryOf(name, relative, d)
-		if err == nil && kept && s.wants(relative) {
-			m = append(m, e)
+		if err != nil || !kept || !s.wants(relative) {
+			return err
 		}
-		return err
+		if entries = append(entries, &e); s.Limits.Entries > 0 && len(entries) > s.Limits.Entries {
+			return fmt.Errorf("more than %d files: %w", s.Limits.Entries, ErrTooLarge)
+		}
+		if err := e.check(); err != nil || !e.IsFile() {
+			return err
+		}
+		select {
+		case files <- &e:
+		case <-ctx.Done():
+		}
+		return nil
 	})
-	return m, err
+	return entries, err
 }
 
 func (s Selection) wants(name string) bool {
@@ -84,14 +120,7 @@ func entryOf(name, relative string, d fs.DirEntry) (e Entry, kept bool, err erro
 	case !kind.IsRegular():
 		return e, false, fmt.Errorf("%q is neither file, folder nor link but %s: %w", relative, kind, ErrUnsafe)
 	}
-	info, err := d.Info()
-	if err != nil {
-		return e, false, err
-	}
-	e.Kind, e.Size = File, info.Size()
-	if info.Mode().Perm()&0o111 != 0 {
-		e.Kind = Executable
-	}
+	e.Kind = File // or executable, and of some size: that is seen when it is opened
 	return e, true, nil
 }
 
@@ -108,58 +137,29 @@ func isEmpty(dir string) (bool, error) {
 	return false, err
 }
 
-// hash fills in the digests, with one goroutine a core.
-func (m Manifest) hash(ctx context.Context, dir string) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan *Entry)
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			buffer := make([]byte, 256<<10)
-			for e := range next {
-				if err := e.hash(dir, buffer); err != nil {
-					cancel(err)
-				}
-			}
-		})
-	}
-	for i := range m {
-		if !m[i].IsFile() {
-			continue
-		}
-		select {
-		case next <- &m[i]:
-		case <-ctx.Done():
-		}
-	}
-	close(next)
-	workers.Wait()
-	return context.Cause(ctx)
+// hasher reads one file after the other.
+type hasher struct {
+	sum    hash.Hash
+	buffer []byte
 }
 
-func (e *Entry) hash(dir string, buffer []byte) error {
+// hash fills in what is not known of a file before it is read.
+func (h hasher) hash(dir string, e *Entry) error {
 	file, err := openPlain(dir, e.Path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	sum := sha256.New()
-	e.Size, err = io.CopyBuffer(sum, struct{ io.Reader }{file}, buffer)
+	if file.executable {
+		e.Kind = Executable
+	}
+	h.sum.Reset()
+	e.Size, err = io.CopyBuffer(h.sum, io.LimitReader(file, file.size), h.buffer)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", e.Path, err)
 	}
-	sum.Sum(e.Digest[:0])
+	h.sum.Sum(e.Digest[:0])
 	return nil
-}
-
-// openPlain opens a file of the tree, and not what a link leads to that took its place meanwhile.
-func openPlain(dir, name string) (*os.File, error) {
-	file, err := os.OpenFile(filepath.Join(dir, filepath.FromSlash(name)), os.O_RDONLY|noFollow, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", name, err)
-	}
-	return file, nil
 }
 
 // Verify says whether a folder holds exactly the tree; if not, an ErrMismatch names the first difference.

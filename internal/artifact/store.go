@@ -235,7 +235,11 @@ func (s *Store) commit(ctx context.Context, file *os.File, content io.Reader, wa
 	if err == nil && wanted != nil && *wanted != named {
 		err = fmt.Errorf("the pack %s came as %s: %w", named, *wanted, ErrMismatch)
 	}
-	if err := errors.Join(err, unless(err != nil, file.Sync), file.Close()); err != nil {
+	if err == nil {
+		err = file.Sync()
+	}
+	info, unknown := file.Stat()
+	if err := errors.Join(err, unknown, file.Close()); err != nil {
 		return err
 	}
 	path := s.packPath(named)
@@ -250,19 +254,8 @@ func (s *Store) commit(ctx context.Context, file *os.File, content io.Reader, wa
 		return err
 	}
 	place.After()
-	p, err := loadPack(path)
-	if err != nil {
-		return err
-	}
-	s.register(p)
+	s.register(&storedPack{path: path, table: t, size: info.Size(), used: info.ModTime()})
 	return nil
-}
-
-func unless(condition bool, do func() error) error {
-	if condition {
-		return nil
-	}
-	return do()
 }
 
 // touch says whether a pack is stored, and keeps it for the time of grace if so.

@@ -17,10 +17,7 @@ func (e *MissingError) Error() string { return fmt.Sprintf("%d blobs are not sto
 // PutManifest stores a manifest's canonical bytes, durably, and returns its digest. If blobs are missing the error
 // is a MissingError. The same manifest again is no error.
 func (s *Store) PutManifest(content []byte) (Digest, error) {
-	m, err := DecodeManifest(content)
-	if err == nil {
-		err = m.Check(s.options.Limits)
-	}
+	m, err := decodeManifest(content, s.options.Limits)
 	if err != nil {
 		return Digest{}, fmt.Errorf("store a manifest: %w", err)
 	}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -45,11 +46,12 @@ func (a *attempt) keepTree(ctx context.Context, name string) (client.Artifact, e
 		return client.Artifact{}, err
 	}
 	m = withoutGit(m)
-	if err := a.upload(ctx, dir, m); err != nil {
+	digest, err := a.upload(ctx, dir, m)
+	if err != nil {
 		return client.Artifact{}, err
 	}
 	return client.Artifact{
-		Step: a.lease.Step, Digest: m.Digest().String(), Path: name, Platform: a.platform(),
+		Step: a.lease.Step, Digest: digest, Path: name, Platform: a.platform(),
 		Files: files(m), Size: m.Bytes(),
 	}, nil
 }
@@ -103,10 +105,12 @@ func (a *attempt) platform() string {
 	return runtime.GOOS + "/" + runtime.GOARCH
 }
 
-// upload sends what the server does not have. While it is away, it is waited for.
-func (a *attempt) upload(ctx context.Context, dir string, m artifact.Manifest) error {
+// upload sends what the server does not have, and answers the tree's digest. While it is away, it is waited for.
+func (a *attempt) upload(ctx context.Context, dir string, m artifact.Manifest) (digest string, err error) {
 	server := a.Client.ArtifactsOfLease(a.lease.LeaseRef)
-	return persist(ctx, func() error {
+	content := m.Encode()
+	digest = artifact.DigestOf(content).String()
+	return digest, persist(ctx, func() error {
 		missing, err := a.missing(ctx, server, m)
 		if err != nil {
 			return err
@@ -118,7 +122,7 @@ func (a *attempt) upload(ctx context.Context, dir string, m artifact.Manifest) e
 		}
 		place := failpoint.At("upload a manifest")
 		place.Before()
-		err = server.PutManifest(ctx, m.Digest().String(), strings.NewReader(string(m.Encode())))
+		err = server.PutManifest(ctx, digest, bytes.NewReader(content))
 		place.After()
 		return err
 	})
@@ -161,7 +165,7 @@ func (a *attempt) sendPack(
 	}
 	defer release()
 	s := &shipment{Artifacts: server, pack: pack}
-	if len(missing) == len(m.Digests()) {
+	if len(missing) == len(m.Digests()) && m.Bytes() <= a.cache.most/2 { // a larger one would push out what others need
 		s.kept = a.cache.begin(m)
 	}
 	place := failpoint.At("upload a pack")

@@ -113,12 +113,13 @@ func (e *cacheEntry) end(good bool) {
 		return
 	}
 	err := errors.Join(e.err, e.pack.Close())
-	d := e.manifest.Digest()
 	if good && err == nil {
+		content := e.manifest.Encode()
+		d := artifact.DigestOf(content)
 		place := failpoint.At("keep a pack")
 		place.Before()
 		err = errors.Join(
-			os.WriteFile(e.cache.path(d, ".manifest"), e.manifest.Encode(), 0o600),
+			os.WriteFile(e.cache.path(d, ".manifest"), content, 0o600),
 			os.Rename(e.pack.Name(), e.cache.path(d, ".pack")),
 		)
 		place.After()

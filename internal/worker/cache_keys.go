@@ -300,8 +300,9 @@ func (a *attempt) storeTree(ctx context.Context, name string) (client.CacheTree,
 	if err != nil {
 		return client.CacheTree{}, err
 	}
-	if err := a.upload(ctx, dir, m); err != nil {
+	digest, err := a.upload(ctx, dir, m)
+	if err != nil {
 		return client.CacheTree{}, err
 	}
-	return client.CacheTree{Path: name, Digest: m.Digest().String(), Files: files(m), Size: m.Bytes()}, nil
+	return client.CacheTree{Path: name, Digest: digest, Files: files(m), Size: m.Bytes()}, nil
 }
