@@ -120,10 +120,17 @@ func (g *Group) limit() error {
 // period is the time in which a share of processors' time is measured, in µs: the kernel's own default.
 const period = 100_000
 
+// A cell gets a third of what those beside it get who are in none, where there is not enough for all: as much as a process
+// that gives way (process.GiveWay) beside one that does not. Version 1 counts in 1,024ths, version 2 in hundredths.
+const (
+	shareOf1 = 335
+	shareOf2 = 33
+)
+
 func (g *Group) setOf1() error {
-	var failed error
+	failed := g.write("cpu", "cpu.shares", strconv.Itoa(shareOf1))
 	if n := g.limits.Memory; n > 0 {
-		failed = g.write("memory", "memory.limit_in_bytes", strconv.FormatInt(n, 10))
+		failed = errors.Join(failed, g.write("memory", "memory.limit_in_bytes", strconv.FormatInt(n, 10)))
 		if g.has("memory", "memory.memsw.limit_in_bytes") {
 			failed = errors.Join(failed, g.write("memory", "memory.memsw.limit_in_bytes", strconv.FormatInt(n, 10)))
 		}
@@ -139,9 +146,9 @@ func (g *Group) setOf1() error {
 }
 
 func (g *Group) setOf2() error {
-	var failed error
+	failed := g.write("", "cpu.weight", strconv.Itoa(shareOf2))
 	if n := g.limits.Memory; n > 0 {
-		failed = g.write("", "memory.max", strconv.FormatInt(n, 10))
+		failed = errors.Join(failed, g.write("", "memory.max", strconv.FormatInt(n, 10)))
 		if g.has("", "memory.swap.max") {
 			failed = errors.Join(failed, g.write("", "memory.swap.max", "0"))
 		}

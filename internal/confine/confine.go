@@ -96,6 +96,7 @@ type Order struct {
 	Dir      string
 	Script   Script
 	Terminal bool   // it gets a new one, whose other end Start.Terminal answers
+	GivesWay bool   // to others who want a processor (process.GiveWay); in a world its cell sees to that
 	World    *World // nil: the one that everybody is in
 }
 

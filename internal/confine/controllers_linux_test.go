@@ -81,9 +81,9 @@ func TestACellHasItsLimitsAndIsGone(t *testing.T) {
 	if met := g.Met(); met != (Met{}) {
 		t.Errorf("it is said to be full: %+v", met)
 	}
-	files := map[string]string{"pids/pids.max": "7", "memory/memory.limit_in_bytes": "67108864", "cpu/cpu.cfs_quota_us": "150000"}
+	files := map[string]string{"pids/pids.max": "7", "memory/memory.limit_in_bytes": "67108864", "cpu/cpu.cfs_quota_us": "150000", "cpu/cpu.shares": "335"}
 	if g.Dir != "" {
-		files = map[string]string{"/pids.max": "7", "/memory.max": "67108864", "/cpu.max": "150000 100000"}
+		files = map[string]string{"/pids.max": "7", "/memory.max": "67108864", "/cpu.max": "150000 100000", "/cpu.weight": "33"}
 	}
 	for name, want := range files {
 		controller, file, _ := strings.Cut(name, "/")

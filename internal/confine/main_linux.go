@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/towpath-cd/towpath/internal/process"
 )
 
 // complaints is the descriptor that the helper tells its errors on. It is closed when the command runs.
@@ -68,6 +70,9 @@ func (o *Order) takeStreams() error {
 // become turns this process into the command. It returns only with an error.
 func (o *Order) become() error {
 	runtime.LockOSThread() // rights and files are those of a thread
+	if o.GivesWay {
+		process.GiveWay(0)
+	}
 	if err := o.writeScript(); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ type Start struct {
 // Prepare makes the start of what a spec says, as an order says: who, and where. The order's own command is the spec's, whose
 // input is empty or the order's terminal. The start has to be closed.
 func (h Helper) Prepare(spec *process.Spec, o Order) (*Start, error) {
-	o.Path, o.Args, o.Env, o.Dir = spec.Path, spec.Args, spec.Env, spec.Dir
+	o.Path, o.Args, o.Env, o.Dir, o.GivesWay = spec.Path, spec.Args, spec.Env, spec.Dir, spec.GivesWay
 	order, err := inMemory(o)
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func (h Helper) Prepare(spec *process.Spec, o Order) (*Start, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open a pipe: %w", err), order.Close())
 	}
-	spec.Path, spec.Args, spec.Dir = h[0], h, ""
+	spec.Path, spec.Args, spec.Dir, spec.GivesWay = h[0], h, "", false
 	spec.Env = []string{} // none: they are the command's owner's choice, and the helper has more rights
 	spec.Stdin, spec.Files, spec.Namespaces = order, []*os.File{tell}, o.World.Clone()
 	s := &Start{order: order, told: told, tell: tell}

@@ -33,6 +33,8 @@ type Spec struct {
 	Files []*os.File
 	// Namespaces are those of clone(2) that the process begins, on Linux.
 	Namespaces uintptr
+	// GivesWay says that the process leaves processors to the others of the machine (GiveWay).
+	GivesWay bool
 	// Stdout and Stderr receive the output; nil means the null device. An *os.File is handed to the process as it
 	// is, any other writer is fed through a pipe. When both are the same, writes keep their order.
 	Stdout, Stderr io.Writer
@@ -176,6 +178,9 @@ func launch(cmd *exec.Cmd, g group, spec Spec) error {
 	unshare(cmd, spec.Namespaces)
 	if err := cmd.Start(); err != nil {
 		return err
+	}
+	if spec.GivesWay {
+		GiveWay(cmd.Process.Pid)
 	}
 	if err := g.started(cmd.Process); err != nil {
 		_ = cmd.Process.Kill()

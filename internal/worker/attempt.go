@@ -59,6 +59,8 @@ func (w *worker) perform(l *client.StepLease) {
 		return
 	}
 	defer w.active.Delete(l.LeaseRef)
+	w.performing.Add(1)
+	defer w.performing.Add(-1)
 	log := w.log.With("run", l.Run, "step", l.Step, "attempt", l.Attempt)
 	a, err := w.beginOnceThereIsRoom(l)
 	if err != nil {
@@ -83,9 +85,11 @@ func (w *worker) begin(l *client.StepLease) (*attempt, error) {
 		return nil, err
 	}
 	place, left := w.places.take(l)
-	return &attempt{
+	a := &attempt{
 		worker: w, guest: w.apart.guest(place), lease: l, place: place, left: left, record: b.record, output: newOutput(b.spool, hidden(l), l.LogLimit),
-	}, nil
+	}
+	a.output.pace = newPace(func() bool { return w.performing.Load() > 1 })
+	return a, nil
 }
 
 // refuse reports a step that the worker has no means to run.

@@ -18,6 +18,7 @@ type output struct {
 	whole  *logCut
 	kept   *keptOutput
 	spool  *steplog.Spool
+	pace   *pace         // nil: as fast as it comes
 	inside bool          // what the script printed last has no end of a line
 	ended  chan struct{} // closed when nothing more comes
 }
@@ -43,7 +44,11 @@ func (o *output) Write(p []byte) (int, error) {
 	if len(p) > 0 {
 		o.inside = p[len(p)-1] != '\n'
 	}
-	return o.masked.Write(p)
+	n, err := o.masked.Write(p)
+	if o.pace != nil {
+		o.pace.spend(len(p))
+	}
+	return n, err
 }
 
 // say writes a line of our own, while no script runs.

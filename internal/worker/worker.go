@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
@@ -48,6 +49,8 @@ type worker struct {
 	steps   sync.WaitGroup
 	janitor sync.WaitGroup
 	active  sync.Map // client.LeaseRef of steps under way
+
+	performing atomic.Int32 // how many those are
 }
 
 // Run takes steps and runs them until ctx ends, then waits for those under way. With the cause ErrDrain they come to

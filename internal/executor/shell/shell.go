@@ -79,7 +79,7 @@ func (s Shell) prepare(script executor.Script) (process.Spec, scriptFile, error)
 	return process.Spec{
 		Path: program, Args: append(append([]string{}, c.args...), file.path),
 		Dir: script.Dir, Env: script.Env, Stdout: script.Output, Stderr: script.Output,
-		Grace: script.Grace, Group: process.GroupOptions{Handle: script.Group},
+		GivesWay: true, Grace: script.Grace, Group: process.GroupOptions{Handle: script.Group},
 	}, file, nil
 }
 
