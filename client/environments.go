@@ -32,6 +32,17 @@ type Environment struct {
 	ObservedAt  time.Time    `json:"observed_at,omitzero"` //
 	StandbyTill time.Time    `json:"standby_until,omitzero"`
 	RemovedAt   time.Time    `json:"removed_at,omitzero"` // when it was taken down; lists leave it out then
+	Health      *Health      `json:"health,omitempty"`    // of what is live; missing where nothing is
+	Drift       string       `json:"drift,omitempty"`     // what was changed by hand and is left so
+	Left        int          `json:"left,omitempty"`      // operations of the deployment under way that are still to come, as far as can be told
+}
+
+// Health is how what should serve fares, as its keeper saw it last.
+type Health struct {
+	State   string `json:"state"`   // healthy, ailing or unknown
+	Passing int    `json:"passing"` // instances that pass their probe
+	Wanted  int    `json:"wanted"`
+	Problem string `json:"problem,omitempty"` // of one that does not, or why nothing is known
 }
 
 // Release is a set of artifacts with their configuration.
@@ -69,6 +80,8 @@ type Deployment struct {
 	Reason      string    `json:"reason,omitempty"`
 	State       string    `json:"state"` // waiting, running, returning, live, returned, halted, refused or withdrawn
 	Outcome     string    `json:"outcome,omitempty"`
+	Place       int       `json:"place,omitempty"` // in the environment's queue, from 1; 0 where it does not wait
+	Waits       string    `json:"waits,omitempty"` // why it has not begun, where it waits
 	RequestedAt time.Time `json:"requested_at"`
 	BeganAt     time.Time `json:"began_at,omitzero"`
 	EndedAt     time.Time `json:"ended_at,omitzero"`

@@ -81,6 +81,7 @@ var Routes = []Route{
 	{"GET", "/api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}", ReadProject, FromPipeline},
 	{"POST", "/api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}/decide", Approve, FromPipeline},
 
+	{"GET", "/api/v1/board", SignedIn, NoProject},
 	{"GET", "/api/v1/environments", SignedIn, NoProject},
 	{"GET", "/api/v1/environments/{pipeline}/{environment}", ReadProject, FromPipeline},
 	{"GET", "/api/v1/environments/{pipeline}/{environment}/events", ReadProject, FromPipeline},
@@ -143,6 +144,7 @@ var Routes = []Route{
 	{"GET", "/{$}", SignedIn, NoProject},
 	{"GET", "/approvals", SignedIn, NoProject},
 	{"GET", "/environments", SignedIn, NoProject},
+	{"GET", "/environments/events", SignedIn, NoProject},
 	{"GET", "/projects", SignedIn, NoProject},
 	{"GET", "/workers", ManageWorkers, NoProject},
 	{"POST", "/workers/{worker}/drain", ManageWorkers, NoProject},

@@ -87,6 +87,8 @@ var stories = []story{
 	{name: "approve", call: "approve --yes --reason tested", doc: client.Approval{}},
 	{name: "approve_unasked", call: "approve shop 128 release"},
 	{name: "reject", call: "reject shop#128 --yes", doc: client.Approval{}},
+	{name: "board", call: "board", doc: client.Board{}},
+	{name: "board_none", call: "board --state waiting --project blog", doc: client.Board{}},
 	{name: "environments", call: "environments", doc: []client.Environment{}},
 	{name: "environment", call: "environments production", doc: client.Environment{}},
 	{name: "environment_unknown", call: "environments prod"},

@@ -75,7 +75,7 @@ func newRootCommand(console *Console) *cobra.Command {
 		newRunsCommand(console), newStatusCommand(console),
 		newLogCommand(console), newTestsCommand(console), newCancelCommand(console), newRerunCommand(console), newShellCommand(console), newApproveCommand(console), newRejectCommand(console), newCacheCommand(console))
 	section(root, "Move traffic:",
-		newEnvironmentsCommand(console), newReleasesCommand(console), newPlanCommand(console), newDeployCommand(console),
+		newBoardCommand(console), newEnvironmentsCommand(console), newReleasesCommand(console), newPlanCommand(console), newDeployCommand(console),
 		newRollbackCommand(console), newPromoteCommand(console), newFreezeCommand(console), newThawCommand(console),
 		newUnpinCommand(console), newDeploymentsCommand(console), newEnvironmentCommand(console))
 	section(root, "People and machines:",

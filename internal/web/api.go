@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/towpath-cd/towpath/internal/access"
 )
@@ -51,6 +52,8 @@ func (s *Server) registerAPI() {
 	api(s, "POST /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}/decide", s.decide)
 
 	api(s, "GET /api/v1/environments", s.environments, aText("project", "its name; all that the caller may see without it"))
+	api(s, "GET /api/v1/board", s.board, aText("project", "its name"), aText("service", "a part of the pipeline's name"),
+		aText("environment", "its name: only that column"), aText("state", strings.Join(boardStates, ", ")+": services of which an environment is in it"))
 	const environment = " /api/v1/environments/{pipeline}/{environment}"
 	api(s, "GET"+environment, s.environment)
 	api(s, "GET"+environment+"/plan", s.plan, aNumber("release", "as if this one were the goal; by default what the keeper does next"),

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,23 +22,10 @@ func (s *Server) environments(c call[none]) ([]client.Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := []client.Environment{}
+	var found []client.Environment
 	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
-		environments, err := tx.Environments(store.EnvironmentFilter{Projects: projects})
-		if err != nil {
-			return err
-		}
-		for _, e := range environments {
-			if e.IsRemoved() {
-				continue
-			}
-			environment, err := s.environmentOf(tx, e)
-			if err != nil {
-				return err
-			}
-			found = append(found, environment)
-		}
-		return nil
+		found, err = s.environmentsOf(tx, store.EnvironmentFilter{Projects: projects})
+		return err
 	})
 	return found, err
 }
@@ -58,78 +44,6 @@ func (s *Server) readEnvironment(r *http.Request) (answer client.Environment, er
 		return err
 	})
 	return answer, err
-}
-
-func (s *Server) environmentOf(tx *store.Tx, e towpath.Environment) (client.Environment, error) {
-	answer := client.Environment{
-		Key: e.Key, Pipeline: e.Pipeline, Name: e.Name, URL: e.Definition.URL, Version: e.DefinitionVersion,
-		Strategy: string(e.Definition.Strategy.Kind), Live: refOf(e.Live), Goal: refOf(e.Goal), Previous: refOf(e.Previous()),
-		LiveAt: e.LiveAt, Halted: e.Halted, Unattended: e.UnattendedSince, Doing: s.Flow.Doing(e.Key), StandbyTill: e.StandbyUntil, RemovedAt: e.RemovedAt,
-	}
-	if e.Deployment != nil {
-		d := deploymentOf(*e.Deployment)
-		answer.Deployment = &d
-	}
-	for _, d := range e.Queue {
-		answer.Queue = append(answer.Queue, deploymentOf(d))
-	}
-	if p := e.Pin; p != nil {
-		answer.Pin = "since " + p.By + " went back from release " + strconv.Itoa(p.From.Number) + reasonOf(p.Reason)
-	}
-	if f := e.Freeze; f != nil {
-		answer.Freeze = "by " + f.By + reasonOf(f.Reason)
-	}
-	return answer, observe(tx, e, &answer)
-}
-
-func reasonOf(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return ": " + reason
-}
-
-// observe adds what the keeper saw last, and who the keeper is.
-func observe(tx *store.Tx, e towpath.Environment, answer *client.Environment) error {
-	project, _, err := tx.Project(e.Project)
-	if err != nil {
-		return err
-	}
-	answer.Project = project.Name
-	if e.Keeper.Worker != "" {
-		worker, err := tx.Worker(e.Keeper.Worker)
-		if err != nil && !errors.Is(err, store.ErrNotFound) { // a keeper may have been removed while its lease lasts
-			return err
-		}
-		answer.Keeper = worker.Name
-	}
-	seen, _, err := tx.Observation(e.Key)
-	answer.ObservedAt = seen.At
-	if address := seen.Reach(e.Live.Number); answer.URL == "" && address != "" {
-		answer.URL = "http://" + address
-	}
-	for _, i := range seen.Instances {
-		answer.Instances = append(answer.Instances, client.Instance{
-			ID: i.ID, Release: i.Release, State: string(i.State), Address: i.Address, Health: string(i.Health),
-			Problem: i.Problem, Weight: i.Traffic.Weight, Requests: i.Traffic.Requests, Streams: i.Traffic.Streams,
-		})
-	}
-	return err
-}
-
-func refOf(r towpath.ReleaseRef) *client.Release {
-	if r.Number == 0 {
-		return nil
-	}
-	return &client.Release{Number: r.Number, Run: r.Change, Revision: r.Revision, Title: r.Title}
-}
-
-func deploymentOf(d towpath.Deployment) client.Deployment {
-	return client.Deployment{
-		ID: d.ID, Environment: d.Environment, Release: d.Release.Number, From: d.From.Number, Cause: string(d.Cause),
-		By: d.By, Reason: d.Reason, State: string(d.State), Outcome: d.Outcome,
-		RequestedAt: d.RequestedAt, BeganAt: d.BeganAt, EndedAt: d.EndedAt,
-	}
 }
 
 func (s *Server) deployments(c call[none]) ([]client.Deployment, error) {

@@ -34,6 +34,7 @@ func (s *Server) registerPages() {
 	s.page("GET /{$}", s.runListPage)
 	s.page("GET /approvals", s.approvalListPage)
 	s.page("GET /environments", s.boardPage)
+	s.handle("GET /environments/events", s.followBoard)
 	s.page("GET /workers", s.workerListPage)
 	s.form("POST /workers/{worker}/drain", s.drainByForm)
 	s.form("POST /workers/{worker}/resume", s.resumeByForm)

@@ -16,13 +16,6 @@ import (
 	"github.com/towpath-cd/towpath/internal/web/page"
 )
 
-func (s *Server) boardPage(c call[none]) (templ.Component, error) {
-	environments, err := s.environments(c)
-	return page.EnvironmentBoard(page.Board{
-		Frame: s.frame(c.Caller, "/environments", "Environments"), Environments: environments,
-	}), err
-}
-
 func (s *Server) environmentPage(c call[none]) (templ.Component, error) {
 	view, err := s.environmentView(c)
 	if err == nil {
@@ -34,14 +27,14 @@ func (s *Server) environmentPage(c call[none]) (templ.Component, error) {
 // environmentParts are the parts of an environment's page that are sent again when they change.
 func environmentParts(view page.Environment) []part {
 	return []part{
-		{"state", page.EnvironmentState(view)},
-		{"actions", page.EnvironmentActions(view)},
-		{"back", page.EnvironmentBack(view)},
-		{"facts", page.EnvironmentFacts(view)},
-		{"plan", page.EnvironmentPlan(view)},
-		{"instances", page.EnvironmentInstances(view)},
-		{"deployments", page.EnvironmentDeployments(view)},
-		{"releases", page.EnvironmentReleases(view)},
+		{name: "state", shown: page.EnvironmentState(view)},
+		{name: "actions", shown: page.EnvironmentActions(view)},
+		{name: "back", shown: page.EnvironmentBack(view)},
+		{name: "facts", shown: page.EnvironmentFacts(view)},
+		{name: "plan", shown: page.EnvironmentPlan(view)},
+		{name: "instances", shown: page.EnvironmentInstances(view)},
+		{name: "deployments", shown: page.EnvironmentDeployments(view)},
+		{name: "releases", shown: page.EnvironmentReleases(view)},
 	}
 }
 

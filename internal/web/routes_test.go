@@ -46,8 +46,8 @@ var table = map[string][]string{
 	"signed in": {
 		"POST /api/v1/logout", "GET /api/v1/me", "PUT /api/v1/me/password",
 		"GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{name}",
-		"GET /api/v1/projects", "GET /api/v1/runs", "GET /api/v1/approvals", "GET /api/v1/environments",
-		"POST /logout", "GET /password", "POST /password", "GET /{$}", "GET /approvals", "GET /environments", "GET /projects",
+		"GET /api/v1/projects", "GET /api/v1/runs", "GET /api/v1/approvals", "GET /api/v1/environments", "GET /api/v1/board",
+		"POST /logout", "GET /password", "POST /password", "GET /{$}", "GET /approvals", "GET /environments", "GET /environments/events", "GET /projects",
 	},
 	"read": {
 		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/files", "GET /api/v1/projects/{project}/changes", "GET /api/v1/projects/{project}/deliveries", "GET /projects/{project}",

@@ -1,0 +1,36 @@
+package cli
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/towpath-cd/towpath/client"
+)
+
+// answersBoard has all services, and none that waits.
+func answersBoard(answer http.ResponseWriter, r *http.Request) {
+	board := client.Board{Columns: []string{}, Services: []client.BoardRow{}, All: 3}
+	if r.URL.Query().Get("state") == "" {
+		board.Columns, board.Services = []string{"staging", "production"}, shopBoard()
+	}
+	_ = json.NewEncoder(answer).Encode(board)
+}
+
+func shopBoard() []client.BoardRow {
+	waiting := deployment("waiting")
+	waiting.Place, waiting.Waits = 1, "deployment of release 42 by ana holds shop/staging since 14:04; it is next"
+	staging := shopStaging()
+	staging.Left, staging.Queue, staging.Health = 4, []client.Deployment{waiting}, &client.Health{State: "healthy", Passing: 2, Wanted: 2}
+	production := shopProduction()
+	production.Health = &client.Health{State: "ailing", Passing: 1, Wanted: 2, Problem: "GET /healthz answered 500"}
+	quiet := client.Environment{
+		Key: "blog/production", Pipeline: "blog", Name: "production", Live: release(41), Goal: release(41), LiveAt: minutesAgo(9),
+		Health: &client.Health{State: "healthy", Passing: 1, Wanted: 1}, Drift: "traffic was moved by hand, and is left so",
+	}
+	empty := client.Environment{Key: "desktop/staging", Pipeline: "desktop", Name: "staging", Unattended: minutesAgo(30)}
+	return []client.BoardRow{
+		{Pipeline: "blog", Environments: []client.Environment{quiet}},
+		{Pipeline: "desktop", Environments: []client.Environment{empty}},
+		{Pipeline: "shop", Environments: []client.Environment{staging, production}},
+	}
+}
