@@ -102,18 +102,6 @@ type KeeperLeft struct {
 	At     time.Time
 }
 
-// Frozen stops deployments until Thawed.
-type Frozen struct {
-	By, Reason string
-	At         time.Time
-}
-
-// Thawed ends a freeze.
-type Thawed struct {
-	By string
-	At time.Time
-}
-
 // Unpinned lifts the pin of a rollback.
 type Unpinned struct {
 	By string
@@ -137,8 +125,6 @@ func (e GoalFailed) when() time.Time          { return e.At }
 func (e TrafficObserved) when() time.Time     { return e.At }
 func (e KeeperLeased) when() time.Time        { return e.At }
 func (e KeeperLeft) when() time.Time          { return e.At }
-func (e Frozen) when() time.Time              { return e.At }
-func (e Thawed) when() time.Time              { return e.At }
 func (e Unpinned) when() time.Time            { return e.At }
 func (e ServerRestored) when() time.Time      { return e.At }
 
@@ -368,21 +354,6 @@ func (e KeeperLeft) apply(t *environmentTransition) {
 	t.environment.Keeper = KeeperLease{}
 	t.environment.UnattendedSince = e.At
 }
-
-func (e Frozen) refusedBy(Environment) error { return nil }
-
-func (e Frozen) apply(t *environmentTransition) {
-	t.environment.Freeze = &Freeze{By: e.By, Reason: e.Reason, At: e.At}
-}
-
-func (e Thawed) refusedBy(env Environment) error {
-	if env.Freeze == nil {
-		return Errorf(CodeConflict, "%s is not frozen", env.Key)
-	}
-	return nil
-}
-
-func (e Thawed) apply(t *environmentTransition) { t.environment.Freeze = nil }
 
 func (e Unpinned) refusedBy(env Environment) error {
 	if env.Pin == nil {

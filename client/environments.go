@@ -24,6 +24,9 @@ type Environment struct {
 	Queue       []Deployment `json:"queue,omitempty"`
 	Pin         string       `json:"pin,omitempty"`        // why it is pinned
 	Freeze      string       `json:"freeze,omitempty"`     // why it is frozen
+	Frozen      *Freeze      `json:"frozen,omitempty"`     // the same for programs
+	Opens       time.Time    `json:"opens,omitzero"`       // when what waits for a window may start
+	Holder      string       `json:"holder,omitempty"`     // which deployment holds it, since when
 	Halted      string       `json:"halted,omitempty"`     // why nothing is done by itself
 	Keeper      string       `json:"keeper,omitempty"`     // worker's name
 	Unattended  time.Time    `json:"unattended,omitzero"`  // since when it has no keeper
@@ -85,6 +88,8 @@ type Deployment struct {
 	RequestedAt time.Time `json:"requested_at"`
 	BeganAt     time.Time `json:"began_at,omitzero"`
 	EndedAt     time.Time `json:"ended_at,omitzero"`
+	AllowedBy   string    `json:"allowed_by,omitempty"`  // who let it start outside of a window
+	AllowedFor  string    `json:"allowed_for,omitempty"` // the reason
 }
 
 // IsFinal says that nothing more will happen to the deployment.
@@ -157,12 +162,12 @@ func (c *Client) Promote(ctx context.Context, key string) (Environment, error) {
 	return post[Environment](ctx, c, environmentPath(key, "/promote"), nil)
 }
 
-// Freeze stops deployments; Thaw ends it. Rollbacks go on.
-func (c *Client) Freeze(ctx context.Context, key, reason string) (Environment, error) {
-	return post[Environment](ctx, c, environmentPath(key, "/freeze"), Reasoned{Reason: reason})
+// Freeze stops deployments until a time, or until Thaw where that is zero. Rollbacks go on.
+func (c *Client) Freeze(ctx context.Context, key, reason string, until time.Time) (Environment, error) {
+	return post[Environment](ctx, c, environmentPath(key, "/freeze"), NewFreeze{Reason: reason, Until: until})
 }
 
-// Thaw ends a freeze.
+// Thaw ends a freeze of one environment.
 func (c *Client) Thaw(ctx context.Context, key string) (Environment, error) {
 	return post[Environment](ctx, c, environmentPath(key, "/thaw"), nil)
 }

@@ -81,6 +81,11 @@ var Routes = []Route{
 	{"GET", "/api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}", ReadProject, FromPipeline},
 	{"POST", "/api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}/decide", Approve, FromPipeline},
 
+	{"GET", "/api/v1/freezes", SignedIn, NoProject},
+	{"PUT", "/api/v1/freezes/{name}", ManageServer, NoProject},
+	{"DELETE", "/api/v1/freezes/{name}", ManageServer, NoProject},
+	{"PUT", "/api/v1/projects/{project}/freeze", ManageEnvironments, FromProject},
+	{"DELETE", "/api/v1/projects/{project}/freeze", ManageEnvironments, FromProject},
 	{"GET", "/api/v1/board", SignedIn, NoProject},
 	{"GET", "/api/v1/environments", SignedIn, NoProject},
 	{"GET", "/api/v1/environments/{pipeline}/{environment}", ReadProject, FromPipeline},
@@ -94,6 +99,7 @@ var Routes = []Route{
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/promote", Promote, FromPipeline},
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/freeze", ManageEnvironments, FromPipeline},
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/thaw", ManageEnvironments, FromPipeline},
+	{"POST", "/api/v1/environments/{pipeline}/{environment}/start", ManageEnvironments, FromPipeline},
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/unpin", ManageEnvironments, FromPipeline},
 
 	{"GET", "/api/v1/accounts", ManageUsers, NoProject},
@@ -169,5 +175,6 @@ var Routes = []Route{
 	{"POST", "/environments/{pipeline}/{environment}/promote", Promote, FromPipeline},
 	{"POST", "/environments/{pipeline}/{environment}/freeze", ManageEnvironments, FromPipeline},
 	{"POST", "/environments/{pipeline}/{environment}/thaw", ManageEnvironments, FromPipeline},
+	{"POST", "/environments/{pipeline}/{environment}/start", ManageEnvironments, FromPipeline},
 	{"POST", "/environments/{pipeline}/{environment}/unpin", ManageEnvironments, FromPipeline},
 }

@@ -34,3 +34,14 @@ func shopBoard() []client.BoardRow {
 		{Pipeline: "shop", Environments: []client.Environment{staging, production}},
 	}
 }
+
+// shopFreezes are those that reach further than one environment.
+func shopFreezes(w *world) {
+	every := client.Freeze{Scope: "name", Of: "production", By: "ana", Reason: "sale", Since: minutesAgo(7), Until: now.AddDate(0, 0, 7)}
+	project := client.Freeze{Scope: "project", Of: "shop", By: "ben", Since: minutesAgo(90)}
+	w.answers("GET /api/v1/freezes", []client.Freeze{every, project})
+	w.answers("PUT /api/v1/freezes/production", every)
+	w.answers("DELETE /api/v1/freezes/production", nil)
+	w.answers("PUT /api/v1/projects/shop/freeze", project)
+	w.answers("POST /api/v1/environments/shop/production/start", deployment("running"))
+}

@@ -76,7 +76,7 @@ func newRootCommand(console *Console) *cobra.Command {
 		newLogCommand(console), newTestsCommand(console), newCancelCommand(console), newRerunCommand(console), newShellCommand(console), newApproveCommand(console), newRejectCommand(console), newCacheCommand(console))
 	section(root, "Move traffic:",
 		newBoardCommand(console), newEnvironmentsCommand(console), newReleasesCommand(console), newPlanCommand(console), newDeployCommand(console),
-		newRollbackCommand(console), newPromoteCommand(console), newFreezeCommand(console), newThawCommand(console),
+		newRollbackCommand(console), newPromoteCommand(console), newFreezeCommand(console), newThawCommand(console), newStartCommand(console),
 		newUnpinCommand(console), newDeploymentsCommand(console), newEnvironmentCommand(console))
 	section(root, "People and machines:",
 		newLoginCommand(console), newLogoutCommand(console), newUserCommand(console), newGroupCommand(console),

@@ -124,7 +124,11 @@ func (a *act) environmentFor(run towpath.Run, d towpath.EnvironmentDefinition) (
 	key := towpath.EnvironmentKey(run.Pipeline, d.Name)
 	_, _, err := a.tx.Environment(key)
 	if errors.Is(err, store.ErrNotFound) {
-		return key, a.tx.CreateEnvironment(towpath.NewEnvironment(run.Project, run.Pipeline, d, a.at))
+		e := towpath.NewEnvironment(run.Project, run.Pipeline, d, a.at)
+		if err := a.tx.CreateEnvironment(e); err != nil {
+			return key, err
+		}
+		return key, a.inheritFreezes(e)
 	}
 	return key, err
 }
@@ -247,7 +251,7 @@ func (c *Conductor) wish(ctx context.Context, key, id string, by Act, event func
 			return err
 		}
 		if asked, ok := e.(towpath.DeploymentRequested); ok {
-			if reason := before.Refusal(asked.Deployment); reason != "" {
+			if reason := before.Refusal(asked.Deployment, a.at); reason != "" {
 				return towpath.Errorf(towpath.CodeConflict, "%s", reason)
 			}
 		}

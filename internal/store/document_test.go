@@ -24,7 +24,7 @@ func nouns() map[string]any {
 		"project": &towpath.Project{}, "change": &towpath.Change{}, "run": &towpath.Run{},
 		"approval": &towpath.Approval{}, "release": &towpath.Release{}, "environment": &towpath.Environment{},
 		"observation": &towpath.Observation{}, "deployment": &towpath.Deployment{}, "worker": &towpath.Worker{},
-		"artifact": &towpath.Artifact{}, "selector": &towpath.Selector{},
+		"artifact": &towpath.Artifact{}, "selector": &towpath.Selector{}, "freeze": &towpath.Freeze{},
 	}
 	for _, e := range effects() {
 		found["effect "+typeName(e)] = reflect.New(reflect.TypeOf(e)).Interface()

@@ -87,9 +87,10 @@ func (s *Server) environmentIn(e towpath.Environment, seen towpath.Observation, 
 	if p := e.Pin; p != nil {
 		answer.Pin = "since " + p.By + " went back from release " + strconv.Itoa(p.From.Number) + reasonOf(p.Reason)
 	}
-	if f := e.Freeze; f != nil {
-		answer.Freeze = "by " + f.By + reasonOf(f.Reason)
+	if f := e.Frozen(now); f != nil {
+		answer.Freeze, answer.Frozen = f.String(), frozenOf(*f)
 	}
+	answer.Holder, answer.Opens = e.Holder(now), e.OpensAt
 	observe(e, seen, &answer)
 	foresee(e, seen, now, &answer)
 	return answer
@@ -138,6 +139,6 @@ func deploymentOf(d towpath.Deployment) client.Deployment {
 	return client.Deployment{
 		ID: d.ID, Environment: d.Environment, Release: d.Release.Number, From: d.From.Number, Cause: string(d.Cause),
 		By: d.By, Reason: d.Reason, State: string(d.State), Outcome: d.Outcome,
-		RequestedAt: d.RequestedAt, BeganAt: d.BeganAt, EndedAt: d.EndedAt,
+		RequestedAt: d.RequestedAt, BeganAt: d.BeganAt, EndedAt: d.EndedAt, AllowedBy: d.AllowedBy, AllowedFor: d.AllowedFor,
 	}
 }

@@ -130,9 +130,10 @@ func (s *Server) planFor(tx *store.Tx, e towpath.Environment, number int) (clien
 
 // aimed answers the environment as it would be if a person deployed the release now.
 func aimed(e towpath.Environment, release towpath.ReleaseRef, d *towpath.EnvironmentDefinition, now time.Time) towpath.Environment {
-	e.Deployment, e.Freeze = nil, nil // the forecast is of the release's own way, after whatever is under way
+	// The forecast is of the release's own way, after whatever is under way, once it may start.
+	e.Deployment, e.Queue, e.Freeze, e.Freezes = nil, nil, nil, nil
 	after, _ := e.Next(towpath.DeploymentRequested{At: now, Deployment: towpath.Deployment{
-		ID: "forecast", Release: release, Cause: towpath.CauseManual, Definition: d,
+		ID: "forecast", Release: release, Cause: towpath.CauseManual, Definition: d, AllowedBy: "forecast",
 	}})
 	return after
 }
@@ -173,18 +174,6 @@ func (s *Server) promote(c call[none]) (client.Environment, error) {
 			id = e.Deployment.ID
 		}
 		return towpath.Promoted{Deployment: id, By: c.Name, At: s.Clock()}
-	})
-}
-
-func (s *Server) freeze(c call[client.Reasoned]) (client.Environment, error) {
-	return s.changeEnvironment(c.Request, c.Caller, "freeze", c.Body.Reason, func(towpath.Environment) towpath.EnvironmentEvent {
-		return towpath.Frozen{By: c.Name, Reason: c.Body.Reason, At: s.Clock()}
-	})
-}
-
-func (s *Server) thaw(c call[none]) (client.Environment, error) {
-	return s.changeEnvironment(c.Request, c.Caller, "thaw", "", func(towpath.Environment) towpath.EnvironmentEvent {
-		return towpath.Thawed{By: c.Name, At: s.Clock()}
 	})
 }
 

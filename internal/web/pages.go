@@ -64,6 +64,7 @@ func (s *Server) registerPages() {
 	s.form("POST"+environment+"/promote", s.promoteByForm)
 	s.form("POST"+environment+"/freeze", s.freezeByForm)
 	s.form("POST"+environment+"/thaw", s.thawByForm)
+	s.form("POST"+environment+"/start", s.startByHand)
 	s.form("POST"+environment+"/unpin", s.unpinByForm)
 }
 

@@ -145,16 +145,6 @@ func (s *Server) promoteByForm(c call[none]) (string, error) {
 	return there(c), err
 }
 
-func (s *Server) freezeByForm(c call[none]) (string, error) {
-	_, err := s.freeze(reasoned(c))
-	return there(c), err
-}
-
-func (s *Server) thawByForm(c call[none]) (string, error) {
-	_, err := s.thaw(c)
-	return there(c), err
-}
-
 func (s *Server) unpinByForm(c call[none]) (string, error) {
 	_, err := s.unpin(c)
 	return there(c), err

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
@@ -255,7 +256,7 @@ func TestAPageIsSentNothingThatItShowsAlready(t *testing.T) {
 	if got := first("again"); got != "event: state" {
 		t.Errorf("a page that comes again is sent %q first", got)
 	}
-	_, err := h.client(cleo.token).Freeze(t.Context(), "shop/production", "a fair")
+	_, err := h.client(cleo.token).Freeze(t.Context(), "shop/production", "a fair", time.Time{})
 	must(t, err)
 	if got := first(""); got != "event: facts" {
 		t.Errorf("after a freeze it is sent %q first", got)
