@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/towpath-cd/towpath/client"
 )
@@ -44,4 +45,22 @@ func shopFreezes(w *world) {
 	w.answers("DELETE /api/v1/freezes/production", nil)
 	w.answers("PUT /api/v1/projects/shop/freeze", project)
 	w.answers("POST /api/v1/environments/shop/production/start", deployment("running"))
+}
+
+// shopHistory is all that is known of the deployment of release 42.
+func shopHistory() client.History {
+	return client.History{
+		Deployment: deployment("live"), Title: "faster checkout", Revision: "9be07d4417fe", Plan: shopPlan().Text,
+		Settings: []client.Setting{
+			{Name: "Instances", How: "changed", Before: "1", After: "2"}, {Name: "env MODE", How: "changed"},
+		},
+		Commits: client.Commits{
+			Added:   []client.Commit{{Revision: "9be07d4417fe", Title: "faster checkout", Author: "ana"}, {Revision: "77aa00cc11ff", Title: "cart \x1b]0;owned\x07totals", Author: "ben"}},
+			Removed: []client.Commit{{Revision: "3f2c1aa9b0c4", Title: "slower checkout", Author: "ben"}},
+		},
+		Journal: []client.Entry{
+			{Operation: "place r42-1: release 42 is not there", Began: minutesAgo(1), Ended: minutesAgo(1).Add(1200 * time.Millisecond)},
+			{Operation: "start r42-1", Began: minutesAgo(1), Ended: minutesAgo(1).Add(61 * time.Second), Problem: "GET /healthz answered 500"},
+		},
+	}
 }

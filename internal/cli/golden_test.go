@@ -97,6 +97,8 @@ var stories = []story{
 	{name: "cache_clear", call: "cache clear shop --key go-", doc: client.Cleared{}},
 	{name: "releases", call: "releases production", doc: []client.Release{}},
 	{name: "deployments", call: "deployments shop/production", doc: []client.Deployment{}},
+	{name: "history", call: "history production", doc: []client.History{}},
+	{name: "history_one", call: "history production 42", doc: client.History{}},
 	{name: "plan", call: "plan production 42", doc: client.Plan{}},
 	{name: "deploy", call: "deploy production 42", doc: client.Deployment{}},
 	{name: "deploy_detached", call: "deploy production 42 --detach --reason sale", doc: client.Deployment{}},

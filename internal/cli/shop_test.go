@@ -314,6 +314,7 @@ func shopEnvironments(w *world) {
 	w.answers("GET /api/v1/environments", []client.Environment{shopProduction(), shopStaging()})
 	w.mux.HandleFunc("GET /api/v1/board", answersBoard)
 	shopFreezes(w)
+	w.answers("GET "+production+"/deployments/d1", shopHistory())
 	w.answers("GET "+production+"/plan", shopPlan())
 	w.answers("GET "+production+"/releases", []client.Release{*release(42), *release(41)})
 	back := deployment("returned")

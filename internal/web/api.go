@@ -64,6 +64,7 @@ func (s *Server) registerAPI() {
 	api(s, "GET"+environment+"/plan", s.plan, aNumber("release", "as if this one were the goal; by default what the keeper does next"),
 		aText("remove", "true: as if a person removed the environment"))
 	api(s, "GET"+environment+"/deployments", s.deployments, paged(aText, "ID")...)
+	api(s, "GET"+environment+"/deployments/{id}", s.history)
 	api(s, "GET"+environment+"/releases", s.releases)
 	api(s, "POST"+environment+"/deploy", s.deploy)
 	api(s, "POST"+environment+"/rollback", s.rollback)

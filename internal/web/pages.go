@@ -59,6 +59,7 @@ func (s *Server) registerPages() {
 	const environment = " /environments/{pipeline}/{environment}"
 	s.page("GET"+environment, s.environmentPage)
 	s.handle("GET"+environment+"/events", s.followEnvironment)
+	s.page("GET"+environment+"/deployments/{id}", s.historyPage)
 	s.form("POST"+environment+"/deploy", s.deployByForm)
 	s.form("POST"+environment+"/rollback", s.rollbackByForm)
 	s.form("POST"+environment+"/promote", s.promoteByForm)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/store"
@@ -212,6 +213,38 @@ func TestAnEnvironmentIsShownAlsoWhenItsKeeperWasRemoved(t *testing.T) {
 	if strings.Contains(reply.text, "north-1") {
 		t.Errorf("a worker that is gone is shown as its keeper:\n%s", reply.text)
 	}
+}
+
+func TestADeploymentIsShownWithWhatWasPlannedAndDone(t *testing.T) {
+	h := newHouse(t)
+	h.group("release-managers")
+	h.project("shop")
+	cleo, w := h.person("cleo", "maintainer", "shop", "release-managers"), h.worker("north-1")
+	h.releases(w, cleo, "shop")
+	asked, err := cleo.Deploy(t.Context(), "shop/production", client.Deploy{Release: 1, Reason: "once more"})
+	must(t, err)
+	order := w.orders("shop/production")
+	began := time.Now().Add(-2 * time.Second)
+	_, err = w.ReportKept(t.Context(), "shop/production", client.KeeperReport{
+		Epoch: order.Environment.Epoch, Event: "reached", Deployment: asked.ID,
+		Journal: []towpath.JournalEntry{{Deployment: asked.ID, Operation: "start r1-2: <it is not there>", Began: began, Ended: began.Add(1400 * time.Millisecond)}},
+	})
+	must(t, err)
+	told, err := cleo.History(t.Context(), "shop/production", asked.ID)
+	must(t, err)
+	if told.State != "live" || told.Reason != "once more" || !strings.Contains(told.Plan, "goal: release 1") || len(told.Journal) != 1 {
+		t.Errorf("told is %+v", told)
+	}
+	path := "/environments/shop/production/deployments/" + asked.ID
+	h.asks(cleo.token, "/environments/shop/production").wants(t, http.StatusOK, path)
+	h.asks(cleo.token, path).wants(t, http.StatusOK, "once more", "start r1-2: &lt;it is not there&gt;", "1.4 s", "goal: release 1")
+	h.asks(cleo.token, "/environments/shop/staging/deployments/"+asked.ID).wants(t, http.StatusNotFound)
+
+	b := h.browser()
+	b.signsIn(cleo)
+	b.opens(path)
+	b.canBeUsed("deployment")
+	b.hasNoComplaints()
 }
 
 // streamOf answers where a page asks for what changes.

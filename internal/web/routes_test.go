@@ -57,6 +57,7 @@ var table = map[string][]string{
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/lines",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/search",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}",
+		"GET /api/v1/environments/{pipeline}/{environment}/deployments/{id}", "GET /environments/{pipeline}/{environment}/deployments/{id}",
 		"GET /api/v1/environments/{pipeline}/{environment}", "GET /api/v1/environments/{pipeline}/{environment}/events",
 		"GET /api/v1/environments/{pipeline}/{environment}/plan",
 		"GET /api/v1/environments/{pipeline}/{environment}/deployments",
