@@ -78,11 +78,12 @@ func (e Environment) Previous() ReleaseRef {
 	return e.History[len(e.History)-2]
 }
 
-// Needed names the releases that a keeper may have to place, to run a hook of, or to tell apart, and what a person went
+// Needed names the releases that a keeper may have to place, to run a hook of, or to tell apart, those that stay ready on its
+// machine, and what a person went
 // back from: it stands by, and a keeper that knows it already goes forward to it without writing down anything first.
 // Some may be none, or there twice.
 func (e Environment) Needed() []ReleaseRef {
-	needed := []ReleaseRef{e.Goal, e.Live, e.Previous()}
+	needed := append([]ReleaseRef{e.Goal, e.Live, e.Previous()}, e.Ready()...)
 	if e.Deployment != nil {
 		needed = append(needed, e.Deployment.Release)
 	}
@@ -236,6 +237,9 @@ func (t *environmentTransition) promote(d Deployment) {
 	history := slices.DeleteFunc(slices.Clone(e.History), func(r ReleaseRef) bool {
 		return r.Number == d.Release.Number || d.Cause == CauseRollback && r.Number == d.From.Number
 	})
+	if d.Cause == CauseRollback {
+		history = upTo(e.History, d.Release, history)
+	}
 	history = append(history, d.Release)
 	e.History = history[max(0, len(history)-HistoryLength):]
 	if e.Live != d.Release {

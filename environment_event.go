@@ -27,9 +27,10 @@ type DeploymentDropped struct {
 }
 
 // RollbackRequested is a person's wish to go back: to the live release while another is the goal, else to the one that
-// was live before it.
+// was live before it, or to an earlier one that is still known.
 type RollbackRequested struct {
 	ID     string // of the deployment that it becomes
+	To     int    // number of the release; 0 is the one before
 	By     string
 	Reason string
 	At     time.Time
@@ -169,6 +170,8 @@ func (e RollbackRequested) refusedBy(env Environment) error {
 		return Errorf(CodeConflict, "%s is already going back to release %d", env.Key, env.Goal.Number)
 	case d != nil && d.Cause == CauseRollback:
 		return Errorf(CodeConflict, "%s is already going back to release %d", env.Key, env.Goal.Number)
+	case e.To > 0:
+		return env.refusesBack(e.To)
 	case d == nil && env.Previous().Number == 0:
 		return Errorf(CodeConflict, "%s has no earlier good release to go back to", env.Key).
 			WithHint("towpath deploy %s RELEASE puts any release there", env.Key)
@@ -185,7 +188,7 @@ func (e RollbackRequested) apply(t *environmentTransition) {
 		return
 	}
 	t.begin(Deployment{
-		ID: e.ID, Environment: t.environment.Key, Release: t.environment.Previous(), Cause: CauseRollback,
+		ID: e.ID, Environment: t.environment.Key, Release: t.environment.backTo(e.To), Cause: CauseRollback,
 		By: e.By, Reason: e.Reason, RequestedAt: e.At,
 	})
 }

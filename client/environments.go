@@ -19,6 +19,7 @@ type Environment struct {
 	Live        *Release     `json:"live,omitempty"`
 	Goal        *Release     `json:"goal,omitempty"`
 	Previous    *Release     `json:"previous,omitempty"`
+	Known       []int        `json:"known,omitempty"` // numbers of releases that a rollback can go to, oldest first
 	LiveAt      time.Time    `json:"live_at,omitzero"`
 	Deployment  *Deployment  `json:"deployment,omitempty"`
 	Queue       []Deployment `json:"queue,omitempty"`
@@ -104,13 +105,23 @@ type Plan struct {
 	Goal        int      `json:"goal"`
 	Text        string   `json:"text"` // as people read it
 	Operations  []string `json:"operations"`
-	Downtime    string   `json:"downtime,omitempty"` // empty is none
+	Downtime    string   `json:"downtime,omitempty"`     // empty is none
+	Length      string   `json:"length,omitempty"`       // of a rollback: how long it would take, for people
+	Seconds     float64  `json:"seconds,omitempty"`      // of a rollback, by what its operations took before; missing where that is not known
+	LastSeconds float64  `json:"last_seconds,omitempty"` // of the last rollback there was
 }
 
-// Deploy asks for a release by number.
+// Deploy asks for a release by number, or for the one that is live in another environment.
 type Deploy struct {
-	Release int    `json:"release"`
+	Release int    `json:"release,omitempty"`
+	From    string `json:"from,omitempty"` // name of an environment of the same pipeline, instead of Release
 	Reason  string `json:"reason,omitempty"`
+}
+
+// Rollback asks to go back.
+type Rollback struct {
+	To     int    `json:"to,omitempty"` // number of the release; missing: the one before
+	Reason string `json:"reason,omitempty"`
 }
 
 // Reasoned is an act whose reason is recorded.
@@ -154,7 +165,21 @@ func (c *Client) Deploy(ctx context.Context, key string, d Deploy) (Deployment, 
 
 // Rollback goes back: to the live release while another is the goal, else to the one before.
 func (c *Client) Rollback(ctx context.Context, key, reason string) (Deployment, error) {
-	return post[Deployment](ctx, c, environmentPath(key, "/rollback"), Reasoned{Reason: reason})
+	return c.RollbackTo(ctx, key, Rollback{Reason: reason})
+}
+
+// RollbackTo goes back to any release that is still known.
+func (c *Client) RollbackTo(ctx context.Context, key string, wish Rollback) (Deployment, error) {
+	return post[Deployment](ctx, c, environmentPath(key, "/rollback"), wish)
+}
+
+// PlanBack answers what a rollback would do, and how long it would take; 0 is to the release before.
+func (c *Client) PlanBack(ctx context.Context, key string, to int) (Plan, error) {
+	wanted := "previous"
+	if to > 0 {
+		wanted = strconv.Itoa(to)
+	}
+	return get[Plan](ctx, c, environmentPath(key, "/plan"), url.Values{"rollback": {wanted}})
 }
 
 // Promote lets the traffic move where the strategy waits for a person.

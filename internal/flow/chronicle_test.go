@@ -63,7 +63,7 @@ func TestWhatADeploymentChangedIsKeptAlsoWhileTheForgeIsGone(t *testing.T) {
 		t.Errorf("its settings are %s", got)
 	}
 	m.reaches("shop/staging")
-	good(h.Rollback(t.Context(), "shop/staging", flow.Act{By: "mira", Record: unrecorded}))(t)
+	good(h.Rollback(t.Context(), "shop/staging", 0, flow.Act{By: "mira", Record: unrecorded}))(t)
 	back, _ := h.chronicle()
 	if got := titles(back.Commits.Removed); got != "Bring bb, Between" || len(back.Commits.Added) > 0 {
 		t.Errorf("a rollback takes back %q: %+v", got, back.Commits)

@@ -221,11 +221,12 @@ func (a *act) areKept(r towpath.Release) error {
 	return nil
 }
 
-// Rollback goes back: to the live release while another is the goal, else to the one that was live before.
-func (c *Conductor) Rollback(ctx context.Context, key string, by Act) (towpath.Deployment, error) {
+// Rollback goes back: to the live release while another is the goal, else to the one that was live before, or to the one of
+// that number where it is not 0. Nothing is asked of the forge or the artifact store.
+func (c *Conductor) Rollback(ctx context.Context, key string, to int, by Act) (towpath.Deployment, error) {
 	id := c.newID()
 	return c.wish(ctx, key, id, by, func(a *act, _ towpath.Environment) (towpath.EnvironmentEvent, error) {
-		return towpath.RollbackRequested{ID: id, By: by.By, Reason: by.Reason, At: a.at}, nil
+		return towpath.RollbackRequested{ID: id, To: to, By: by.By, Reason: by.Reason, At: a.at}, nil
 	})
 }
 

@@ -62,7 +62,8 @@ func (s *Server) registerAPI() {
 	const environment = " /api/v1/environments/{pipeline}/{environment}"
 	api(s, "GET"+environment, s.environment)
 	api(s, "GET"+environment+"/plan", s.plan, aNumber("release", "as if this one were the goal; by default what the keeper does next"),
-		aText("remove", "true: as if a person removed the environment"))
+		aText("remove", "true: as if a person removed the environment"),
+		aText("rollback", "previous, or the number of a release: what moving back there would do, and how long it would take"))
 	api(s, "GET"+environment+"/deployments", s.deployments, paged(aText, "ID")...)
 	api(s, "GET"+environment+"/deployments/{id}", s.history)
 	api(s, "GET"+environment+"/releases", s.releases)

@@ -90,6 +90,9 @@ func (s *Server) environmentIn(e towpath.Environment, seen towpath.Observation, 
 	if f := e.Frozen(now); f != nil {
 		answer.Freeze, answer.Frozen = f.String(), frozenOf(*f)
 	}
+	for _, r := range e.Known() {
+		answer.Known = append(answer.Known, r.Number)
+	}
 	answer.Holder, answer.Opens = e.Holder(now), e.OpensAt
 	observe(e, seen, &answer)
 	foresee(e, seen, now, &answer)

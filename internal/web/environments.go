@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -98,6 +99,10 @@ func (s *Server) plan(c call[none]) (answer client.Plan, err error) {
 	if removes != "" && (removes != "true" || release > 0) {
 		return answer, towpath.Errorf(towpath.CodeInvalid, "remove is true or left out, and has no release")
 	}
+	to, isBack, err := backAsked(c.Request)
+	if err != nil {
+		return answer, err
+	}
 	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
 		e, _, err := tx.Environment(keyIn(c.Request))
 		if err != nil {
@@ -105,6 +110,10 @@ func (s *Server) plan(c call[none]) (answer client.Plan, err error) {
 		}
 		if removes != "" {
 			answer, err = s.planOfRemoval(tx, e)
+			return err
+		}
+		if isBack {
+			answer, err = s.planBack(tx, e, to)
 			return err
 		}
 		answer, err = s.planFor(tx, e, release)
@@ -152,19 +161,34 @@ func planOf(f deploy.Facts) client.Plan {
 
 func (s *Server) deploy(c call[client.Deploy]) (client.Deployment, error) {
 	key := keyIn(c.Request)
-	made, err := s.Flow.Deploy(c.Context(), key, c.Body.Release, flow.Act{
-		By: c.Name, Reason: c.Body.Reason,
-		Record: s.record(c.Caller, "deploy", key, "release "+strconv.Itoa(c.Body.Release)+reasonOf(c.Body.Reason)),
+	release, detail, err := s.wanted(c)
+	if err != nil {
+		return client.Deployment{}, err
+	}
+	made, err := s.Flow.Deploy(c.Context(), key, release, flow.Act{
+		By: c.Name, Reason: c.Body.Reason, Record: s.record(c.Caller, "deploy", key, detail+reasonOf(c.Body.Reason)),
 	})
 	return deploymentOf(made), err
 }
 
-func (s *Server) rollback(c call[client.Reasoned]) (client.Deployment, error) {
-	key := keyIn(c.Request)
-	made, err := s.Flow.Rollback(c.Context(), key, flow.Act{
-		By: c.Name, Reason: c.Body.Reason, Record: s.record(c.Caller, "rollback", key, c.Body.Reason),
+// wanted answers the release that a deployment by hand is of: the one that is named, or that is live in another environment now.
+func (s *Server) wanted(c call[client.Deploy]) (release int, detail string, err error) {
+	if (c.Body.From == "") == (c.Body.Release == 0) {
+		return 0, "", towpath.Errorf(towpath.CodeInvalid, "a deployment names a release, or the environment that it is taken from")
+	}
+	if c.Body.From == "" {
+		return c.Body.Release, "release " + strconv.Itoa(c.Body.Release), nil
+	}
+	from := towpath.EnvironmentKey(c.PathValue("pipeline"), c.Body.From)
+	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
+		e, _, err := tx.Environment(from)
+		if err == nil && e.Live.Number == 0 {
+			err = towpath.Errorf(towpath.CodeConflict, "nothing is live in %s", from)
+		}
+		release = e.Live.Number
+		return err
 	})
-	return deploymentOf(made), err
+	return release, fmt.Sprintf("release %d, live in %s", release, c.Body.From), err
 }
 
 func (s *Server) promote(c call[none]) (client.Environment, error) {

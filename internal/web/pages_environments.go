@@ -10,7 +10,6 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
-	"github.com/towpath-cd/towpath/internal/deploy"
 	"github.com/towpath-cd/towpath/internal/flow"
 	"github.com/towpath-cd/towpath/internal/store"
 	"github.com/towpath-cd/towpath/internal/web/page"
@@ -88,13 +87,11 @@ func (s *Server) planView(tx *store.Tx, view *page.Environment, key string) erro
 		}
 		view.Plan = &plan
 	}
-	back := towpath.RollbackRequested{ID: "forecast", At: view.Now}
-	if e.Refuses(back) != nil {
+	if e.Refuses(towpath.RollbackRequested{ID: "forecast", At: view.Now}) != nil {
 		return nil
 	}
-	e, _ = e.Next(back)
-	observed, _, err := tx.Observation(key)
-	view.Back, view.BackTo = planOf(deploy.Facts{Environment: e, Observed: observed, Now: view.Now}), e.Goal.Number
+	view.Back, err = s.planBack(tx, e, 0)
+	view.BackTo = view.Back.Goal
 	return err
 }
 
@@ -132,11 +129,6 @@ func (s *Server) deployByForm(c call[none]) (string, error) {
 		wish := client.Deploy{Release: number, Reason: reasoned(c).Body.Reason}
 		_, err = s.deploy(call[client.Deploy]{Request: c.Request, Caller: c.Caller, Body: wish})
 	}
-	return there(c), err
-}
-
-func (s *Server) rollbackByForm(c call[none]) (string, error) {
-	_, err := s.rollback(reasoned(c))
 	return there(c), err
 }
 
