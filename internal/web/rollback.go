@@ -82,13 +82,14 @@ func tellLength(tx *store.Tx, f deploy.Facts, plan *client.Plan) error {
 			}
 		}
 	}
-	plan.Seconds = lengthOf(deploy.NewPlan(f), took).Seconds()
-	plan.Length = lengthInWords(*plan)
+	length, unknown := lengthOf(deploy.NewPlan(f), took)
+	plan.Seconds = length.Seconds()
+	plan.Length = lengthInWords(*plan, unknown)
 	return nil
 }
 
-// lengthOf adds up what the operations of a plan took before, in the middle; 0 where nobody knows one of them.
-func lengthOf(plan deploy.Plan, took map[string][]time.Duration) (length time.Duration) {
+// lengthOf adds up what the operations of a plan took before, in the middle, and names those that were never done here.
+func lengthOf(plan deploy.Plan, took map[string][]time.Duration) (length time.Duration, unknown []string) {
 	for _, step := range plan.Steps {
 		if _, isEnd := step.Operation.(deploy.Conclude); isEnd {
 			break // what comes after it is tidying up
@@ -96,13 +97,16 @@ func lengthOf(plan deploy.Plan, took map[string][]time.Duration) (length time.Du
 		if deploy.PerformerOf(step.Operation) == deploy.ByNobody {
 			continue
 		}
-		known := slices.Sorted(slices.Values(took[verbOf(step.Operation.String())]))
-		if len(known) == 0 {
-			return 0
+		verb := verbOf(step.Operation.String())
+		known := slices.Sorted(slices.Values(took[verb]))
+		switch {
+		case len(known) > 0:
+			length += known[len(known)/2]
+		case !slices.Contains(unknown, verb):
+			unknown = append(unknown, verb)
 		}
-		length += known[len(known)/2]
 	}
-	return length
+	return length, unknown
 }
 
 func verbOf(operation string) string {
@@ -110,10 +114,13 @@ func verbOf(operation string) string {
 	return strings.TrimSuffix(verb, ":")
 }
 
-func lengthInWords(p client.Plan) string {
+func lengthInWords(p client.Plan, unknown []string) string {
 	about, last := "", ""
 	if p.Seconds > 0 {
 		about = "about " + seconds(p.Seconds)
+		if len(unknown) > 0 {
+			about += " and " + strings.Join(unknown, ", ") + ", which was never done here"
+		}
 	}
 	if p.LastSeconds > 0 {
 		last = "last time " + seconds(p.LastSeconds)
