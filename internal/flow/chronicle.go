@@ -127,7 +127,7 @@ func (c *Conductor) commitsOf(ctx context.Context, id string) (*towpath.Commits,
 		return &towpath.Commits{Problem: "its environment is not there any more"}, nil
 	case err != nil:
 		return nil, fmt.Errorf("read deployment %s: %w", id, err)
-	case d.From.Number == 0 || d.From.Revision == d.Release.Revision:
+	case d.From.Number == 0 || d.Release.Number == 0 || d.From.Revision == d.Release.Revision:
 		return &towpath.Commits{}, nil
 	}
 	commits, err := c.repositories.Between(ctx, project, d.From.Revision, d.Release.Revision)
