@@ -30,6 +30,7 @@ type EnvironmentDefinition struct {
 	Watch     WatchDefinition `json:",omitzero"`
 	Hooks     HooksDefinition `json:",omitzero"`
 	Drift     DriftPolicy     `json:",omitempty"`
+	Windows   []Window        `json:",omitempty"` // when deployments may start; none is always
 }
 
 // Equal says whether both mean the same, wherever they stand in their files.

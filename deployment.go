@@ -18,7 +18,7 @@ type DeploymentState string
 
 // The states of a deployment.
 const (
-	DeploymentWaiting   DeploymentState = "waiting"   // for its turn in the environment
+	DeploymentWaiting   DeploymentState = "waiting"   // for its turn in the environment, or for a window
 	DeploymentRunning   DeploymentState = "running"   // its release is the goal
 	DeploymentReturning DeploymentState = "returning" // it failed or was rolled back; the live release is the goal again
 	DeploymentLive      DeploymentState = "live"      // its release serves
@@ -57,7 +57,10 @@ type Deployment struct {
 	RequestedAt time.Time
 	BeganAt     time.Time
 	EndedAt     time.Time
-	PromotedBy  string // who let the traffic move, where the strategy waits for a person
+	AllowedBy   string    `json:",omitempty"` // who let it start although no window was open
+	AllowedFor  string    `json:",omitempty"` // the reason
+	AllowedAt   time.Time `json:",omitzero"`
+	PromotedBy  string    // who let the traffic move, where the strategy waits for a person
 	PromotedAt  time.Time
 	Hooks       []HookReceipt `json:",omitempty"`
 	WatchedAt   time.Time     `json:",omitzero"`  // when its watch began, before its release has traffic; zero where it has not

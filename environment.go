@@ -29,8 +29,10 @@ type Environment struct {
 	Deployment *Deployment  // the one under way
 	Queue      []Deployment // those that wait, in their order
 	Pin        *Pin
-	Freeze     *Freeze
-	Halted     string // why nothing is done by itself until a person says so; empty usually
+	Freeze     *Freeze   // of this environment alone
+	Freezes    []Freeze  `json:",omitempty"` // that reach further
+	OpensAt    time.Time `json:",omitzero"`  // when what waits may start, where a window is awaited
+	Halted     string    // why nothing is done by itself until a person says so; empty usually
 
 	Epoch           Epoch
 	Keeper          KeeperLease
@@ -57,13 +59,6 @@ type Pin struct {
 	At     time.Time
 }
 
-// Freeze stops deployments, but not rollbacks.
-type Freeze struct {
-	By     string
-	Reason string
-	At     time.Time
-}
-
 // EnvironmentKey answers the key of an environment: "shop/production".
 func EnvironmentKey(pipeline, name string) string { return pipeline + "/" + name }
 
@@ -83,11 +78,12 @@ func (e Environment) Previous() ReleaseRef {
 	return e.History[len(e.History)-2]
 }
 
-// Needed names the releases that a keeper may have to place, to run a hook of, or to tell apart, and what a person went
+// Needed names the releases that a keeper may have to place, to run a hook of, or to tell apart, those that stay ready on its
+// machine, and what a person went
 // back from: it stands by, and a keeper that knows it already goes forward to it without writing down anything first.
 // Some may be none, or there twice.
 func (e Environment) Needed() []ReleaseRef {
-	needed := []ReleaseRef{e.Goal, e.Live, e.Previous()}
+	needed := append([]ReleaseRef{e.Goal, e.Live, e.Previous()}, e.Ready()...)
 	if e.Deployment != nil {
 		needed = append(needed, e.Deployment.Release)
 	}
@@ -105,6 +101,7 @@ func (e Environment) Next(event EnvironmentEvent) (Environment, []Effect) {
 	}
 	t := &environmentTransition{environment: e, at: event.when()}
 	event.apply(t)
+	t.awaitWindow()
 	return t.environment, t.effects
 }
 
@@ -112,14 +109,14 @@ func (e Environment) Next(event EnvironmentEvent) (Environment, []Effect) {
 // what is live, pinned) is not an error here: it ends as DeploymentRefused, and its step is told.
 func (e Environment) Refuses(event EnvironmentEvent) error { return event.refusedBy(e) }
 
-// Refusal says why a deployment may not begin now; empty where it may.
-func (e Environment) Refusal(d Deployment) string {
-	automatic := d.Cause == CauseRun
+// Refusal says why a deployment may not begin at that time; empty where it may, or has to wait only.
+func (e Environment) Refusal(d Deployment, at time.Time) string {
+	automatic, frozen := d.Cause == CauseRun, e.Frozen(at)
 	switch {
 	case d.Cause == CauseRollback:
 		return ""
-	case e.Freeze != nil:
-		return fmt.Sprintf("%s is frozen by %s: %s", e.Key, e.Freeze.By, e.Freeze.Reason)
+	case frozen != nil:
+		return fmt.Sprintf("%s is frozen %s", e.Key, frozen)
 	case automatic && e.Halted != "":
 		return fmt.Sprintf("%s is halted: %s", e.Key, e.Halted)
 	case automatic && d.Release.Change < e.Live.Change:
@@ -156,16 +153,17 @@ func (t *environmentTransition) wake() {
 // admit begins a deployment, lets it wait, or refuses it.
 func (t *environmentTransition) admit(d Deployment) {
 	d.Environment, d.State = t.environment.Key, DeploymentWaiting
-	if reason := t.environment.Refusal(d); reason != "" {
+	if reason := t.environment.Refusal(d, t.at); reason != "" {
 		t.close(d, DeploymentRefused, reason)
 		return
 	}
-	if t.environment.Deployment != nil {
-		t.record(d)
-		t.environment.Queue = append(slices.Clone(t.environment.Queue), d)
+	if e := t.environment; e.Deployment == nil && len(e.Queue) == 0 && e.mayStart(d, t.at) {
+		t.begin(d)
 		return
 	}
-	t.begin(d)
+	t.record(d)
+	t.environment.Queue = append(slices.Clone(t.environment.Queue), d)
+	t.startNext()
 }
 
 // begin makes the deployment's release the goal. One whose release is live already, with nothing changed, ends at once.
@@ -199,11 +197,7 @@ func (t *environmentTransition) finish(state DeploymentState, outcome string) {
 	d := *t.environment.Deployment
 	t.environment.Deployment = nil
 	t.close(d, state, outcome)
-	for t.environment.Deployment == nil && len(t.environment.Queue) > 0 {
-		next := t.environment.Queue[0]
-		t.environment.Queue = slices.Clone(t.environment.Queue[1:])
-		t.admit(next)
-	}
+	t.startNext()
 }
 
 // close tells everyone concerned what became of a deployment.
@@ -243,6 +237,9 @@ func (t *environmentTransition) promote(d Deployment) {
 	history := slices.DeleteFunc(slices.Clone(e.History), func(r ReleaseRef) bool {
 		return r.Number == d.Release.Number || d.Cause == CauseRollback && r.Number == d.From.Number
 	})
+	if d.Cause == CauseRollback {
+		history = upTo(e.History, d.Release, history)
+	}
 	history = append(history, d.Release)
 	e.History = history[max(0, len(history)-HistoryLength):]
 	if e.Live != d.Release {

@@ -27,9 +27,10 @@ type DeploymentDropped struct {
 }
 
 // RollbackRequested is a person's wish to go back: to the live release while another is the goal, else to the one that
-// was live before it.
+// was live before it, or to an earlier one that is still known.
 type RollbackRequested struct {
 	ID     string // of the deployment that it becomes
+	To     int    // number of the release; 0 is the one before
 	By     string
 	Reason string
 	At     time.Time
@@ -102,18 +103,6 @@ type KeeperLeft struct {
 	At     time.Time
 }
 
-// Frozen stops deployments until Thawed.
-type Frozen struct {
-	By, Reason string
-	At         time.Time
-}
-
-// Thawed ends a freeze.
-type Thawed struct {
-	By string
-	At time.Time
-}
-
 // Unpinned lifts the pin of a rollback.
 type Unpinned struct {
 	By string
@@ -137,8 +126,6 @@ func (e GoalFailed) when() time.Time          { return e.At }
 func (e TrafficObserved) when() time.Time     { return e.At }
 func (e KeeperLeased) when() time.Time        { return e.At }
 func (e KeeperLeft) when() time.Time          { return e.At }
-func (e Frozen) when() time.Time              { return e.At }
-func (e Thawed) when() time.Time              { return e.At }
 func (e Unpinned) when() time.Time            { return e.At }
 func (e ServerRestored) when() time.Time      { return e.At }
 
@@ -183,6 +170,8 @@ func (e RollbackRequested) refusedBy(env Environment) error {
 		return Errorf(CodeConflict, "%s is already going back to release %d", env.Key, env.Goal.Number)
 	case d != nil && d.Cause == CauseRollback:
 		return Errorf(CodeConflict, "%s is already going back to release %d", env.Key, env.Goal.Number)
+	case e.To > 0:
+		return env.refusesBack(e.To)
 	case d == nil && env.Previous().Number == 0:
 		return Errorf(CodeConflict, "%s has no earlier good release to go back to", env.Key).
 			WithHint("towpath deploy %s RELEASE puts any release there", env.Key)
@@ -199,7 +188,7 @@ func (e RollbackRequested) apply(t *environmentTransition) {
 		return
 	}
 	t.begin(Deployment{
-		ID: e.ID, Environment: t.environment.Key, Release: t.environment.Previous(), Cause: CauseRollback,
+		ID: e.ID, Environment: t.environment.Key, Release: t.environment.backTo(e.To), Cause: CauseRollback,
 		By: e.By, Reason: e.Reason, RequestedAt: e.At,
 	})
 }
@@ -371,21 +360,6 @@ func (e KeeperLeft) apply(t *environmentTransition) {
 	t.environment.Keeper = KeeperLease{}
 	t.environment.UnattendedSince = e.At
 }
-
-func (e Frozen) refusedBy(Environment) error { return nil }
-
-func (e Frozen) apply(t *environmentTransition) {
-	t.environment.Freeze = &Freeze{By: e.By, Reason: e.Reason, At: e.At}
-}
-
-func (e Thawed) refusedBy(env Environment) error {
-	if env.Freeze == nil {
-		return Errorf(CodeConflict, "%s is not frozen", env.Key)
-	}
-	return nil
-}
-
-func (e Thawed) apply(t *environmentTransition) { t.environment.Freeze = nil }
 
 func (e Unpinned) refusedBy(env Environment) error {
 	if env.Pin == nil {

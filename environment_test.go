@@ -283,6 +283,7 @@ func checkEnvironmentStep(t *rapid.T, before, after Environment, effects []Effec
 	if after.Deployment == nil && after.Goal != after.Live {
 		t.Fatalf("nothing is under way, and the goal %v is not what is live %v", after.Goal, after.Live)
 	}
+	checkWait(t, before, after)
 	if len(after.History) > 0 && after.History[len(after.History)-1] != after.Live {
 		t.Fatalf("the live release is not the last of the history")
 	}
@@ -349,8 +350,8 @@ func drawEnvironmentEvent(t *rapid.T, env Environment, i int, at time.Time) Envi
 		WatchBegan{Epoch: epoch, Deployment: id, Baseline: []Served{{Release: 1, Requests: 9}}, At: at},
 		TrafficObserved{Epoch: epoch, Idle: []string{"i1"}, Taking: []int{rapid.IntRange(1, 4).Draw(t, "taking")}, At: at},
 		KeeperLeft{Worker: worker, At: at},
-		Frozen{By: "ana", At: at},
-		Thawed{By: "ana", At: at},
+		drawHold(t, env, at),
+		drawHold(t, env, at),
 		Unpinned{By: "ana", At: at},
 		ServerRestored{Backup: at.Add(-time.Hour), At: at},
 	}).Draw(t, "event")

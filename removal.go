@@ -19,8 +19,8 @@ func (e RemovalRequested) refusedBy(env Environment) error {
 	case env.Deployment != nil:
 		return Errorf(CodeConflict, "release %d is on its way in %s", env.Deployment.Release.Number, env.Key).
 			WithHint("wait for its end, or roll back")
-	case env.Freeze != nil:
-		return Errorf(CodeConflict, "%s is frozen by %s: %s", env.Key, env.Freeze.By, env.Freeze.Reason).
+	case env.Frozen(e.At) != nil:
+		return Errorf(CodeConflict, "%s is frozen %s", env.Key, env.Frozen(e.At)).
 			WithHint("towpath thaw %s lifts that", env.Key)
 	case env.IsRemoved():
 		return Errorf(CodeConflict, "%s is removed already", env.Key)

@@ -19,11 +19,15 @@ type Environment struct {
 	Live        *Release     `json:"live,omitempty"`
 	Goal        *Release     `json:"goal,omitempty"`
 	Previous    *Release     `json:"previous,omitempty"`
+	Known       []int        `json:"known,omitempty"` // numbers of releases that a rollback can go to, oldest first
 	LiveAt      time.Time    `json:"live_at,omitzero"`
 	Deployment  *Deployment  `json:"deployment,omitempty"`
 	Queue       []Deployment `json:"queue,omitempty"`
 	Pin         string       `json:"pin,omitempty"`        // why it is pinned
 	Freeze      string       `json:"freeze,omitempty"`     // why it is frozen
+	Frozen      *Freeze      `json:"frozen,omitempty"`     // the same for programs
+	Opens       time.Time    `json:"opens,omitzero"`       // when what waits for a window may start
+	Holder      string       `json:"holder,omitempty"`     // which deployment holds it, since when
 	Halted      string       `json:"halted,omitempty"`     // why nothing is done by itself
 	Keeper      string       `json:"keeper,omitempty"`     // worker's name
 	Unattended  time.Time    `json:"unattended,omitzero"`  // since when it has no keeper
@@ -32,6 +36,17 @@ type Environment struct {
 	ObservedAt  time.Time    `json:"observed_at,omitzero"` //
 	StandbyTill time.Time    `json:"standby_until,omitzero"`
 	RemovedAt   time.Time    `json:"removed_at,omitzero"` // when it was taken down; lists leave it out then
+	Health      *Health      `json:"health,omitempty"`    // of what is live; missing where nothing is
+	Drift       string       `json:"drift,omitempty"`     // what was changed by hand and is left so
+	Left        int          `json:"left,omitempty"`      // operations of the deployment under way that are still to come, as far as can be told
+}
+
+// Health is how what should serve fares, as its keeper saw it last.
+type Health struct {
+	State   string `json:"state"`   // healthy, ailing or unknown
+	Passing int    `json:"passing"` // instances that pass their probe
+	Wanted  int    `json:"wanted"`
+	Problem string `json:"problem,omitempty"` // of one that does not, or why nothing is known
 }
 
 // Release is a set of artifacts with their configuration.
@@ -69,9 +84,13 @@ type Deployment struct {
 	Reason      string    `json:"reason,omitempty"`
 	State       string    `json:"state"` // waiting, running, returning, live, returned, halted, refused or withdrawn
 	Outcome     string    `json:"outcome,omitempty"`
+	Place       int       `json:"place,omitempty"` // in the environment's queue, from 1; 0 where it does not wait
+	Waits       string    `json:"waits,omitempty"` // why it has not begun, where it waits
 	RequestedAt time.Time `json:"requested_at"`
 	BeganAt     time.Time `json:"began_at,omitzero"`
 	EndedAt     time.Time `json:"ended_at,omitzero"`
+	AllowedBy   string    `json:"allowed_by,omitempty"`  // who let it start outside of a window
+	AllowedFor  string    `json:"allowed_for,omitempty"` // the reason
 }
 
 // IsFinal says that nothing more will happen to the deployment.
@@ -86,13 +105,23 @@ type Plan struct {
 	Goal        int      `json:"goal"`
 	Text        string   `json:"text"` // as people read it
 	Operations  []string `json:"operations"`
-	Downtime    string   `json:"downtime,omitempty"` // empty is none
+	Downtime    string   `json:"downtime,omitempty"`     // empty is none
+	Length      string   `json:"length,omitempty"`       // of a rollback: how long it would take, for people
+	Seconds     float64  `json:"seconds,omitempty"`      // of a rollback, by what its operations took before; missing where that is not known
+	LastSeconds float64  `json:"last_seconds,omitempty"` // of the last rollback there was
 }
 
-// Deploy asks for a release by number.
+// Deploy asks for a release by number, or for the one that is live in another environment.
 type Deploy struct {
-	Release int    `json:"release"`
+	Release int    `json:"release,omitempty"`
+	From    string `json:"from,omitempty"` // name of an environment of the same pipeline, instead of Release
 	Reason  string `json:"reason,omitempty"`
+}
+
+// Rollback asks to go back.
+type Rollback struct {
+	To     int    `json:"to,omitempty"` // number of the release; missing: the one before
+	Reason string `json:"reason,omitempty"`
 }
 
 // Reasoned is an act whose reason is recorded.
@@ -136,7 +165,21 @@ func (c *Client) Deploy(ctx context.Context, key string, d Deploy) (Deployment, 
 
 // Rollback goes back: to the live release while another is the goal, else to the one before.
 func (c *Client) Rollback(ctx context.Context, key, reason string) (Deployment, error) {
-	return post[Deployment](ctx, c, environmentPath(key, "/rollback"), Reasoned{Reason: reason})
+	return c.RollbackTo(ctx, key, Rollback{Reason: reason})
+}
+
+// RollbackTo goes back to any release that is still known.
+func (c *Client) RollbackTo(ctx context.Context, key string, wish Rollback) (Deployment, error) {
+	return post[Deployment](ctx, c, environmentPath(key, "/rollback"), wish)
+}
+
+// PlanBack answers what a rollback would do, and how long it would take; 0 is to the release before.
+func (c *Client) PlanBack(ctx context.Context, key string, to int) (Plan, error) {
+	wanted := "previous"
+	if to > 0 {
+		wanted = strconv.Itoa(to)
+	}
+	return get[Plan](ctx, c, environmentPath(key, "/plan"), url.Values{"rollback": {wanted}})
 }
 
 // Promote lets the traffic move where the strategy waits for a person.
@@ -144,12 +187,12 @@ func (c *Client) Promote(ctx context.Context, key string) (Environment, error) {
 	return post[Environment](ctx, c, environmentPath(key, "/promote"), nil)
 }
 
-// Freeze stops deployments; Thaw ends it. Rollbacks go on.
-func (c *Client) Freeze(ctx context.Context, key, reason string) (Environment, error) {
-	return post[Environment](ctx, c, environmentPath(key, "/freeze"), Reasoned{Reason: reason})
+// Freeze stops deployments until a time, or until Thaw where that is zero. Rollbacks go on.
+func (c *Client) Freeze(ctx context.Context, key, reason string, until time.Time) (Environment, error) {
+	return post[Environment](ctx, c, environmentPath(key, "/freeze"), NewFreeze{Reason: reason, Until: until})
 }
 
-// Thaw ends a freeze.
+// Thaw ends a freeze of one environment.
 func (c *Client) Thaw(ctx context.Context, key string) (Environment, error) {
 	return post[Environment](ctx, c, environmentPath(key, "/thaw"), nil)
 }

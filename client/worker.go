@@ -279,6 +279,8 @@ type KeeperReport struct {
 	LastInstance int                  `json:"last_instance,omitempty"` // with idle: highest serial of an instance seen
 	Back         *towpath.WentBack    `json:"back,omitempty"`          // with went-back: what was done while the server was away
 	Doing        string               `json:"doing,omitempty"`         // operation in words, for the page
+
+	Journal []towpath.JournalEntry `json:"journal,omitempty"` // what was done since the last report that was heard; some may come twice
 }
 
 // Keep renews the worker's environments, takes those that nobody keeps, and waits up to the server's long-poll time

@@ -48,6 +48,7 @@ func unreachable() map[string]string {
 		"(*flow.Conductor).findHead":      "the forge of the story says hashes in full",
 		"(*flow.Conductor).AllowChange":   "a person's go, in one commit; who was not answered gives it again",
 		"(*flow.Conductor).fireSchedules": "minutes pass between two of them: TestAScheduleFiresOnceThoughTheServerDiesAtIt has a clock that it moves",
+		"(*flow.Conductor).StartNow":      "a person's word, in one commit; who was not answered says it again, and is told that it was said",
 		"app.takeKey":                     person,
 		"proxy.makeIdentity":              person,
 		"(cli.credentials).save":          person,

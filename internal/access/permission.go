@@ -14,7 +14,7 @@ const (
 	Deploy             Permission = "deploy"
 	Rollback           Permission = "rollback"
 	Promote            Permission = "promote"
-	ManageEnvironments Permission = "environment.manage" // freeze, thaw, unpin
+	ManageEnvironments Permission = "environment.manage" // freeze, thaw, unpin, start outside of a window
 	ManageProject      Permission = "project.manage"     // its settings, and its end
 	WriteSecrets       Permission = "secret.write"
 	AllowForks         Permission = "fork.allow" // let a pull request from a fork run, once it was read

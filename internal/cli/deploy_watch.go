@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
@@ -81,14 +82,15 @@ func (w *watch) find(ctx context.Context, e client.Environment) (d client.Deploy
 	return d, "", towpath.Errorf(towpath.CodeNotFound, "the deployment of release %d to %s is no longer known", w.asked.Release, e.Key)
 }
 
-// ahead says who holds the environment.
+// ahead says why it has not begun: who holds the environment, or which window it waits for.
 func (w *watch) ahead(e client.Environment, before int) string {
 	turn := "you are next"
 	if before > 0 {
 		turn = counted(before, "other") + " before you"
 	}
 	if e.Deployment == nil {
-		return turn
+		why, _, _ := strings.Cut(e.Queue[before].Waits, "; it is next")
+		return joined("; ", why, turn)
 	}
 	d := *e.Deployment
 	return fmt.Sprintf("deployment of release %d by %s holds %s since %s; %s",

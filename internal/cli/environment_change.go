@@ -8,7 +8,7 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
-// environmentChange is what promote, freeze, thaw and unpin have in common.
+// environmentChange is what promote and unpin have in common.
 type environmentChange struct {
 	use, short, long, example string
 	do                        func(context.Context, *client.Client, string) (client.Environment, error)
@@ -23,16 +23,23 @@ func (c *Console) environmentCommand(change environmentChange) *cobra.Command {
 		Example: change.example,
 		Args:    cobra.ExactArgs(1),
 		RunE: c.remote(func(ctx context.Context, server *client.Client, args []string) error {
-			e, err := findEnvironment(ctx, server, args[0])
-			if err != nil {
-				return err
-			}
-			if e, err = change.do(ctx, server, e.Key); err != nil {
-				return err
-			}
-			return c.Show(e, e.Key+" "+change.done)
+			return c.changeEnvironment(ctx, server, args[0], change.done, func(key string) (client.Environment, error) {
+				return change.do(ctx, server, key)
+			})
 		}),
 	}
+}
+
+// changeEnvironment does something to the environment that a person means, and says that it is done.
+func (c *Console) changeEnvironment(ctx context.Context, server *client.Client, name, done string, do func(key string) (client.Environment, error)) error {
+	e, err := findEnvironment(ctx, server, name)
+	if err != nil {
+		return err
+	}
+	if e, err = do(e.Key); err != nil {
+		return err
+	}
+	return c.Show(e, e.Key+" "+done)
 }
 
 // newPromoteCommand is "towpath promote".
@@ -43,32 +50,6 @@ func newPromoteCommand(console *Console) *cobra.Command {
 			return server.Promote(ctx, key)
 		},
 		done: "is promoted; traffic moves now",
-	})
-}
-
-// newFreezeCommand is "towpath freeze".
-func newFreezeCommand(console *Console) *cobra.Command {
-	var reason string
-	command := console.environmentCommand(environmentChange{
-		use: "freeze ENV", short: "Let no deployment start in an environment", long: "A rollback may start all the same.",
-		example: "  towpath freeze production --reason \"christmas sale\"",
-		do: func(ctx context.Context, server *client.Client, key string) (client.Environment, error) {
-			return server.Freeze(ctx, key, reason)
-		},
-		done: "is frozen; towpath thaw ends that",
-	})
-	command.Flags().StringVar(&reason, "reason", "", "why, for whoever is refused")
-	return command
-}
-
-// newThawCommand is "towpath thaw".
-func newThawCommand(console *Console) *cobra.Command {
-	return console.environmentCommand(environmentChange{
-		use: "thaw ENV", short: "End a freeze", example: "  towpath thaw production",
-		do: func(ctx context.Context, server *client.Client, key string) (client.Environment, error) {
-			return server.Thaw(ctx, key)
-		},
-		done: "takes deployments again",
 	})
 }
 

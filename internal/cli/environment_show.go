@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/towpath-cd/towpath/client"
@@ -14,34 +15,23 @@ func environmentState(e client.Environment) string {
 		return "halted"
 	case e.Deployment != nil:
 		return e.Deployment.State
+	case e.Health != nil && e.Health.State == "ailing":
+		return "failing"
 	case e.Live != nil:
 		return "live"
 	}
 	return ""
 }
 
-// environmentDetail says what moves or holds an environment.
+// environmentDetail says in one line what moves, holds or ails an environment.
 func environmentDetail(e client.Environment, now time.Time) string {
-	var move, pin, freeze, halt, unattended string
-	if d := e.Deployment; d != nil {
-		move = deploymentMove(*d, e)
+	waiting := len(e.Queue)
+	e.Queue = nil
+	details := environmentDetails(e, now)
+	if waiting > 0 {
+		details = append(details, counted(waiting, "deployment")+" waiting")
 	}
-	if len(e.Queue) > 0 {
-		move = joined("; ", move, counted(len(e.Queue), "deployment")+" waiting")
-	}
-	if e.Halted != "" {
-		halt = "halted: " + e.Halted
-	}
-	if e.Pin != "" {
-		pin = "pinned " + e.Pin
-	}
-	if e.Freeze != "" {
-		freeze = "frozen " + e.Freeze
-	}
-	if !e.Unattended.IsZero() {
-		unattended = "unattended since " + clock(e.Unattended, now)
-	}
-	return joined("; ", move, halt, pin, freeze, unattended)
+	return strings.Join(details, "; ")
 }
 
 // deploymentMove says what a deployment does now.

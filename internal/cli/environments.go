@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,9 +47,22 @@ func (c *Console) showEnvironment(ctx context.Context, server *client.Client, na
 	if e.StandbyTill.After(now) {
 		standby = "the release before stands by until " + clock(e.StandbyTill, now)
 	}
-	text = joined("\n", text, joined("   ", e.Strategy, e.URL, keeper), environmentDetail(e, now), standby)
+	text = joined("\n", text, joined("   ", e.Strategy, e.URL, healthText(e.Health), keeper),
+		strings.Join(environmentDetails(e, now), "\n"), standby, knownText(e.Known))
 	if len(e.Instances) > 0 {
 		text += fmt.Sprintf("\n\n%s\nseen %s", c.instanceTable(e), ago(e.ObservedAt, now))
 	}
 	return c.Show(e, text)
+}
+
+// knownText names the releases that a rollback can go to.
+func knownText(known []int) string {
+	if len(known) == 0 {
+		return ""
+	}
+	var numbers []string
+	for _, n := range known {
+		numbers = append(numbers, fmt.Sprint(n))
+	}
+	return "a rollback can go to release " + strings.Join(numbers, ", ")
 }

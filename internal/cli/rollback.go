@@ -18,10 +18,13 @@ import (
 func newRollbackCommand(console *Console) *cobra.Command {
 	var reason, data string
 	var detach, direct, yes bool
+	var to int
 	command := &cobra.Command{
-		Use:   "rollback ENV",
+		Use:   "rollback ENV [--to RELEASE]",
 		Short: "Go back to the release before, and wait until it serves",
-		Long: "Goes back to the live release while another one is being deployed, else to the one that was live before it. The\n" +
+		Long: "Goes back to the live release while another one is being deployed, else to the one that was live before it, or with\n" +
+			"--to to any that towpath environments ENV names. What it does and how long that takes is shown first; it starts at\n" +
+			"once, also in a frozen environment and outside of windows, and asks neither the forge nor the artifact store. The\n" +
 			"environment is pinned from then on: no run deploys an older change there until a newer one comes, or towpath unpin.\n" +
 			"With --direct no server is needed: on the machine of the environment's keeper, its worker goes back, or this verb\n" +
 			"where no worker runs. The server hears of it when it answers again. " + environmentHelp,
@@ -31,12 +34,15 @@ func newRollbackCommand(console *Console) *cobra.Command {
 	}
 	f := command.Flags()
 	f.StringVar(&reason, "reason", "", "why, for the record")
+	f.IntVar(&to, "to", 0, "the release to go back to (default: the one before)")
 	f.BoolVar(&detach, "detach", false, "do not wait for the rollback to end")
 	f.BoolVar(&direct, "direct", false, "go back on this machine, without the server")
 	f.StringVar(&data, "data", "", "with --direct: the worker's data folder (default: that of the worker or the server on this machine)")
 	f.BoolVarP(&yes, "yes", "y", false, "with --direct: do not ask")
 	command.RunE = func(command *cobra.Command, args []string) error {
 		switch {
+		case direct && to > 0:
+			return usage("--direct goes back to the release before", "towpath rollback --direct ENV")
 		case direct && detach:
 			return usage("--direct waits for its end", "towpath rollback --direct ENV")
 		case direct:
@@ -49,7 +55,8 @@ func newRollbackCommand(console *Console) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d, err := server.Rollback(ctx, e.Key, reason)
+			console.showBack(ctx, server, e.Key, to)
+			d, err := server.RollbackTo(ctx, e.Key, client.Rollback{To: to, Reason: reason})
 			if err != nil {
 				return err
 			}
@@ -57,6 +64,17 @@ func newRollbackCommand(console *Console) *cobra.Command {
 		})(command, args)
 	}
 	return command
+}
+
+// showBack shows what a rollback will do, and how long that takes. Where that cannot be told the rollback is asked for all the
+// same: it says itself why it is refused, and nothing else holds it up.
+func (c *Console) showBack(ctx context.Context, server *client.Client, key string, to int) {
+	if c.JSON {
+		return
+	}
+	if plan, err := server.PlanBack(ctx, key, to); err == nil {
+		fmt.Fprintln(c.Out, safe(strings.TrimRight(plan.Text, "\n")+"\nlength: "+plan.Length+"\n"))
+	}
 }
 
 // directPlan is what a direct rollback will do, for programs.

@@ -75,9 +75,9 @@ func newRootCommand(console *Console) *cobra.Command {
 		newRunsCommand(console), newStatusCommand(console),
 		newLogCommand(console), newTestsCommand(console), newCancelCommand(console), newRerunCommand(console), newShellCommand(console), newApproveCommand(console), newRejectCommand(console), newCacheCommand(console))
 	section(root, "Move traffic:",
-		newEnvironmentsCommand(console), newReleasesCommand(console), newPlanCommand(console), newDeployCommand(console),
-		newRollbackCommand(console), newPromoteCommand(console), newFreezeCommand(console), newThawCommand(console),
-		newUnpinCommand(console), newDeploymentsCommand(console), newEnvironmentCommand(console))
+		newBoardCommand(console), newEnvironmentsCommand(console), newReleasesCommand(console), newPlanCommand(console), newDeployCommand(console),
+		newRollbackCommand(console), newPromoteCommand(console), newFreezeCommand(console), newThawCommand(console), newStartCommand(console),
+		newUnpinCommand(console), newDeploymentsCommand(console), newHistoryCommand(console), newEnvironmentCommand(console))
 	section(root, "People and machines:",
 		newLoginCommand(console), newLogoutCommand(console), newUserCommand(console), newGroupCommand(console),
 		newTokenCommand(console), newSecretCommand(console), newWorkersCommand(console), newAuditCommand(console))

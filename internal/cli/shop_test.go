@@ -118,6 +118,7 @@ func shopProduction() client.Environment {
 		Key: "shop/production", Project: "shop", Pipeline: "shop", Name: "production", URL: "https://shop.example.com",
 		Strategy: "blue-green", Live: release(41), Goal: release(41), LiveAt: now.Add(-48 * time.Hour), Keeper: "worker-1",
 		ObservedAt: now.Add(-2 * time.Second),
+		Known:      []int{38, 40},
 		Pin:        "since ben went back from release 40: slow",
 		Instances: []client.Instance{
 			{ID: "r41-1", Release: 41, State: "running", Address: "127.0.0.1:35341", Health: "passing", Weight: 100, Requests: 2031, Streams: 3},
@@ -312,6 +313,9 @@ func withPlan(a client.Approval) client.Approval {
 func shopEnvironments(w *world) {
 	const production = "/api/v1/environments/shop/production"
 	w.answers("GET /api/v1/environments", []client.Environment{shopProduction(), shopStaging()})
+	w.mux.HandleFunc("GET /api/v1/board", answersBoard)
+	shopFreezes(w)
+	w.answers("GET "+production+"/deployments/d1", shopHistory())
 	w.answers("GET "+production+"/plan", shopPlan())
 	w.answers("GET "+production+"/releases", []client.Release{*release(42), *release(41)})
 	back := deployment("returned")
@@ -343,7 +347,9 @@ func shopGoesBack(w *world) {
 	after.Deployment, after.Goal, after.Doing = nil, release(41), ""
 	w.answers("POST "+staging+"/rollback", back)
 	w.answers("POST "+staging+"/remove", back)
-	w.answers("GET "+staging+"/plan", shopPlan())
+	plan := shopPlan()
+	plan.Length = "about 3 s; last time 2.8 s"
+	w.answers("GET "+staging+"/plan", plan)
 	w.answers("GET "+staging+"/deployments", []client.Deployment{returned})
 	w.streams("GET "+staging+"/events", e, after)
 }

@@ -12,7 +12,7 @@ import (
 // marks are the signs of states. A state that is not here has happened to nobody yet, or does not concern anyone.
 var marks = map[string]string{
 	"passed": "✓", "live": "✓", "approved": "✓", "run": "✓", "change": "✓",
-	"failed": "✗", "returned": "✗", "halted": "✗", "refused": "✗", "rejected": "✗", "expired": "✗",
+	"failed": "✗", "failing": "✗", "returned": "✗", "halted": "✗", "refused": "✗", "rejected": "✗", "expired": "✗",
 	"running": "●", "returning": "●",
 	"queued": "◌", "waiting": "◌", "held": "◌",
 }

@@ -153,16 +153,33 @@ func (t *trial) ends(ctx context.Context, r client.Run) error {
 
 func (t *trial) freezes(ctx context.Context) error {
 	err := t.set(ctx, func(ctx context.Context) error {
-		_, err := t.Owner.Freeze(ctx, trialEnvironment, "the story freezes it")
+		_, err := t.Owner.Freeze(ctx, trialEnvironment, "the story freezes it", time.Time{})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return t.set(ctx, func(ctx context.Context) error {
+	err = t.set(ctx, func(ctx context.Context) error {
 		_, err := t.Owner.Thaw(ctx, trialEnvironment)
 		return err
 	})
+	if err == nil {
+		err = t.freezesWidely(ctx)
+	}
+	return err
+}
+
+// freezesWidely freezes what the story does not deploy to, and ends that.
+func (t *trial) freezesWidely(ctx context.Context) error {
+	const nowhere = "nowhere"
+	err := t.set(ctx, func(ctx context.Context) error {
+		_, err := t.Owner.FreezeName(ctx, nowhere, client.NewFreeze{Reason: "the story freezes it"})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return t.set(ctx, func(ctx context.Context) error { return t.Owner.ThawName(ctx, nowhere) })
 }
 
 // set makes an idempotent call until it is answered.

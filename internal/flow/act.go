@@ -24,6 +24,7 @@ type act struct {
 	owed   bool         // effects wait in the outbox
 	ready  bool         // attempts were queued
 	freed  bool         // leases have ended
+	began  bool         // deployments have begun
 	left   []store.Lane // what waits after all were served who could be
 	chosen []*waiter    // who is answered once it is committed, or has failed
 	last   savedRun     // a step's report and the lease of the next are of the same run
@@ -53,6 +54,9 @@ func (c *Conductor) update(ctx context.Context, fn func(*act) error) error {
 		c.waiters.tell(a.concerns)
 	}
 	c.hub.Ring(a.rings...)
+	if a.began {
+		c.chronicles.wake()
+	}
 	if a.owed {
 		c.outbox.wake()
 		c.people.wake()
@@ -110,7 +114,10 @@ func (a *act) environmentHappens(key string, e towpath.EnvironmentEvent) (towpat
 		return environment, fmt.Errorf("save environment %s: %w", key, err)
 	}
 	a.ring(TopicEnvironments, TopicEnvironment(key))
-	return next, a.settle(next.Project, towpath.Run{}, effects)
+	if err := a.settle(next.Project, towpath.Run{}, effects); err != nil {
+		return next, err
+	}
+	return next, a.chronicle(environment, next)
 }
 
 // settle saves effects. One that is no more than a row of the database is that row, in this same transaction; the

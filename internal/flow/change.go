@@ -20,6 +20,8 @@ type Repositories interface {
 	// Read completes a change with its commit's author, message and files, and answers the pipeline files at its
 	// revision by their paths.
 	Read(ctx context.Context, p towpath.Project, c towpath.Change) (towpath.Change, map[string][]byte, error)
+	// Between answers the commits by which two revisions differ, from what was fetched before.
+	Between(ctx context.Context, p towpath.Project, before, after string) (towpath.Commits, error)
 }
 
 // changesBatch is how many recorded changes one round looks at.

@@ -124,7 +124,11 @@ func (a *act) environmentFor(run towpath.Run, d towpath.EnvironmentDefinition) (
 	key := towpath.EnvironmentKey(run.Pipeline, d.Name)
 	_, _, err := a.tx.Environment(key)
 	if errors.Is(err, store.ErrNotFound) {
-		return key, a.tx.CreateEnvironment(towpath.NewEnvironment(run.Project, run.Pipeline, d, a.at))
+		e := towpath.NewEnvironment(run.Project, run.Pipeline, d, a.at)
+		if err := a.tx.CreateEnvironment(e); err != nil {
+			return key, err
+		}
+		return key, a.inheritFreezes(e)
 	}
 	return key, err
 }
@@ -217,11 +221,12 @@ func (a *act) areKept(r towpath.Release) error {
 	return nil
 }
 
-// Rollback goes back: to the live release while another is the goal, else to the one that was live before.
-func (c *Conductor) Rollback(ctx context.Context, key string, by Act) (towpath.Deployment, error) {
+// Rollback goes back: to the live release while another is the goal, else to the one that was live before, or to the one of
+// that number where it is not 0. Nothing is asked of the forge or the artifact store.
+func (c *Conductor) Rollback(ctx context.Context, key string, to int, by Act) (towpath.Deployment, error) {
 	id := c.newID()
 	return c.wish(ctx, key, id, by, func(a *act, _ towpath.Environment) (towpath.EnvironmentEvent, error) {
-		return towpath.RollbackRequested{ID: id, By: by.By, Reason: by.Reason, At: a.at}, nil
+		return towpath.RollbackRequested{ID: id, To: to, By: by.By, Reason: by.Reason, At: a.at}, nil
 	})
 }
 
@@ -247,7 +252,7 @@ func (c *Conductor) wish(ctx context.Context, key, id string, by Act, event func
 			return err
 		}
 		if asked, ok := e.(towpath.DeploymentRequested); ok {
-			if reason := before.Refusal(asked.Deployment); reason != "" {
+			if reason := before.Refusal(asked.Deployment, a.at); reason != "" {
 				return towpath.Errorf(towpath.CodeConflict, "%s", reason)
 			}
 		}

@@ -135,7 +135,7 @@ func TestARollbackPinsUntilANewerChange(t *testing.T) {
 		m.reaches("shop/staging")
 	}
 	by := flow.Act{By: "bob", Reason: "it is slow", Record: unrecorded}
-	back := good(h.Rollback(t.Context(), "shop/staging", by))(t)
+	back := good(h.Rollback(t.Context(), "shop/staging", 0, by))(t)
 	h.settle()
 	if back.Cause != towpath.CauseRollback || back.Release.Number != 1 {
 		t.Fatalf("the rollback is %+v", back)
@@ -298,7 +298,7 @@ func TestAFrozenEnvironmentTakesNothingButARollback(t *testing.T) {
 	if _, step := h.deploys(m, "cc", "staging"); step.State != towpath.StepFailed {
 		t.Errorf("the step is %s", step.State)
 	}
-	good(h.Rollback(t.Context(), "shop/staging", by))(t)
+	good(h.Rollback(t.Context(), "shop/staging", 0, by))(t)
 	h.settle()
 	m.reaches("shop/staging")
 	if e := h.environment("shop/staging"); e.Live.Number != 1 {

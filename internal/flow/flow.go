@@ -88,6 +88,7 @@ type Conductor struct {
 	newID        func() string
 	log          *slog.Logger
 	outbox       *loop // effects inside the database
+	chronicles   *loop // what is told of deployments afterwards
 	forges       *loop // effects that forges are told of, which may be slow as well
 	statuses     Statuses
 	inbox        Inbox
@@ -127,6 +128,7 @@ func New(o Options) *Conductor {
 	c.outbox = newLoop("outbox", time.Second, c.carryOutDue, o.Log)
 	c.people = newLoop("people", time.Second, c.announceDue, o.Log)
 	c.forges = newLoop("forges", time.Second, c.showDue, o.Log)
+	c.chronicles = newLoop("chronicles", 10*time.Second, c.completeChronicles, o.Log)
 	c.disk = newLoop("disk", time.Second, c.watchDisk, o.Log)
 	c.retention = newLoop("retention", retentionEvery, c.retain, o.Log)
 	c.sweeper = newLoop("sweep", time.Second, c.sweep, o.Log)
@@ -145,7 +147,7 @@ func (c *Conductor) Start(ctx context.Context) error {
 }
 
 func (c *Conductor) loops() []*loop {
-	return []*loop{c.deliveries, c.schedules, c.changes, c.outbox, c.people, c.forges, c.disk, c.sweeper, c.retention}
+	return []*loop{c.deliveries, c.schedules, c.changes, c.outbox, c.people, c.forges, c.chronicles, c.disk, c.sweeper, c.retention}
 }
 
 // Stop waits for what is under way.

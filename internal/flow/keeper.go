@@ -221,6 +221,7 @@ type Report struct {
 	Observed *towpath.Observation                        // what it saw; nil where it only did something
 	Doing    string                                      // what it is doing, in words; counts with Observed
 	Event    func(at time.Time) towpath.EnvironmentEvent // what it did; nil where it has only seen something
+	Journal  []towpath.JournalEntry                      // operations that have ended; some may come twice
 }
 
 // Reported takes a keeper's report in one commit, and answers the order as it now is. An event that the environment is
@@ -237,6 +238,9 @@ func (c *Conductor) Reported(ctx context.Context, key string, r Report) (Order, 
 			if err := a.observe(key, *r.Observed, r.Doing); err != nil {
 				return err
 			}
+		}
+		if err := a.journal(key, r.Journal); err != nil {
+			return err
 		}
 		if r.Event != nil && e.Refuses(r.Event(a.at)) == nil {
 			if e, err = a.environmentHappens(key, r.Event(a.at)); err != nil {

@@ -376,7 +376,7 @@ func (m *mayhem) cancel(t *rapid.T) {
 var places = []string{"shop/staging", "shop/production"}
 
 func (m *mayhem) rollback(t *rapid.T) {
-	_, err := m.Rollback(m.ctx(), rapid.SampledFrom(places).Draw(t, "environment"), flow.Act{By: "bob", Record: unrecorded})
+	_, err := m.Rollback(m.ctx(), rapid.SampledFrom(places).Draw(t, "environment"), 0, flow.Act{By: "bob", Record: unrecorded})
 	m.try(err)
 }
 

@@ -36,6 +36,11 @@ func (r Rounds) AnnounceDue(ctx context.Context) (more bool, err error) {
 	return r.conductor.announceDue(ctx)
 }
 
+// CompleteChronicles looks up what deployments changed, and says whether there are more.
+func (r Rounds) CompleteChronicles(ctx context.Context) (more bool, err error) {
+	return r.conductor.completeChronicles(ctx)
+}
+
 // Sweep ends what ran out of time.
 func (r Rounds) Sweep(ctx context.Context) error {
 	_, err := r.conductor.sweep(ctx)

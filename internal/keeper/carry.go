@@ -77,7 +77,7 @@ func (p *performer) carry(ctx context.Context, f deploy.Facts, step deploy.Step)
 	}
 	p.logger.Info("operation begun", "operation", step.Operation.String(), "reason", step.Reason)
 	p.note(entry{Event: eventBegun, Step: words(step), Epoch: f.Environment.Epoch})
-	silence := p.announce(operating, f, step)
+	silence, began := p.announce(operating, f, step), p.serverNow()
 	place := failpoint.Of("perform", step.Operation)
 	place.Before()
 	receipt, err := p.do(operating, f, step.Operation)
@@ -92,6 +92,7 @@ func (p *performer) carry(ctx context.Context, f deploy.Facts, step deploy.Step)
 	}
 	ended.Detail = p.mask(ended.Detail)
 	p.note(ended)
+	p.remember(f, step, began, err)
 	p.logger.Info("operation ended", "operation", step.Operation.String(), "how", ended.Event, "detail", ended.Detail)
 	return err
 }

@@ -57,6 +57,7 @@ type performer struct {
 	alone    *alone                  // nil where the server orders
 	pending  *client.KeeperOrder     // of the server, which has yet to hear what was done without it
 	watchers map[chan Progress]bool  // people who look on
+	untold   []towpath.JournalEntry  // what was done, of which the server has yet to hear
 
 	isRestored bool // the order is from the disk, and no server has confirmed it
 

@@ -113,6 +113,7 @@ func (p *performer) report(ctx context.Context, f deploy.Facts, r client.KeeperR
 	if !f.Observed.At.IsZero() {
 		r.Observation = &f.Observed
 	}
+	r.Journal = p.tellable()
 	place := failpoint.At("report to the server")
 	place.Before()
 	order, err := p.keeper.options.Client.ReportKept(ctx, p.key, r)
@@ -120,6 +121,7 @@ func (p *performer) report(ctx context.Context, f deploy.Facts, r client.KeeperR
 	if err != nil {
 		return false, p.silence(ctx, err)
 	}
+	p.heard(r)
 	p.isToTell(reportOf(f.Observed, r.Doing), true)
 	return p.accept(order, true), nil
 }

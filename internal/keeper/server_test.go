@@ -38,6 +38,7 @@ type server struct {
 	secrets     map[string]string
 	observed    towpath.Observation
 	doings      []string
+	journal     []towpath.JournalEntry
 	deployments map[string]towpath.Deployment
 	rung        chan struct{}
 	isDeaf      bool // answers nothing but 503
@@ -203,6 +204,7 @@ func (s *server) report(w http.ResponseWriter, r *http.Request) {
 		s.observed = *given.Observation
 		s.doings = append(s.doings, given.Doing)
 	}
+	s.journal = append(s.journal, given.Journal...)
 	event, err := given.Happened(time.Now())
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "invalid")

@@ -57,6 +57,7 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 	if v.get("drift").string() == string(towpath.DriftMend) {
 		e.Drift = towpath.DriftMend
 	}
+	e.Windows = b.windows(e, v)
 	hooks := v.get("hooks")
 	e.Hooks = towpath.HooksDefinition{
 		Before: hooks.get("before").string(), After: hooks.get("after").string(), Failed: hooks.get("failed").string(),

@@ -208,6 +208,7 @@ func (w *writer) environment(e towpath.EnvironmentDefinition) {
 		drift = "mend"
 	}
 	w.put(2, "drift", drift)
+	w.windows(e.Windows)
 	if e.Hooks != (towpath.HooksDefinition{}) {
 		w.open(2, "hooks")
 		w.put(3, "before", e.Hooks.Before)

@@ -54,7 +54,7 @@ func environmentShape() *shape {
 			field{key: "backup", doc: "how it is backed up", shape: &shape{kind: kindAny}},
 			field{key: "verify", doc: "script", shape: &shape{kind: kindAny}},
 		)},
-		field{key: "windows", doc: "when deployments may start", later: true, shape: &shape{kind: kindAny}},
+		field{key: "windows", doc: "when deployments may start; a rollback always may", shape: either(windowShape(), list(windowShape()))},
 	)
 }
 

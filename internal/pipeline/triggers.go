@@ -138,15 +138,21 @@ func (b *builder) schedule(v *value) (towpath.Schedule, bool) {
 	if s.Zone == utc {
 		s.Zone = ""
 	}
-	_, zoneErr := crontab.Zone(s.Zone)
-	if zoneErr != nil {
-		b.wrong(v.get("zone").at, fmt.Sprintf("%q is not a time zone", clip(s.Zone)), "write a name of the IANA database, such as Europe/Vienna or UTC")
-	}
+	isZone := b.isZone(v.get("zone"), s.Zone)
 	_, err := crontab.Parse(at.text, "")
 	if wrong, ok := errors.AsType[*crontab.Error](err); ok {
 		b.wrong(at.part(wrong.Offset, wrong.Width), wrong.Message, wrong.Hint)
 	}
-	return s, err == nil && zoneErr == nil
+	return s, err == nil && isZone
+}
+
+// isZone says that a zone is one, and tells where it is none.
+func (b *builder) isZone(v *value, zone string) bool {
+	_, err := crontab.Zone(zone)
+	if err != nil {
+		b.wrong(v.at, fmt.Sprintf("%q is not a time zone", clip(zone)), "write a name of the IANA database, such as Europe/Vienna or UTC")
+	}
+	return err == nil
 }
 
 // part is the place of some characters of a text that stands on one line, or else that of the whole.

@@ -211,7 +211,7 @@ func (p *people) rollback(name string) {
 	p.send(call{
 		what: "roll back " + key,
 		serve: func(ctx context.Context) (any, error) {
-			d, err := s.conductor.Rollback(ctx, key, flow.Act{By: ben, Record: unrecorded})
+			d, err := s.conductor.Rollback(ctx, key, 0, flow.Act{By: ben, Record: unrecorded})
 			if err == nil {
 				j.acknowledge(fact{kind: aDeployment, subject: d.ID, part: key})
 				j.rolledBack(key, d)

@@ -98,6 +98,11 @@ func (r *repository) Head(ctx context.Context, p towpath.Project, _ string) (str
 	return tip, err
 }
 
+// Between implements flow.Repositories.
+func (r *repository) Between(context.Context, towpath.Project, string, string) (towpath.Commits, error) {
+	return towpath.Commits{}, r.answer()
+}
+
 // Read implements flow.Repositories.
 func (r *repository) Read(_ context.Context, _ towpath.Project, c towpath.Change) (towpath.Change, map[string][]byte, error) {
 	if err := r.answer(); err != nil {

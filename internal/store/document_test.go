@@ -24,7 +24,8 @@ func nouns() map[string]any {
 		"project": &towpath.Project{}, "change": &towpath.Change{}, "run": &towpath.Run{},
 		"approval": &towpath.Approval{}, "release": &towpath.Release{}, "environment": &towpath.Environment{},
 		"observation": &towpath.Observation{}, "deployment": &towpath.Deployment{}, "worker": &towpath.Worker{},
-		"artifact": &towpath.Artifact{}, "selector": &towpath.Selector{},
+		"artifact": &towpath.Artifact{}, "selector": &towpath.Selector{}, "freeze": &towpath.Freeze{},
+		"chronicle": &towpath.Chronicle{}, "journal entry": &towpath.JournalEntry{},
 	}
 	for _, e := range effects() {
 		found["effect "+typeName(e)] = reflect.New(reflect.TypeOf(e)).Interface()

@@ -78,3 +78,34 @@ func (tx *Tx) Observation(environment string) (towpath.Observation, bool, error)
 	}
 	return o, err == nil, err
 }
+
+// Observations answers what was seen last of every environment that a filter finds, by its key. What was never seen is not
+// in it.
+func (tx *Tx) Observations(f EnvironmentFilter) (map[string]towpath.Observation, error) {
+	var c conditions
+	c.in("environments.project", f.Projects)
+	c.equal("environments.pipeline", f.Pipeline)
+	c.equal("environments.keeper", f.Keeper)
+	rows, err := all(tx, seenEnvironment, `
+		SELECT observations.environment, observations.doc FROM observations
+		JOIN environments ON environments.key = observations.environment`+c.where(), c.args...)
+	found := make(map[string]towpath.Observation, len(rows))
+	for _, r := range rows {
+		found[r.key] = r.observation
+	}
+	return found, err
+}
+
+type seen struct {
+	key         string
+	observation towpath.Observation
+}
+
+func seenEnvironment(r row) (s seen, err error) {
+	var doc string
+	if err := r.Scan(&s.key, &doc); err != nil {
+		return s, err
+	}
+	s.observation, err = decode[towpath.Observation](doc)
+	return s, err
+}

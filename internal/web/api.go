@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/towpath-cd/towpath/internal/access"
 )
@@ -51,11 +52,20 @@ func (s *Server) registerAPI() {
 	api(s, "POST /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}/decide", s.decide)
 
 	api(s, "GET /api/v1/environments", s.environments, aText("project", "its name; all that the caller may see without it"))
+	api(s, "GET /api/v1/freezes", s.freezes)
+	api(s, "PUT /api/v1/freezes/{name}", s.freezeName)
+	api(s, "DELETE /api/v1/freezes/{name}", s.thawName)
+	api(s, "PUT /api/v1/projects/{project}/freeze", s.freezeProject)
+	api(s, "DELETE /api/v1/projects/{project}/freeze", s.thawProject)
+	api(s, "GET /api/v1/board", s.board, aText("project", "its name"), aText("service", "a part of the pipeline's name"),
+		aText("environment", "its name: only that column"), aText("state", strings.Join(boardStates, ", ")+": services of which an environment is in it"))
 	const environment = " /api/v1/environments/{pipeline}/{environment}"
 	api(s, "GET"+environment, s.environment)
 	api(s, "GET"+environment+"/plan", s.plan, aNumber("release", "as if this one were the goal; by default what the keeper does next"),
-		aText("remove", "true: as if a person removed the environment"))
+		aText("remove", "true: as if a person removed the environment"),
+		aText("rollback", "previous, or the number of a release: what moving back there would do, and how long it would take"))
 	api(s, "GET"+environment+"/deployments", s.deployments, paged(aText, "ID")...)
+	api(s, "GET"+environment+"/deployments/{id}", s.history)
 	api(s, "GET"+environment+"/releases", s.releases)
 	api(s, "POST"+environment+"/deploy", s.deploy)
 	api(s, "POST"+environment+"/rollback", s.rollback)
@@ -63,6 +73,7 @@ func (s *Server) registerAPI() {
 	api(s, "POST"+environment+"/promote", s.promote)
 	api(s, "POST"+environment+"/freeze", s.freeze)
 	api(s, "POST"+environment+"/thaw", s.thaw)
+	api(s, "POST"+environment+"/start", s.startNow)
 	api(s, "POST"+environment+"/unpin", s.unpin)
 	s.registerAdministration()
 }

@@ -1,7 +1,7 @@
 package web
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,23 +23,10 @@ func (s *Server) environments(c call[none]) ([]client.Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := []client.Environment{}
+	var found []client.Environment
 	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
-		environments, err := tx.Environments(store.EnvironmentFilter{Projects: projects})
-		if err != nil {
-			return err
-		}
-		for _, e := range environments {
-			if e.IsRemoved() {
-				continue
-			}
-			environment, err := s.environmentOf(tx, e)
-			if err != nil {
-				return err
-			}
-			found = append(found, environment)
-		}
-		return nil
+		found, err = s.environmentsOf(tx, store.EnvironmentFilter{Projects: projects})
+		return err
 	})
 	return found, err
 }
@@ -58,78 +45,6 @@ func (s *Server) readEnvironment(r *http.Request) (answer client.Environment, er
 		return err
 	})
 	return answer, err
-}
-
-func (s *Server) environmentOf(tx *store.Tx, e towpath.Environment) (client.Environment, error) {
-	answer := client.Environment{
-		Key: e.Key, Pipeline: e.Pipeline, Name: e.Name, URL: e.Definition.URL, Version: e.DefinitionVersion,
-		Strategy: string(e.Definition.Strategy.Kind), Live: refOf(e.Live), Goal: refOf(e.Goal), Previous: refOf(e.Previous()),
-		LiveAt: e.LiveAt, Halted: e.Halted, Unattended: e.UnattendedSince, Doing: s.Flow.Doing(e.Key), StandbyTill: e.StandbyUntil, RemovedAt: e.RemovedAt,
-	}
-	if e.Deployment != nil {
-		d := deploymentOf(*e.Deployment)
-		answer.Deployment = &d
-	}
-	for _, d := range e.Queue {
-		answer.Queue = append(answer.Queue, deploymentOf(d))
-	}
-	if p := e.Pin; p != nil {
-		answer.Pin = "since " + p.By + " went back from release " + strconv.Itoa(p.From.Number) + reasonOf(p.Reason)
-	}
-	if f := e.Freeze; f != nil {
-		answer.Freeze = "by " + f.By + reasonOf(f.Reason)
-	}
-	return answer, observe(tx, e, &answer)
-}
-
-func reasonOf(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return ": " + reason
-}
-
-// observe adds what the keeper saw last, and who the keeper is.
-func observe(tx *store.Tx, e towpath.Environment, answer *client.Environment) error {
-	project, _, err := tx.Project(e.Project)
-	if err != nil {
-		return err
-	}
-	answer.Project = project.Name
-	if e.Keeper.Worker != "" {
-		worker, err := tx.Worker(e.Keeper.Worker)
-		if err != nil && !errors.Is(err, store.ErrNotFound) { // a keeper may have been removed while its lease lasts
-			return err
-		}
-		answer.Keeper = worker.Name
-	}
-	seen, _, err := tx.Observation(e.Key)
-	answer.ObservedAt = seen.At
-	if address := seen.Reach(e.Live.Number); answer.URL == "" && address != "" {
-		answer.URL = "http://" + address
-	}
-	for _, i := range seen.Instances {
-		answer.Instances = append(answer.Instances, client.Instance{
-			ID: i.ID, Release: i.Release, State: string(i.State), Address: i.Address, Health: string(i.Health),
-			Problem: i.Problem, Weight: i.Traffic.Weight, Requests: i.Traffic.Requests, Streams: i.Traffic.Streams,
-		})
-	}
-	return err
-}
-
-func refOf(r towpath.ReleaseRef) *client.Release {
-	if r.Number == 0 {
-		return nil
-	}
-	return &client.Release{Number: r.Number, Run: r.Change, Revision: r.Revision, Title: r.Title}
-}
-
-func deploymentOf(d towpath.Deployment) client.Deployment {
-	return client.Deployment{
-		ID: d.ID, Environment: d.Environment, Release: d.Release.Number, From: d.From.Number, Cause: string(d.Cause),
-		By: d.By, Reason: d.Reason, State: string(d.State), Outcome: d.Outcome,
-		RequestedAt: d.RequestedAt, BeganAt: d.BeganAt, EndedAt: d.EndedAt,
-	}
 }
 
 func (s *Server) deployments(c call[none]) ([]client.Deployment, error) {
@@ -184,6 +99,10 @@ func (s *Server) plan(c call[none]) (answer client.Plan, err error) {
 	if removes != "" && (removes != "true" || release > 0) {
 		return answer, towpath.Errorf(towpath.CodeInvalid, "remove is true or left out, and has no release")
 	}
+	to, isBack, err := backAsked(c.Request)
+	if err != nil {
+		return answer, err
+	}
 	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
 		e, _, err := tx.Environment(keyIn(c.Request))
 		if err != nil {
@@ -191,6 +110,10 @@ func (s *Server) plan(c call[none]) (answer client.Plan, err error) {
 		}
 		if removes != "" {
 			answer, err = s.planOfRemoval(tx, e)
+			return err
+		}
+		if isBack {
+			answer, err = s.planBack(tx, e, to)
 			return err
 		}
 		answer, err = s.planFor(tx, e, release)
@@ -216,9 +139,10 @@ func (s *Server) planFor(tx *store.Tx, e towpath.Environment, number int) (clien
 
 // aimed answers the environment as it would be if a person deployed the release now.
 func aimed(e towpath.Environment, release towpath.ReleaseRef, d *towpath.EnvironmentDefinition, now time.Time) towpath.Environment {
-	e.Deployment, e.Freeze = nil, nil // the forecast is of the release's own way, after whatever is under way
+	// The forecast is of the release's own way, after whatever is under way, once it may start.
+	e.Deployment, e.Queue, e.Freeze, e.Freezes = nil, nil, nil, nil
 	after, _ := e.Next(towpath.DeploymentRequested{At: now, Deployment: towpath.Deployment{
-		ID: "forecast", Release: release, Cause: towpath.CauseManual, Definition: d,
+		ID: "forecast", Release: release, Cause: towpath.CauseManual, Definition: d, AllowedBy: "forecast",
 	}})
 	return after
 }
@@ -237,19 +161,34 @@ func planOf(f deploy.Facts) client.Plan {
 
 func (s *Server) deploy(c call[client.Deploy]) (client.Deployment, error) {
 	key := keyIn(c.Request)
-	made, err := s.Flow.Deploy(c.Context(), key, c.Body.Release, flow.Act{
-		By: c.Name, Reason: c.Body.Reason,
-		Record: s.record(c.Caller, "deploy", key, "release "+strconv.Itoa(c.Body.Release)+reasonOf(c.Body.Reason)),
+	release, detail, err := s.wanted(c)
+	if err != nil {
+		return client.Deployment{}, err
+	}
+	made, err := s.Flow.Deploy(c.Context(), key, release, flow.Act{
+		By: c.Name, Reason: c.Body.Reason, Record: s.record(c.Caller, "deploy", key, detail+reasonOf(c.Body.Reason)),
 	})
 	return deploymentOf(made), err
 }
 
-func (s *Server) rollback(c call[client.Reasoned]) (client.Deployment, error) {
-	key := keyIn(c.Request)
-	made, err := s.Flow.Rollback(c.Context(), key, flow.Act{
-		By: c.Name, Reason: c.Body.Reason, Record: s.record(c.Caller, "rollback", key, c.Body.Reason),
+// wanted answers the release that a deployment by hand is of: the one that is named, or that is live in another environment now.
+func (s *Server) wanted(c call[client.Deploy]) (release int, detail string, err error) {
+	if (c.Body.From == "") == (c.Body.Release == 0) {
+		return 0, "", towpath.Errorf(towpath.CodeInvalid, "a deployment names a release, or the environment that it is taken from")
+	}
+	if c.Body.From == "" {
+		return c.Body.Release, "release " + strconv.Itoa(c.Body.Release), nil
+	}
+	from := towpath.EnvironmentKey(c.PathValue("pipeline"), c.Body.From)
+	err = s.Store.View(c.Context(), func(tx *store.Tx) error {
+		e, _, err := tx.Environment(from)
+		if err == nil && e.Live.Number == 0 {
+			err = towpath.Errorf(towpath.CodeConflict, "nothing is live in %s", from)
+		}
+		release = e.Live.Number
+		return err
 	})
-	return deploymentOf(made), err
+	return release, fmt.Sprintf("release %d, live in %s", release, c.Body.From), err
 }
 
 func (s *Server) promote(c call[none]) (client.Environment, error) {
@@ -259,18 +198,6 @@ func (s *Server) promote(c call[none]) (client.Environment, error) {
 			id = e.Deployment.ID
 		}
 		return towpath.Promoted{Deployment: id, By: c.Name, At: s.Clock()}
-	})
-}
-
-func (s *Server) freeze(c call[client.Reasoned]) (client.Environment, error) {
-	return s.changeEnvironment(c.Request, c.Caller, "freeze", c.Body.Reason, func(towpath.Environment) towpath.EnvironmentEvent {
-		return towpath.Frozen{By: c.Name, Reason: c.Body.Reason, At: s.Clock()}
-	})
-}
-
-func (s *Server) thaw(c call[none]) (client.Environment, error) {
-	return s.changeEnvironment(c.Request, c.Caller, "thaw", "", func(towpath.Environment) towpath.EnvironmentEvent {
-		return towpath.Thawed{By: c.Name, At: s.Clock()}
 	})
 }
 

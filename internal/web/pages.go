@@ -34,6 +34,7 @@ func (s *Server) registerPages() {
 	s.page("GET /{$}", s.runListPage)
 	s.page("GET /approvals", s.approvalListPage)
 	s.page("GET /environments", s.boardPage)
+	s.handle("GET /environments/events", s.followBoard)
 	s.page("GET /workers", s.workerListPage)
 	s.form("POST /workers/{worker}/drain", s.drainByForm)
 	s.form("POST /workers/{worker}/resume", s.resumeByForm)
@@ -58,11 +59,13 @@ func (s *Server) registerPages() {
 	const environment = " /environments/{pipeline}/{environment}"
 	s.page("GET"+environment, s.environmentPage)
 	s.handle("GET"+environment+"/events", s.followEnvironment)
+	s.page("GET"+environment+"/deployments/{id}", s.historyPage)
 	s.form("POST"+environment+"/deploy", s.deployByForm)
 	s.form("POST"+environment+"/rollback", s.rollbackByForm)
 	s.form("POST"+environment+"/promote", s.promoteByForm)
 	s.form("POST"+environment+"/freeze", s.freezeByForm)
 	s.form("POST"+environment+"/thaw", s.thawByForm)
+	s.form("POST"+environment+"/start", s.startByHand)
 	s.form("POST"+environment+"/unpin", s.unpinByForm)
 }
 

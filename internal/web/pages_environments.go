@@ -10,18 +10,10 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
-	"github.com/towpath-cd/towpath/internal/deploy"
 	"github.com/towpath-cd/towpath/internal/flow"
 	"github.com/towpath-cd/towpath/internal/store"
 	"github.com/towpath-cd/towpath/internal/web/page"
 )
-
-func (s *Server) boardPage(c call[none]) (templ.Component, error) {
-	environments, err := s.environments(c)
-	return page.EnvironmentBoard(page.Board{
-		Frame: s.frame(c.Caller, "/environments", "Environments"), Environments: environments,
-	}), err
-}
 
 func (s *Server) environmentPage(c call[none]) (templ.Component, error) {
 	view, err := s.environmentView(c)
@@ -34,14 +26,14 @@ func (s *Server) environmentPage(c call[none]) (templ.Component, error) {
 // environmentParts are the parts of an environment's page that are sent again when they change.
 func environmentParts(view page.Environment) []part {
 	return []part{
-		{"state", page.EnvironmentState(view)},
-		{"actions", page.EnvironmentActions(view)},
-		{"back", page.EnvironmentBack(view)},
-		{"facts", page.EnvironmentFacts(view)},
-		{"plan", page.EnvironmentPlan(view)},
-		{"instances", page.EnvironmentInstances(view)},
-		{"deployments", page.EnvironmentDeployments(view)},
-		{"releases", page.EnvironmentReleases(view)},
+		{name: "state", shown: page.EnvironmentState(view)},
+		{name: "actions", shown: page.EnvironmentActions(view)},
+		{name: "back", shown: page.EnvironmentBack(view)},
+		{name: "facts", shown: page.EnvironmentFacts(view)},
+		{name: "plan", shown: page.EnvironmentPlan(view)},
+		{name: "instances", shown: page.EnvironmentInstances(view)},
+		{name: "deployments", shown: page.EnvironmentDeployments(view)},
+		{name: "releases", shown: page.EnvironmentReleases(view)},
 	}
 }
 
@@ -95,13 +87,11 @@ func (s *Server) planView(tx *store.Tx, view *page.Environment, key string) erro
 		}
 		view.Plan = &plan
 	}
-	back := towpath.RollbackRequested{ID: "forecast", At: view.Now}
-	if e.Refuses(back) != nil {
+	if e.Refuses(towpath.RollbackRequested{ID: "forecast", At: view.Now}) != nil {
 		return nil
 	}
-	e, _ = e.Next(back)
-	observed, _, err := tx.Observation(key)
-	view.Back, view.BackTo = planOf(deploy.Facts{Environment: e, Observed: observed, Now: view.Now}), e.Goal.Number
+	view.Back, err = s.planBack(tx, e, 0)
+	view.BackTo = view.Back.Goal
 	return err
 }
 
@@ -146,23 +136,8 @@ func (s *Server) deployByForm(c call[none]) (string, error) {
 	return there(c), err
 }
 
-func (s *Server) rollbackByForm(c call[none]) (string, error) {
-	_, err := s.rollback(reasoned(c))
-	return there(c), err
-}
-
 func (s *Server) promoteByForm(c call[none]) (string, error) {
 	_, err := s.promote(c)
-	return there(c), err
-}
-
-func (s *Server) freezeByForm(c call[none]) (string, error) {
-	_, err := s.freeze(reasoned(c))
-	return there(c), err
-}
-
-func (s *Server) thawByForm(c call[none]) (string, error) {
-	_, err := s.thaw(c)
 	return there(c), err
 }
 

@@ -17,6 +17,7 @@ import (
 type part struct {
 	name  string // of the event; not one of the browser's own: open, message, error
 	shown templ.Component
+	of    string // what it is another by, where that is less than all that it shows: its own parts are sent apart
 }
 
 // events writes pieces of a page as server-sent events.
@@ -42,6 +43,15 @@ func (e *events) send(name, id string, shown templ.Component) error {
 	return e.write(name, id, content.Bytes())
 }
 
+// digest tells two states of a part apart.
+func (p part) digest(ctx context.Context) (string, error) {
+	if p.of != "" {
+		return digestOf(p.of), nil
+	}
+	content, err := p.render(ctx)
+	return digestOf(content), err
+}
+
 // render answers what a part shows.
 func (p part) render(ctx context.Context) (string, error) {
 	var content bytes.Buffer
@@ -56,11 +66,11 @@ func (p part) render(ctx context.Context) (string, error) {
 func shown(ctx context.Context, parts []part) (string, error) {
 	var digests strings.Builder
 	for _, p := range parts {
-		content, err := p.render(ctx)
+		digest, err := p.digest(ctx)
 		if err != nil {
 			return "", err
 		}
-		digests.WriteString(digestOf(content))
+		digests.WriteString(digest)
 	}
 	return digests.String(), nil
 }
@@ -74,15 +84,18 @@ func digestOf(content string) string {
 // sendChanged writes the parts that are another than what was sent before.
 func (e *events) sendChanged(parts ...part) error {
 	for _, p := range parts {
-		content, err := p.render(e.ctx)
+		digest, err := p.digest(e.ctx)
 		if err != nil {
 			return err
 		}
-		digest := digestOf(content)
 		if e.sent[p.name] == digest {
 			continue
 		}
 		e.sent[p.name] = digest
+		content, err := p.render(e.ctx)
+		if err != nil {
+			return err
+		}
 		if err := e.write(p.name, e.id, []byte(content)); err != nil {
 			return err
 		}
@@ -137,6 +150,11 @@ func (e *events) alive() error {
 // follow sends the parts of a page whenever the topic rings, until they are the last. Now and then it looks again by
 // itself: relative times move, and a wake-up is a hint only.
 func (s *Server) follow(w http.ResponseWriter, r *http.Request, topic string, read func() (parts []part, last bool, err error)) {
+	s.followAtMost(w, r, topic, 0, read)
+}
+
+// followAtMost does so no more often than once in a time, for what rings more often than people can look.
+func (s *Server) followAtMost(w http.ResponseWriter, r *http.Request, topic string, once time.Duration, read func() (parts []part, last bool, err error)) {
 	ctx, cancel := s.live(r)
 	defer cancel()
 	stream := newEvents(ctx, w)
@@ -156,6 +174,11 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, topic string, re
 		}
 		if stream.alive() != nil || stream.flush() != nil {
 			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(once):
 		}
 		select {
 		case <-ctx.Done():

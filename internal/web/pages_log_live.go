@@ -86,7 +86,7 @@ func (s *Server) sendStanding(e *events, c call[none]) error {
 	if err != nil {
 		return err
 	}
-	return e.sendChanged(part{"state", page.LogState(view)})
+	return e.sendChanged(part{name: "state", shown: page.LogState(view)})
 }
 
 // catchUp sends lines that came. It answers what tells of the next ones, nil where there is no log yet, and whether there
@@ -115,7 +115,7 @@ func (f *follower) catchUp(logs *steplog.Store, name steplog.Name, ended bool) (
 	if n := len(lines); n > 0 && lines[n-1].Open && !ended {
 		open = page.LogOpen(shownLine(lines[n-1]))
 	}
-	return grown, len(lines) > 0 && lines[len(lines)-1].Number+1 < total, f.sendChanged(part{"printing", open})
+	return grown, len(lines) > 0 && lines[len(lines)-1].Number+1 < total, f.sendChanged(part{name: "printing", shown: open})
 }
 
 func (f *follower) sendLines(block page.LogBlock) error {

@@ -76,10 +76,10 @@ func (s *Server) runPage(c call[none]) (templ.Component, error) {
 // runParts are the parts of a run's page that are sent again when they change.
 func runParts(view page.Run) []part {
 	return []part{
-		{"state", page.RunState(view)},
-		{"actions", page.RunActions(view)},
-		{"steps", page.RunSteps(view)},
-		{"tests", page.RunTests(view.Tests)},
+		{name: "state", shown: page.RunState(view)},
+		{name: "actions", shown: page.RunActions(view)},
+		{name: "steps", shown: page.RunSteps(view)},
+		{name: "tests", shown: page.RunTests(view.Tests)},
 	}
 }
 

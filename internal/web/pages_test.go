@@ -8,7 +8,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/store"
@@ -213,6 +215,38 @@ func TestAnEnvironmentIsShownAlsoWhenItsKeeperWasRemoved(t *testing.T) {
 	}
 }
 
+func TestADeploymentIsShownWithWhatWasPlannedAndDone(t *testing.T) {
+	h := newHouse(t)
+	h.group("release-managers")
+	h.project("shop")
+	cleo, w := h.person("cleo", "maintainer", "shop", "release-managers"), h.worker("north-1")
+	h.releases(w, cleo, "shop")
+	asked, err := cleo.Deploy(t.Context(), "shop/production", client.Deploy{Release: 1, Reason: "once more"})
+	must(t, err)
+	order := w.orders("shop/production")
+	began := time.Now().Add(-2 * time.Second)
+	_, err = w.ReportKept(t.Context(), "shop/production", client.KeeperReport{
+		Epoch: order.Environment.Epoch, Event: "reached", Deployment: asked.ID,
+		Journal: []towpath.JournalEntry{{Deployment: asked.ID, Operation: "start r1-2: <it is not there>", Began: began, Ended: began.Add(1400 * time.Millisecond)}},
+	})
+	must(t, err)
+	told, err := cleo.History(t.Context(), "shop/production", asked.ID)
+	must(t, err)
+	if told.State != "live" || told.Reason != "once more" || !strings.Contains(told.Plan, "goal: release 1") || len(told.Journal) != 1 {
+		t.Errorf("told is %+v", told)
+	}
+	path := "/environments/shop/production/deployments/" + asked.ID
+	h.asks(cleo.token, "/environments/shop/production").wants(t, http.StatusOK, path)
+	h.asks(cleo.token, path).wants(t, http.StatusOK, "once more", "start r1-2: &lt;it is not there&gt;", "1.4 s", "goal: release 1")
+	h.asks(cleo.token, "/environments/shop/staging/deployments/"+asked.ID).wants(t, http.StatusNotFound)
+
+	b := h.browser()
+	b.signsIn(cleo)
+	b.opens(path)
+	b.canBeUsed("deployment")
+	b.hasNoComplaints()
+}
+
 // streamOf answers where a page asks for what changes.
 func (r reply) streamOf(t *testing.T) string {
 	t.Helper()
@@ -255,7 +289,7 @@ func TestAPageIsSentNothingThatItShowsAlready(t *testing.T) {
 	if got := first("again"); got != "event: state" {
 		t.Errorf("a page that comes again is sent %q first", got)
 	}
-	_, err := h.client(cleo.token).Freeze(t.Context(), "shop/production", "a fair")
+	_, err := h.client(cleo.token).Freeze(t.Context(), "shop/production", "a fair", time.Time{})
 	must(t, err)
 	if got := first(""); got != "event: facts" {
 		t.Errorf("after a freeze it is sent %q first", got)

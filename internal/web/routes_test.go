@@ -46,8 +46,8 @@ var table = map[string][]string{
 	"signed in": {
 		"POST /api/v1/logout", "GET /api/v1/me", "PUT /api/v1/me/password",
 		"GET /api/v1/tokens", "POST /api/v1/tokens", "DELETE /api/v1/tokens/{name}",
-		"GET /api/v1/projects", "GET /api/v1/runs", "GET /api/v1/approvals", "GET /api/v1/environments",
-		"POST /logout", "GET /password", "POST /password", "GET /{$}", "GET /approvals", "GET /environments", "GET /projects",
+		"GET /api/v1/projects", "GET /api/v1/runs", "GET /api/v1/approvals", "GET /api/v1/environments", "GET /api/v1/board", "GET /api/v1/freezes",
+		"POST /logout", "GET /password", "POST /password", "GET /{$}", "GET /approvals", "GET /environments", "GET /environments/events", "GET /projects",
 	},
 	"read": {
 		"GET /api/v1/projects/{project}", "GET /api/v1/projects/{project}/files", "GET /api/v1/projects/{project}/changes", "GET /api/v1/projects/{project}/deliveries", "GET /projects/{project}",
@@ -57,6 +57,7 @@ var table = map[string][]string{
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/lines",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/steps/{step}/log/search",
 		"GET /api/v1/pipelines/{pipeline}/runs/{number}/approvals/{step}",
+		"GET /api/v1/environments/{pipeline}/{environment}/deployments/{id}", "GET /environments/{pipeline}/{environment}/deployments/{id}",
 		"GET /api/v1/environments/{pipeline}/{environment}", "GET /api/v1/environments/{pipeline}/{environment}/events",
 		"GET /api/v1/environments/{pipeline}/{environment}/plan",
 		"GET /api/v1/environments/{pipeline}/{environment}/deployments",
@@ -89,9 +90,11 @@ var table = map[string][]string{
 		"POST /api/v1/environments/{pipeline}/{environment}/thaw", "POST /environments/{pipeline}/{environment}/thaw",
 		"POST /api/v1/environments/{pipeline}/{environment}/remove",
 		"POST /api/v1/environments/{pipeline}/{environment}/unpin", "POST /environments/{pipeline}/{environment}/unpin",
+		"POST /api/v1/environments/{pipeline}/{environment}/start", "POST /environments/{pipeline}/{environment}/start",
+		"PUT /api/v1/projects/{project}/freeze", "DELETE /api/v1/projects/{project}/freeze",
 	},
 	"server": {
-		"POST /api/v1/projects",
+		"POST /api/v1/projects", "PUT /api/v1/freezes/{name}", "DELETE /api/v1/freezes/{name}",
 		"GET /api/v1/accounts", "PUT /api/v1/accounts/{name}", "DELETE /api/v1/accounts/{name}", "POST /api/v1/accounts/{name}/link",
 		"GET /api/v1/groups", "PUT /api/v1/groups/{name}", "DELETE /api/v1/groups/{name}",
 		"GET /api/v1/workers", "POST /api/v1/workers/tokens", "POST /api/v1/workers/{worker}/drain", "DELETE /api/v1/workers/{worker}",

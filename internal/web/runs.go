@@ -1,8 +1,10 @@
 package web
 
 import (
+	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -162,10 +164,34 @@ func wholeRun(tx *store.Tx, run towpath.Run, now time.Time) (client.Run, error) 
 	totals, err := totalsBySteps(tx, run.ID)
 	answer := runOf(run, project.Name)
 	crew.explain(&answer, run)
+	if err := explainDeployments(tx, &answer, run, now); err != nil {
+		return client.Run{}, err
+	}
 	for i, step := range run.Steps {
 		answer.Steps[i].Tests = totals[step.Name]
 	}
 	return answer, err
+}
+
+// explainDeployments says of each deploy step that waits why its environment has not begun with it.
+func explainDeployments(tx *store.Tx, answer *client.Run, run towpath.Run, now time.Time) error {
+	for i, step := range run.Steps {
+		if step.Kind != towpath.KindDeploy || step.State != towpath.StepWaiting {
+			continue
+		}
+		e, _, err := tx.Environment(towpath.EnvironmentKey(run.Pipeline, step.Deploy))
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		place := slices.IndexFunc(e.Queue, func(d towpath.Deployment) bool { return d.Run == run.ID && d.Step == step.Name })
+		if place >= 0 {
+			answer.Steps[i].Reason = e.Waits(place, now)
+		}
+	}
+	return nil
 }
 
 func runOf(r towpath.Run, project string) client.Run {

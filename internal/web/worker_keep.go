@@ -54,7 +54,7 @@ func (s *Server) reportKept(c call[client.KeeperReport]) (client.KeeperOrder, er
 	if _, err := c.Body.Happened(s.Clock()); err != nil {
 		return client.KeeperOrder{}, err
 	}
-	report := flow.Report{Epoch: c.Body.Epoch, Observed: c.Body.Observation, Doing: c.Body.Doing}
+	report := flow.Report{Epoch: c.Body.Epoch, Observed: c.Body.Observation, Doing: c.Body.Doing, Journal: c.Body.Journal}
 	if c.Body.Event != "" {
 		report.Event = func(at time.Time) towpath.EnvironmentEvent {
 			event, _ := c.Body.Happened(at) // it was asked before

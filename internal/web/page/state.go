@@ -22,7 +22,7 @@ var marks = map[string]string{good: "✓", bad: "✗", busy: "●", waits: "◌"
 
 var kinds = map[string]string{
 	"passed": good, "run": good, "change": good, "live": good, "approved": good, "passing": good,
-	"failed": bad, "halted": bad, "rejected": bad, "refused": bad, "failing": bad, "expired": bad, "gone": bad,
+	"failed": bad, "halted": bad, "rejected": bad, "refused": bad, "failing": bad, "expired": bad, "gone": bad, "ailing": bad,
 	"running": busy, "deploying": busy, "returning": busy,
 	"pending": waits, "queued": waits, "waiting": waits, "unattended": waits, "placed": waits, "unknown": waits,
 }
@@ -49,6 +49,8 @@ func environmentState(e client.Environment) State {
 		return StateOf("unattended")
 	case e.Live == nil:
 		return StateOf("empty")
+	case e.Health != nil && e.Health.State == "ailing":
+		return StateOf("ailing")
 	}
 	return StateOf("live")
 }
