@@ -66,7 +66,7 @@ type BalancerAbilities struct {
 func (b BalancerDefinition) Can() BalancerAbilities {
 	switch b.Kind() {
 	case BalancerProxy:
-		return BalancerAbilities{Moves: true, Weights: true, Sessions: true, Streams: true, Errors: true, Latency: true, Fencing: true}
+		return BalancerAbilities{Moves: true, Weights: true, Sticky: true, Sessions: true, Streams: true, Errors: true, Latency: true, Fencing: true}
 	case BalancerHAProxy:
 		return BalancerAbilities{Moves: true, Weights: true, Sessions: true, Errors: true}
 	case BalancerCaddy:

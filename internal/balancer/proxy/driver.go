@@ -32,6 +32,7 @@ type Driver struct {
 	eye    *control.Client // looks, and does not wait for a proxy that is not there
 	hand   *control.Client // orders, and waits out a restart
 	routed atomic.Bool     // the proxy was seen to have the route as it is defined
+	sticky atomic.Bool     // and to keep visitors on their side
 }
 
 // New opens the balancer; nothing is dialled yet.
@@ -77,7 +78,7 @@ func (d *Driver) Close() error {
 
 // Can answers what the proxy is able to do.
 func (d *Driver) Can() deploy.Capabilities {
-	return deploy.Capabilities{Weights: deploy.FullWeight, Sessions: true, Fencing: true}
+	return deploy.Capabilities{Weights: deploy.FullWeight, Sticky: true, Sessions: true, Fencing: true}
 }
 
 // Observe answers the members of the route. A proxy that does not know the route yet has none.
@@ -93,6 +94,7 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 	route, is := state.Route(d.route.Name)
 	isRouted := slices.Equal(route.Hosts, d.route.Hosts) && slices.Equal(route.Listen, d.route.Listen)
 	d.routed.Store(is && isRouted)
+	d.sticky.Store(route.Sticky)
 	if !is {
 		return seen, nil
 	}
@@ -162,11 +164,14 @@ func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error)
 
 // shift sets all weights in one change of the proxy's table.
 func (d *Driver) shift(ctx context.Context, epoch control.Epoch, o deploy.Shift, instances []towpath.Instance) error {
-	if !d.routed.Load() {
-		if _, err := d.hand.PutRoute(ctx, epoch, d.route); err != nil {
+	if !d.routed.Load() || d.sticky.Load() != o.Sticky {
+		route := d.route
+		route.Sticky = o.Sticky
+		if _, err := d.hand.PutRoute(ctx, epoch, route); err != nil {
 			return d.explain(err)
 		}
 		d.routed.Store(true)
+		d.sticky.Store(o.Sticky)
 	}
 	var backends []control.Backend
 	for id, weight := range o.Weights {

@@ -278,3 +278,27 @@ func TestAnAddressThatIsTakenIsNoUseTryingAgain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestVisitorsOfACanaryStayOnTheirSideUntilItIsOver(t *testing.T) {
+	m := newMachine(t)
+	old, fresh := m.instance("r41-1", nil), m.instance("r42-2", nil)
+	for _, c := range []struct {
+		shift deploy.Shift
+		names bool // visitors are given a name
+	}{
+		{deploy.Shift{Weights: map[string]int{"r41-1": 75, "r42-2": 25}, Sticky: true}, true},
+		{deploy.Shift{Weights: map[string]int{"r41-1": 50, "r42-2": 50}, Sticky: true}, true},
+		{deploy.Shift{Weights: map[string]int{"r41-1": 50, "r42-2": 50}}, false},
+	} {
+		m.does(c.shift, old, fresh)
+		response, err := http.Get("http://" + m.address + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if given := response.Header.Get("Set-Cookie"); strings.HasPrefix(given, control.VisitorCookie) != c.names {
+			t.Errorf("%+v: the answer sets %q", c.shift, given)
+		}
+		m.misrouted(false)
+	}
+}

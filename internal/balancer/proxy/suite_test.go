@@ -17,7 +17,7 @@ import (
 func TestTheProxyKeepsWhatABalancerPromises(t *testing.T) {
 	balancertest.Kind{
 		New: newRestartable, Keeps: true, Counts: true, Streams: true,
-		Can: deploy.Capabilities{Weights: deploy.FullWeight, Sessions: true, Fencing: true},
+		Can: deploy.Capabilities{Weights: deploy.FullWeight, Sticky: true, Sessions: true, Fencing: true},
 	}.Run(t)
 }
 

@@ -2,7 +2,6 @@ package hosts
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,48 +15,33 @@ import (
 // spareBytes is what has to stay free on a host's disk beside the release.
 const spareBytes = 32 << 20
 
-// check sees on every host at once that the release can run there, and tells all that is wrong. A host that does not answer
-// is no hindrance while enough others do.
+// check sees on the hosts of the named slots, all at once, that the release can run there, and tells all that is wrong. It asks
+// all hosts where no slots are named.
 func (d *Driver) check(ctx context.Context, o deploy.Order, operation deploy.Check) (deploy.Receipt, error) {
 	var mutex sync.Mutex
-	var away []string
-	room := len(d.slots)
 	free := int64(1) << 62
-	err := d.everywhere(d.machines, func(m *machine) error {
+	err := d.everywhere(d.with(operation.Slots), func(m *machine) error {
 		bytes, err := d.checkOne(ctx, m, o)
 		mutex.Lock()
 		defer mutex.Unlock()
-		if isAway(err) {
-			away = append(away, err.Error())
-			room -= d.slotsOn(m)
-			return nil
-		}
 		free = min(free, bytes)
 		return err
 	})
-	slices.Sort(away)
-	if room < operation.Instances {
-		err = joined([]error{err, &deploy.Retryable{Err: fmt.Errorf("there is room for %d of %d instances: %s",
-			room, operation.Instances, strings.Join(away, "; "))}})
-	}
 	if err != nil {
 		return deploy.Receipt{}, err
 	}
-	detail := fmt.Sprintf("%d MiB free on each host", free>>20)
-	if len(away) > 0 {
-		detail += "; not there: " + strings.Join(away, "; ")
+	return deploy.Receipt{Detail: fmt.Sprintf("%d MiB free on each host", free>>20)}, nil
+}
+
+// with answers the machines that have the slots, all of them where none is named.
+func (d *Driver) with(slots []string) []*machine {
+	if len(slots) == 0 {
+		return d.machines
 	}
-	return deploy.Receipt{Detail: detail}, nil
+	return slices.DeleteFunc(slices.Clone(d.machines), func(m *machine) bool {
+		return !slices.ContainsFunc(d.slots, func(s slot) bool { return s.machine == m && slices.Contains(slots, s.Name) })
+	})
 }
-
-// isAway says that a host could not be reached, and may be later.
-func isAway(err error) bool {
-	var again *awayError
-	return errors.As(err, &again)
-}
-
-// awayError is a host that did not answer.
-type awayError struct{ error }
 
 func (d *Driver) slotsOn(m *machine) (count int) {
 	for _, s := range d.slots {
@@ -76,9 +60,6 @@ func (d *Driver) checkOne(ctx context.Context, m *machine, o deploy.Order) (free
 	}
 	v["TW_ENV"] = d.environ(o.Release, seat{slot: slot{machine: m}})
 	said, err := m.ask(ctx, scriptCheck, v, nil)
-	if gradeOf(err) == gradeRetryable && !m.remote.IsConnected() {
-		return 0, &awayError{err}
-	}
 	if err != nil {
 		return 0, err
 	}
