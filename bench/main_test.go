@@ -64,7 +64,7 @@ func TestAWrongNameIsUsageAndMeasuresNothing(t *testing.T) {
 	if code := bench(t.Context(), []string{"--quick", "runs"}, &out, &progress); code != exitUsage || out.Len() > 0 {
 		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
 	}
-	if !strings.Contains(progress.String(), "run, switch, switch-haproxy, proxy, log, webhook, survive, idle, poll, checkout, workers, neighbours, cache, artifact, crash") {
+	if !strings.Contains(progress.String(), "run, switch, switch-haproxy, proxy, log, webhook, survive, idle, poll, checkout, workers, neighbours, cache, artifact, ssh, crash") {
 		t.Errorf("it does not say what there is: %s", progress.String())
 	}
 }
