@@ -91,7 +91,7 @@ var mutations = []mutation{
 	},
 	{
 		what: "a canary gets more than its step",
-		file: "canary.go", from: "table[i.ID] = fresh", to: "table[i.ID] = FullWeight",
+		file: "canary.go", from: "table[i.ID] = fresh", to: "table[i.ID] = max(fresh, FullWeight)",
 		property: "TestPropertyACanaryHoldsItsSteps",
 	},
 	{
@@ -108,11 +108,6 @@ var mutations = []mutation{
 		what: "files of every release stay",
 		file: "keep.go", from: "good = good[max(0, len(good)-e.Definition.Target.Hosts.Keep):]", to: "_ = good",
 		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
-	},
-	{
-		what: "healthy instances lose their share for a host that is gone",
-		file: "slot.go", from: "floor := min(s.minimum, s.serving(before))", to: "floor := 0",
-		property: "TestPropertyWhatGoesBackDoesNotHangOnAHostThatIsGone",
 	},
 	{
 		what: "a release is live before it has stood its watch",
@@ -169,7 +164,7 @@ func TestEveryBrokenRuleIsSeenByItsProperty(t *testing.T) {
 func testWith(t *testing.T, overlay, property string) (string, error) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "go", "test", "-overlay", overlay, "-vet=off", "-ldflags=-s -w", "-count=1", "-run", "^"+property+"$", ".",
-		"-rapid.checks=2000", "-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=1ms")
+		"-rapid.checks=20000", "-rapid.seed=1", "-rapid.nofailfile", "-rapid.shrinktime=1ms")
 	output, err := command.CombinedOutput()
 	return string(output), err
 }

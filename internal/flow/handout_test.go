@@ -40,7 +40,7 @@ func (m *machine) calls() *call {
 
 func (h *house) eventually(what string, holds func() bool) {
 	h.t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(2 * time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
