@@ -55,9 +55,7 @@ func Server(ctx context.Context, o ServerOptions) (err error) {
 	}
 	address := c.Address(listener.Addr().(*net.TCPAddr).Port) // with the port that was chosen, where the settings leave it open
 
-	kept, err := openStorage(ctx, c.Data, artifact.Options{
-		Limits: artifact.Limits{Bytes: int64(c.ArtifactLimit), Entries: c.ArtifactFiles}, Log: o.Log,
-	}, &closers)
+	kept, err := openStorage(ctx, c.Data, treesOf(o), &closers)
 	if err != nil {
 		return err
 	}
@@ -212,6 +210,11 @@ type storage struct {
 	keys      *secret.Ring
 	logs      *steplog.Store
 	artifacts *artifact.Store
+}
+
+func treesOf(o ServerOptions) artifact.Options {
+	limits := artifact.Limits{Bytes: int64(o.Config.ArtifactLimit), Entries: o.Config.ArtifactFiles}
+	return artifact.Options{Limits: limits, Log: o.Log}
 }
 
 func openStorage(ctx context.Context, folder string, trees artifact.Options, closers *closing) (s storage, err error) {
