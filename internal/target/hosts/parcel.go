@@ -99,11 +99,12 @@ func (p *parcel) read(ctx context.Context) error {
 		return err
 	}
 	slices.SortFunc(p.files, func(a, b file) int { return strings.Compare(a.path, b.path) })
-	var manifest strings.Builder
+	lines := make([]string, 0, len(p.files))
 	for _, f := range p.files {
-		fmt.Fprintf(&manifest, "%s %s  ./%s\n", f.mark(), f.digest, f.path)
+		lines = append(lines, f.mark()+" "+f.digest+"  ./"+f.path+"\n")
 	}
-	p.manifest = manifest.String()
+	slices.Sort(lines) // as comm(1) expects them
+	p.manifest = strings.Join(lines, "")
 	return nil
 }
 

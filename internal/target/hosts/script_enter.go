@@ -5,16 +5,20 @@ package hosts
 
 // scriptWords begins every script.
 //
+// What a program would answer that the shell knows by itself, it is not asked: on a busy host each one that is begun takes
+// milliseconds, and all hosts wait for the slowest.
+//
 // A handler for PIPE, and not the lack of one: a script goes on to its end when nobody listens any more, and what it starts
 // is to have the signal as usual.
 const scriptWords = `
-umask 022; LC_ALL=C; export LC_ALL; PATH="$PATH:/usr/local/bin:/usr/sbin:/sbin"; tab=$(printf '\t'); phase=
+umask 022; LC_ALL=C; export LC_ALL; PATH="$PATH:/usr/local/bin:/usr/sbin:/sbin"; tab='	' phase= boot=
+[ ! -r /proc/sys/kernel/random/boot_id ] || read -r boot </proc/sys/kernel/random/boot_id
+boot=${boot:--}
 trap : PIPE
 tell() { word=$1; shift; for part; do word="$word$tab$part"; done; printf '%s\n' "$word"; }
 undo() { :; }
 fail() { undo; tell fail "$1" "$(printf '%s' "$2" | tr '\n\t' '  ')"; exit 70; }
 tail_of() { [ ! -f "$1" ] || tail -n 20 "$1" | sed "s/^/log$tab/"; }
-boot() { b=; [ ! -r /proc/sys/kernel/random/boot_id ] || read -r b </proc/sys/kernel/random/boot_id; printf '%s' "${b:--}"; }
 each() {
   k=1
   while [ "$k" -le "$TW_N" ]; do
@@ -71,7 +75,8 @@ put() { printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1"; }
 sweep() {
   rm -rf .towpath/tmp
   for d in releases/*; do
-    [ -f ".towpath/instances/${d##*/}" ] || [ ! -d "$d" ] || rm -rf "$d" "tmp/${d##*/}" ".towpath/log/${d##*/}"
+    i=${d##*/}
+    [ -f ".towpath/instances/$i" ] || [ ! -d "$d" ] || rm -rf "$d" "tmp/$i" ".towpath/log/$i" ".towpath/manifests/$i"
   done
   for d in . *; do
     case $d in releases | shared | tmp) continue ;; esac
@@ -93,12 +98,16 @@ epoch() {
   fi
 }
 enter() {
-  mkdir -p "$TW_PATH/releases" "$TW_PATH/tmp" && cd "$TW_PATH" || fail again "$TW_PATH cannot be made or entered by $(id -un)"
-  ( umask 077; mkdir -p .towpath/instances .towpath/slots .towpath/log ) || fail again "$TW_PATH/.towpath cannot be written"
+  [ -d "$TW_PATH/releases" ] && [ -d "$TW_PATH/tmp" ] || mkdir -p "$TW_PATH/releases" "$TW_PATH/tmp" && cd "$TW_PATH" ||
+    fail again "$TW_PATH cannot be made or entered by $(id -un)"
+  for d in instances slots log manifests; do
+    [ -d ".towpath/$d" ] || ( umask 077; mkdir -p ".towpath/$d" ) || fail again "$TW_PATH/.towpath cannot be written"
+  done
   watch
   exec 9>>.towpath/lock || fail again "$TW_PATH/.towpath/lock cannot be opened"
-  until=$(($(date +%s) + TW_WAIT))
+  until=
   until flock -n -x 9; do
+    [ -n "$until" ] || until=$(($(date +%s) + TW_WAIT))
     if [ "$(date +%s)" -ge "$until" ]; then
       read -r who <.towpath/holder || who="somebody"
       fail again "locked by $who"
@@ -106,7 +115,9 @@ enter() {
     sleep 0.1 2>/dev/null || sleep 1
   done
   epoch
-  printf '%s\n' "$TW_HOLDER since $(date '+%H:%M:%S'), for at most $TW_LIMIT s: $TW_WHAT" >.towpath/holder
+  now=$(date '+%s %H:%M:%S')
+  printf '%s\n' "$TW_HOLDER since ${now#* }, for at most $TW_LIMIT s: $TW_WHAT" >.towpath/holder
+  now=${now%% *}
 }
 `
 

@@ -2,7 +2,7 @@ package hosts
 
 // scriptLook says what is there. It takes no lock, and changes nothing.
 const scriptLook = scriptWords + `
-tell now "$(date +%s)" "$(boot)"
+tell now "$(date +%s)" "$boot"
 if [ ! -e "$TW_PATH/.towpath" ]; then tell done; exit 0; fi
 cd "$TW_PATH/.towpath" || fail again "$TW_PATH cannot be entered by $(id -un)"
 if [ -f epoch ]; then read -r seen by <epoch; tell epoch "$seen" "$by"; fi
@@ -15,8 +15,8 @@ done
 for f in slots/*; do
   case $f in *.new | 'slots/*') continue ;; esac
   [ -f "$f" ] || continue
-  read -r how id boot at <"$f"
-  tell slot "${f##*/}" "$how" "$id" "$boot" "$at"
+  read -r how id up at <"$f"
+  tell slot "${f##*/}" "$how" "$id" "$up" "$at"
 done
 cd ..
 for l in current */current; do

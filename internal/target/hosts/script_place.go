@@ -1,27 +1,32 @@
 package hosts
 
-// scriptStage says which files of a manifest have to be sent. Those that an instance has already are linked, or copied
-// where a script will write into them, once their digests are found right: whatever a release wrote into its own files
-// travels no further. A line of the manifest is "x <sha256>  ./path", or "-" in place of "x" for what cannot be executed.
+// scriptStage says which files of a manifest have to be sent. Those that the instance placed last should have, by its own
+// manifest, are linked, or copied where a script will write into them, once their digests are found right: whatever a release
+// wrote into its own files travels no further. A line of the manifest is "x <sha256>  ./path", or "-" in place of "x" for what
+// cannot be executed; lines are sorted by their bytes.
 const scriptStage = scriptEnter + `
 enter
 if [ -f ".towpath/instances/$TW_ID" ] && [ -d "releases/$TW_ID" ]; then tell there; exit 0; fi
 sweep
 t=$TW_PATH/.towpath/tmp
-( umask 077; mkdir -p "$t" ) && mkdir "$t/files" || fail again "$t cannot be written"
+( umask 077; mkdir "$t" ) && mkdir "$t/files" || fail again "$t cannot be written"
 cat >"$t/manifest" || fail again "the list of files cannot be written in $t"
 [ "$(wc -l <"$t/manifest")" -eq "$TW_COUNT" ] || fail again "the list of files was cut off"
 printf '%s\n' "$TW_ID" >"$t/id"
-: >"$t/ok"
-base=$(ls -t .towpath/instances | grep -v '[.]new$' | head -n 1)
-if [ -n "$base" ] && [ -d "releases/$base" ]; then
+: >"$t/same"
+base=
+[ ! -f .towpath/last ] || read -r base <.towpath/last
+if [ -n "$base" ] && [ -f ".towpath/instances/$base" ] && [ -f ".towpath/manifests/$base" ] && [ -d "releases/$base" ]; then
+  comm -12 ".towpath/manifests/$base" "$t/manifest" >"$t/same"
   cd "releases/$base" || fail again "releases/$base cannot be entered"
-  find . -type f | sort >"$t/regular"
-  cut -c 3- "$t/manifest" | sha256sum -c 2>/dev/null | sed -n 's/: OK$//p' | sort >"$t/same"
-  find . -type f -perm -100 | sort >"$t/x.is"
-  sed -n 's/^x //p' "$t/manifest" | cut -c 67- | sort >"$t/x.wanted"
-  comm -3 "$t/x.is" "$t/x.wanted" | sed "s/^$tab//" | sort >"$t/x.differs"
-  comm -12 "$t/same" "$t/regular" | comm -23 - "$t/x.differs" >"$t/ok"
+  if [ -s "$t/same" ] && { ! cut -c 3- "$t/same" | sha256sum -c >"$t/sums" 2>/dev/null || [ -n "$(find . -type l)" ]; }; then
+    # without those that somebody wrote into, or made links of
+    find . -type f | sort >"$t/regular"
+    sed -n 's/: OK$//p' "$t/sums" | sort | comm -12 - "$t/regular" >"$t/sound"
+    awk 'FILENAME == ARGV[1] { sound[$0] = 1; next } substr($0, 69) in sound' "$t/sound" "$t/same" >"$t/same.new"
+    mv "$t/same.new" "$t/same"
+  fi
+  cut -c 69- "$t/same" >"$t/ok"
   how=-l; [ -z "$TW_PREPARE" ] || how=-p
   if [ -s "$t/ok" ] && ! tr '\n' '\0' <"$t/ok" | xargs -0 cp -P "$how" --parents -t "$t/files" 2>/dev/null; then
     # not GNU's cp: all of it, and then without what is not wanted
@@ -29,14 +34,15 @@ if [ -n "$base" ] && [ -d "releases/$base" ]; then
     all=-RpPl; [ -z "$TW_PREPARE" ] || all=-RpP
     cp "$all" . "$t/files/" || fail again "files cannot be linked: $(df -Pk . | tail -n 1)"
     cd "$t/files" || fail again "$t/files is gone"
-    find . -type f | sort | comm -23 - "$t/ok" | tr '\n' '\0' | xargs -0 rm -f
+    sort "$t/ok" >"$t/sorted"
+    find . -type f | sort | comm -23 - "$t/sorted" | tr '\n' '\0' | xargs -0 rm -f
     find . -type l -exec rm -f {} +
     find . -depth -type d -exec rmdir {} + 2>/dev/null
     mkdir -p "$t/files"
   fi
 fi
-cut -c 69- "$t/manifest" | sort | comm -23 - "$t/ok" >"$t/missing"
-sed "s/^/missing$tab/" "$t/missing"
+comm -23 "$t/manifest" "$t/same" >"$t/missing"
+cut -c 69- "$t/missing" | sed "s/^/missing$tab/"
 tell staged
 `
 
@@ -59,24 +65,30 @@ enter
 t=$TW_PATH/.towpath/tmp
 [ -f "$t/id" ] && [ "$(cat "$t/id")" = "$TW_ID" ] || fail again "what was staged is gone"
 said=$(tar -xf - -C "$t/files" 2>&1) || fail again "unpack in $TW_PATH: $(printf '%s' "$said" | tail -n 3)"
-awk 'FILENAME == ARGV[1] { missing[$0] = 1; next } substr($0, 69) in missing { print substr($0, 3) }' "$t/missing" "$t/manifest" >"$t/new"
-if [ -s "$t/new" ] && ! ( cd "$t/files" && sha256sum -c "$t/new" >/dev/null 2>"$t/said" ); then
+# The disk has work to do while the digests are looked at.
+sync -f "$t/files" </dev/null >/dev/null 2>&1 9>&- &
+syncing=$!
+if [ -s "$t/missing" ] && ! ( cd "$t/files" && cut -c 3- "$t/missing" | sha256sum -c >/dev/null 2>"$t/said" ); then
   fail again "what came differs from what was sent: $(tail -n 3 "$t/said")"
 fi
+wait "$syncing"
 [ "$(find "$t/files" -type f | wc -l)" -eq "$TW_COUNT" ] || fail again "not all files came"
 [ -z "$TW_PREPARE" ] || chmod -R u+w "$t/files" || fail again "files cannot be made writable"
 printf '%s\n' "$TW_SHARED" | while IFS= read -r p; do
   [ -z "$p" ] || share "$p" 2>>"$t/said" || exit 1
 done || fail again "share files: $(tail -n 3 "$t/said")"
-mkdir -p "tmp/$TW_ID" || fail again "tmp/$TW_ID cannot be made"
+[ -d "tmp/$TW_ID" ] || mkdir "tmp/$TW_ID" || fail again "tmp/$TW_ID cannot be made"
 log=.towpath/log/$TW_ID
 ( umask 077; : >"$log" )
 if [ -n "$TW_PREPARE" ] && ! act "$t/files" "$TW_ENV" "$TW_PREPARE"; then
   tail_of "$log"; fail broken "prepare failed"
 fi
+mv "$t/manifest" ".towpath/manifests/$TW_ID" && put .towpath/last "$TW_ID" &&
+  printf '%s\n' "$now $TW_SLOT" >".towpath/instances/$TW_ID.new" || fail again "it cannot be written down what $TW_ID is made of"
 sync -f "$t/files" 2>/dev/null || sync
-rm -rf "releases/$TW_ID" && mv "$t/files" "releases/$TW_ID" || fail again "releases/$TW_ID cannot be made"
-keep ".towpath/instances/$TW_ID" "$(date +%s) $TW_SLOT" || fail again "it cannot be written down that $TW_ID is placed"
+[ ! -d "releases/$TW_ID" ] || rm -rf "releases/$TW_ID"
+mv "$t/files" "releases/$TW_ID" && mv -f ".towpath/instances/$TW_ID.new" ".towpath/instances/$TW_ID" ||
+  fail again "releases/$TW_ID cannot be made"
 rm -rf "$t"
 tell done
 `
@@ -88,12 +100,12 @@ remove() {
     [ -f "$s" ] || continue
     read -r how which since _ <"$s"
     d=${s##*/}; [ "$d" != current ] || d=.
-    now=$(readlink "$d/current")
-    if [ "${now##*/}" = "$id" ] || { [ "$which" = "$id" ] && [ "$how" != stopped ] && [ "$since" = "$(boot)" ]; }; then
+    leads=$(readlink "$d/current")
+    if [ "${leads##*/}" = "$id" ] || { [ "$which" = "$id" ] && [ "$how" != stopped ] && [ "$since" = "$boot" ]; }; then
       fail broken "$id runs in ${s##*/}"
     fi
   done
-  rm -f ".towpath/instances/$id" && rm -rf "releases/$id" "tmp/$id" ".towpath/log/$id" || fail again "$id cannot be removed"
+  rm -f ".towpath/instances/$id" && rm -rf "releases/$id" "tmp/$id" ".towpath/log/$id" ".towpath/manifests/$id" || fail again "$id cannot be removed"
 }
 enter
 each remove

@@ -5,15 +5,19 @@ package hosts
 // application was told, brings back what was; so does the watchdog. "back" does also when it runs already.
 const scriptStart = scriptEnter + `
 note() { # note HOW: what was done in the slot
-  put ".towpath/slots/$slot" "$1 $id $(boot) $(date +%s)" || fail again "it cannot be written down what runs in $slot"
+  put ".towpath/slots/$slot" "$1 $id $boot $now" || fail again "it cannot be written down what runs in $slot"
 }
 stage() {
   [ -f ".towpath/instances/$id" ] && [ -d "releases/$id" ] || fail broken "$id is not placed"
-  mkdir -p "$dir" || fail again "$TW_PATH/$dir cannot be made"
+  [ -d "$dir" ] || mkdir -p "$dir" || fail again "$TW_PATH/$dir cannot be made"
   [ -L "$dir/current" ] || [ ! -e "$dir/current" ] || fail broken "$TW_PATH/$dir/current is no link: it is somebody else's"
   eval "was_$k=\$(readlink \"\$dir/current\")"
-  rm -rf "$dir/current.new" "$dir/env.old" "$dir/env.new"
-  ln -s "$to" "$dir/current.new" && ( umask 077; printf '%s' "$file" >"$dir/env.new" ) || fail again "$TW_PATH/$dir cannot be written"
+  for old in "$dir/current.new" "$dir/env.old" "$dir/env.new"; do
+    [ ! -e "$old" ] && [ ! -L "$old" ] || rm -rf "$old"
+  done
+  umask 077
+  ln -s "$to" "$dir/current.new" && printf '%s' "$file" >"$dir/env.new" || fail again "$TW_PATH/$dir cannot be written"
+  umask 022
   [ ! -f "$dir/env" ] || cp -p "$dir/env" "$dir/env.old" || fail again "$TW_PATH/$dir cannot be written"
   ran=
   [ ! -f ".towpath/slots/$slot" ] || read -r ran <".towpath/slots/$slot"
@@ -60,10 +64,12 @@ make_room() {
 run() {
   note starting; k_begun=$k
   make_room || return 1
-  act "$dir/current" "$(cat "$dir/env")" "${TW_RESTART:-$TW_RELOAD}" || { why="${TW_VERB} failed"; return 1; }
+  act "$dir/current" "$file" "${TW_RESTART:-$TW_RELOAD}" || { why="${TW_VERB} failed"; return 1; }
 }
 settle() {
-  read -r at rest <".towpath/instances/$id" && put ".towpath/instances/$id" "$at $slot begun" && note running && clear_away
+  read -r at where begun <".towpath/instances/$id" || return 1
+  [ "$where $begun" = "$slot begun" ] || put ".towpath/instances/$id" "$at $slot begun" || return 1
+  note running && clear_away
 }
 run_again() { # what ran before, where it had to make room
   eval "was=\$was_$k ran=\$ran_$k"
@@ -106,7 +112,7 @@ const scriptStop = scriptEnter + `
 stop() {
   ran= which=
   [ ! -f ".towpath/slots/$slot" ] || read -r ran which since _ <".towpath/slots/$slot"
-  if [ -n "$ran" ] && [ "$since" != "$(boot)" ] && [ "$(readlink "$dir/current")" = "$to" ]; then
+  if [ -n "$ran" ] && [ "$since" != "$boot" ] && [ "$(readlink "$dir/current")" = "$to" ]; then
     ran=running which=$id # what came up with the host
   fi
   [ "$which" = "$id" ] && [ "$ran" != stopped ] || return 0
@@ -120,7 +126,7 @@ stop() {
     fail again "it was stopped, and port $port is still held by $held"
   fi
   [ "$(readlink "$dir/current")" != "$to" ] || rm -f "$dir/current"
-  put ".towpath/slots/$slot" "stopped $id $(boot) $(date +%s)" || fail again "it cannot be written down that $id is stopped"
+  put ".towpath/slots/$slot" "stopped $id $boot $now" || fail again "it cannot be written down that $id is stopped"
 }
 enter
 each stop
