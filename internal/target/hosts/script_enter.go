@@ -72,15 +72,20 @@ keep() { # keep FILE TEXT: whole, or as it was before
 }
 # put FILE TEXT: as keep, for what a power cut may take: which boot it was is in it.
 put() { printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1"; }
+# drop FILE…: those that are there
+drop() { for f; do [ ! -e "$f" ] && [ ! -L "$f" ] || rm -rf "$f"; done; }
 sweep() {
-  rm -rf .towpath/tmp
+  drop .towpath/tmp
   for d in releases/*; do
     i=${d##*/}
-    [ -f ".towpath/instances/$i" ] || [ ! -d "$d" ] || rm -rf "$d" "tmp/$i" ".towpath/log/$i" ".towpath/manifests/$i"
+    [ -f ".towpath/instances/$i" ] || [ ! -d "$d" ] || rm -rf "$d" "tmp/$i" ".towpath/log/$i"
+  done
+  for m in .towpath/manifests/*; do
+    [ -f ".towpath/instances/${m##*/}" ] || drop "$m" ".towpath/instances/${m##*/}.new"
   done
   for d in . *; do
     case $d in releases | shared | tmp) continue ;; esac
-    rm -f "$d/current.new" "$d/current.back" "$d/env.new" "$d/env.old"
+    [ ! -d "$d" ] || drop "$d/current.new" "$d/current.back" "$d/env.new" "$d/env.old"
   done
 }
 epoch() {

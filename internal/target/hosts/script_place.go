@@ -9,14 +9,15 @@ enter
 if [ -f ".towpath/instances/$TW_ID" ] && [ -d "releases/$TW_ID" ]; then tell there; exit 0; fi
 sweep
 t=$TW_PATH/.towpath/tmp
-( umask 077; mkdir "$t" ) && mkdir "$t/files" || fail again "$t cannot be written"
+mkdir -m 700 "$t" && mkdir "$t/files" || fail again "$t cannot be written"
 cat >"$t/manifest" || fail again "the list of files cannot be written in $t"
 [ "$(wc -l <"$t/manifest")" -eq "$TW_COUNT" ] || fail again "the list of files was cut off"
 printf '%s\n' "$TW_ID" >"$t/id"
 : >"$t/same"
 base=
 [ ! -f .towpath/last ] || read -r base <.towpath/last
-if [ -n "$base" ] && [ -f ".towpath/instances/$base" ] && [ -f ".towpath/manifests/$base" ] && [ -d "releases/$base" ]; then
+[ -n "$base" ] && [ -f ".towpath/instances/$base" ] || base=$(ls -t .towpath/instances | head -n 1)
+if [ -n "$base" ] && [ -f ".towpath/manifests/$base" ] && [ -d "releases/$base" ]; then
   comm -12 ".towpath/manifests/$base" "$t/manifest" >"$t/same"
   cd "releases/$base" || fail again "releases/$base cannot be entered"
   if [ -s "$t/same" ] && { ! cut -c 3- "$t/same" | sha256sum -c >"$t/sums" 2>/dev/null || [ -n "$(find . -type l)" ]; }; then
@@ -65,13 +66,16 @@ enter
 t=$TW_PATH/.towpath/tmp
 [ -f "$t/id" ] && [ "$(cat "$t/id")" = "$TW_ID" ] || fail again "what was staged is gone"
 said=$(tar -xf - -C "$t/files" 2>&1) || fail again "unpack in $TW_PATH: $(printf '%s' "$said" | tail -n 3)"
+mv "$t/manifest" ".towpath/manifests/$TW_ID" && printf '%s\n' "$now $TW_SLOT" >".towpath/instances/$TW_ID.new" ||
+  fail again "it cannot be written down what $TW_ID is made of"
 # The disk has work to do while the digests are looked at.
-sync -f "$t/files" </dev/null >/dev/null 2>&1 9>&- &
-syncing=$!
+flush() { sync -f "$t/files" 2>/dev/null || sync; }
+flush </dev/null >/dev/null 2>&1 9>&- &
+flushing=$!
 if [ -s "$t/missing" ] && ! ( cd "$t/files" && cut -c 3- "$t/missing" | sha256sum -c >/dev/null 2>"$t/said" ); then
   fail again "what came differs from what was sent: $(tail -n 3 "$t/said")"
 fi
-wait "$syncing"
+wait "$flushing"
 [ "$(find "$t/files" -type f | wc -l)" -eq "$TW_COUNT" ] || fail again "not all files came"
 [ -z "$TW_PREPARE" ] || chmod -R u+w "$t/files" || fail again "files cannot be made writable"
 printf '%s\n' "$TW_SHARED" | while IFS= read -r p; do
@@ -83,12 +87,11 @@ log=.towpath/log/$TW_ID
 if [ -n "$TW_PREPARE" ] && ! act "$t/files" "$TW_ENV" "$TW_PREPARE"; then
   tail_of "$log"; fail broken "prepare failed"
 fi
-mv "$t/manifest" ".towpath/manifests/$TW_ID" && put .towpath/last "$TW_ID" &&
-  printf '%s\n' "$now $TW_SLOT" >".towpath/instances/$TW_ID.new" || fail again "it cannot be written down what $TW_ID is made of"
-sync -f "$t/files" 2>/dev/null || sync
+[ -z "$TW_PREPARE$TW_SHARED" ] || flush
 [ ! -d "releases/$TW_ID" ] || rm -rf "releases/$TW_ID"
 mv "$t/files" "releases/$TW_ID" && mv -f ".towpath/instances/$TW_ID.new" ".towpath/instances/$TW_ID" ||
   fail again "releases/$TW_ID cannot be made"
+put .towpath/last "$TW_ID"
 rm -rf "$t"
 tell done
 `

@@ -12,9 +12,7 @@ stage() {
   [ -d "$dir" ] || mkdir -p "$dir" || fail again "$TW_PATH/$dir cannot be made"
   [ -L "$dir/current" ] || [ ! -e "$dir/current" ] || fail broken "$TW_PATH/$dir/current is no link: it is somebody else's"
   eval "was_$k=\$(readlink \"\$dir/current\")"
-  for old in "$dir/current.new" "$dir/env.old" "$dir/env.new"; do
-    [ ! -e "$old" ] && [ ! -L "$old" ] || rm -rf "$old"
-  done
+  clear_away
   umask 077
   ln -s "$to" "$dir/current.new" && printf '%s' "$file" >"$dir/env.new" || fail again "$TW_PATH/$dir cannot be written"
   umask 022
@@ -26,7 +24,7 @@ stage() {
 flip() {
   mv -fT "$dir/current.new" "$dir/current" && [ "$(readlink "$dir/current")" = "$to" ] && mv -f "$dir/env.new" "$dir/env"
 }
-clear_away() { rm -f "$dir/current.new" "$dir/current.back" "$dir/env.new" "$dir/env.old"; }
+clear_away() { drop "$dir/current.new" "$dir/current.back" "$dir/env.new" "$dir/env.old"; }
 unflip() {
   eval "was=\$was_$k ran=\$ran_$k"
   if [ -n "$was" ]; then
