@@ -49,13 +49,21 @@ func basePath() (string, error) {
 	return filepath.Join(cache, "towpath-test", "host-"+hex.EncodeToString(recipe[:6])), nil
 }
 
-// prepare makes the base if it is not there yet, which needs Debian's packages and takes about half a minute. When two
-// tests begin at once, the second one waits for the first.
-func prepare(ctx context.Context) error {
+// Prepare makes the base if it is not there yet, which needs Debian's packages and takes about half a minute. When two
+// tests begin at once, the second one waits for the first. Run does it by itself; others call it before they are in
+// namespaces, where there are no packages to be had.
+func Prepare(ctx context.Context) error {
 	base, err := basePath()
 	if err != nil || isThere(base) {
 		return err
 	}
+	if err := prepare(ctx, base); err != nil {
+		return fmt.Errorf("prepare the disk that all hosts begin with: %w", err)
+	}
+	return nil
+}
+
+func prepare(ctx context.Context, base string) error {
 	if err := os.MkdirAll(filepath.Dir(base), 0o700); err != nil {
 		return err
 	}

@@ -57,8 +57,8 @@ func Run(t *testing.T, hosts int, story func(t *testing.T, f *Fleet)) {
 	t.Helper()
 	if !apart.Inside(t) {
 		apart.MustHave(t, Programs())
-		if err := prepare(t.Context()); err != nil {
-			t.Fatalf("prepare the disk that all hosts begin with: %v", err)
+		if err := Prepare(t.Context()); err != nil {
+			t.Fatal(err)
 		}
 	}
 	apart.Run(t, Programs(), storyLimit, func(t *testing.T, p apart.Place) { story(t, Open(t, p, hosts)) })

@@ -5,9 +5,11 @@
 package apart
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -48,43 +50,63 @@ func Inside(t *testing.T) bool { return os.Getenv(inside) == t.Name() }
 func Run(t *testing.T, programs map[string]string, limit time.Duration, story func(t *testing.T, p Place)) {
 	t.Helper()
 	if Inside(t) {
-		enter(t)
-		story(t, Place{Dir: os.Getenv(dirName), Group: os.Getenv(cgroupIn)})
+		p, err := Enter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		story(t, p)
 		return
 	}
 	MustHave(t, programs)
-	p, release, err := claim()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := errors.Join(p.clear(), release()); err != nil {
-			t.Error(err)
-		}
-	}()
 	command := again(t.Context(), t, limit)
-	command.Env = append(os.Environ(), inside+"="+t.Name(), dirName+"="+p.Dir, cgroupIn+"="+p.Group)
-	runtime.LockOSThread() // the signal for a parent's death comes when its thread ends
-	defer runtime.UnlockOSThread()
-	out, err := command.CombinedOutput()
-	if err != nil {
-		t.Errorf("%v\n%s", err, out)
+	command.Env = append(os.Environ(), inside+"="+t.Name())
+	var said bytes.Buffer
+	command.Stdout, command.Stderr = &said, &said
+	if err := Call(command); err != nil {
+		t.Errorf("%v\n%s", err, said.Bytes())
 	} else if testing.Verbose() {
-		t.Logf("%s", out)
+		t.Logf("%s", said.Bytes())
 	}
 }
 
-// enter makes the namespaces usable.
-func enter(t *testing.T) {
-	t.Helper()
+// Call runs a program in new namespaces and with a place of its own, until it ends. The program has to call Enter first. It
+// is for those who are no tests: those have Run.
+func Call(command *exec.Cmd) error {
+	p, release, err := claim()
+	if err != nil {
+		return err
+	}
+	if command.Env == nil {
+		command.Env = os.Environ()
+	}
+	command.Env = append(command.Env, dirName+"="+p.Dir, cgroupIn+"="+p.Group)
+	command.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
+	}
+	runtime.LockOSThread() // the signal for a parent's death comes when its thread ends
+	defer runtime.UnlockOSThread()
+	return errors.Join(command.Run(), p.clear(), release())
+}
+
+// Enter makes the namespaces usable that this process was called in, and answers its place.
+func Enter() (Place, error) {
+	p := Place{Dir: os.Getenv(dirName), Group: os.Getenv(cgroupIn)}
+	if p.Dir == "" {
+		return p, errors.New("this process was not called into namespaces of its own")
+	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		t.Fatal(err)
+		return p, fmt.Errorf("keep mounts to ourselves: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-		t.Fatal(err)
+		return p, fmt.Errorf("see our own processes: %w", err)
 	}
-	t.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	Command(t, "ip", "link", "set", "lo", "up")
+	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"); err != nil {
+		return p, err
+	}
+	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		return p, fmt.Errorf("have a network of our own: %w: %s", err, out)
+	}
+	return p, nil
 }
 
 // Command runs a program that has to pass, and answers what it printed.
@@ -113,18 +135,21 @@ func again(ctx context.Context, t *testing.T, limit time.Duration) *exec.Cmd {
 	if testing.Short() {
 		args = append(args, "-test.short")
 	}
-	command := exec.CommandContext(ctx, os.Args[0], args...)
-	command.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL,
-	}
-	return command
+	return exec.CommandContext(ctx, os.Args[0], args...)
 }
 
 // MustHave ends a test that is not run as root, or misses programs: it says from which packages of Debian they come.
 func MustHave(t *testing.T, programs map[string]string) {
 	t.Helper()
+	if err := Check(programs); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Check says what is missing for namespaces and for programs, each of which comes from a package of Debian.
+func Check(programs map[string]string) error {
 	if os.Getuid() != 0 {
-		t.Fatal("namespaces of one's own need root: run this test as root, or in a virtual machine")
+		return errors.New("namespaces of one's own need root: run this as root, or in a virtual machine")
 	}
 	var missing []string
 	for _, program := range slices.Sorted(maps.Keys(programs)) {
@@ -135,8 +160,9 @@ func MustHave(t *testing.T, programs map[string]string) {
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
-		t.Fatalf("parts of this test are missing: make packages, or apt-get install --no-install-recommends %s", strings.Join(missing, " "))
+		return fmt.Errorf("parts are missing: make packages, or apt-get install --no-install-recommends %s", strings.Join(missing, " "))
 	}
+	return nil
 }
 
 // LookFor finds a program by its name or its path, and knows where administrators' are.
