@@ -32,17 +32,20 @@ type Keeping struct {
 	Orders  []Order
 	Lost    []string
 	Expires time.Time
+
+	isRenewed bool // the worker is to hear of it, as some orders need a lease that lasts
 }
 
 // Keep renews a worker's environments and gives it those that nobody keeps. It waits for something new up to the given
-// time. Holder is new each time the worker starts, and makes an epoch of its own.
+// time, and renews leases in the midst of it where they have run for half their time: a worker whose lease is about to end
+// gives no orders that nobody can refuse. Holder is new each time the worker starts, and makes an epoch of its own.
 func (c *Conductor) Keep(ctx context.Context, w towpath.Worker, holder string, kept []Kept, wait time.Duration) (Keeping, error) {
 	timeout := time.NewTimer(wait)
 	defer timeout.Stop()
 	for {
 		rung := c.hub.Wait(TopicKeepers)
 		keeping, err := c.keepNow(ctx, w, holder, kept)
-		if err != nil || len(keeping.Orders)+len(keeping.Lost) > 0 {
+		if err != nil || keeping.isRenewed || len(keeping.Orders)+len(keeping.Lost) > 0 {
 			return keeping, err
 		}
 		select {
@@ -50,6 +53,7 @@ func (c *Conductor) Keep(ctx context.Context, w towpath.Worker, holder string, k
 			return keeping, ctx.Err()
 		case <-timeout.C:
 			return keeping, nil
+		case <-time.After(dueIn(keeping.Expires, c.clock())):
 		case <-rung:
 		}
 	}
@@ -80,6 +84,7 @@ func (c *Conductor) keepNow(ctx context.Context, w towpath.Worker, holder string
 			}
 		}
 		keeping = a.keeping(a.tx, offers)
+		keeping.isRenewed = true
 		return nil
 	})
 	return keeping, err
@@ -172,6 +177,11 @@ func isDue(expires, now time.Time, hasNews bool) bool {
 		left = queue.LeaseTime / 3
 	}
 	return expires.Sub(now) < left
+}
+
+// dueIn is how long it takes until a lease is worth a commit.
+func dueIn(expires, now time.Time) time.Duration {
+	return expires.Sub(now) - queue.LeaseTime/2 + time.Millisecond
 }
 
 // How old a secret's value may be that is kept elsewhere: in an order that is new, and in one that is told again, which is to

@@ -125,6 +125,23 @@ func TestNewsDoNotWaitForALeaseThatCouldBeRenewed(t *testing.T) {
 	}
 }
 
+func TestALeaseIsRenewedInTheMidstOfACallThatWaits(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, shop)
+	m := h.newMachine("worker")
+	h.toStaging(m, "One", "aa")
+	m.reaches("shop/staging")
+	m.keeps()
+	before, expires := h.version("shop/staging"), m.keeps().Expires
+	h.clock.pass(queue.LeaseTime/2 - 50*time.Millisecond)
+	answered := make(chan flow.Keeping, 1)
+	go func() { answered <- m.waits(time.Hour) }()
+	h.clock.pass(100 * time.Millisecond)
+	if keeping := <-answered; !keeping.Expires.After(expires) || h.version("shop/staging") != before+1 {
+		t.Errorf("%d commits, and the lease lasts until %s", h.version("shop/staging")-before, keeping.Expires)
+	}
+}
+
 // version counts the commits of an environment.
 func (h *house) version(key string) (version int) {
 	h.t.Helper()

@@ -81,13 +81,16 @@ func tree(step, digest string) towpath.Artifact {
 }
 
 // keeps asks for environments once, as a keeper does every few seconds.
-func (m *machine) keeps() flow.Keeping {
+func (m *machine) keeps() flow.Keeping { return m.waits(0) }
+
+// waits is keeps with a call that waits for something new.
+func (m *machine) waits(atMost time.Duration) flow.Keeping {
 	m.t.Helper()
 	var kept []flow.Kept
 	for key, o := range m.orders {
 		kept = append(kept, flow.Kept{Environment: key, Serial: o.Environment.Serial, Observed: o.Environment.Epoch})
 	}
-	keeping := good(m.Keep(m.t.Context(), m.worker, m.holder, kept, 0))(m.t)
+	keeping := good(m.Keep(m.t.Context(), m.worker, m.holder, kept, atMost))(m.t)
 	for _, o := range keeping.Orders {
 		m.orders[o.Environment.Key] = o
 	}

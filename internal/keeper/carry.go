@@ -73,6 +73,7 @@ func (p *performer) carry(ctx context.Context, f deploy.Facts, step deploy.Step)
 		return unheard{err}
 	}
 	if end := p.mustEnd(step.Operation); !end.IsZero() && time.Until(end) < orderTime {
+		p.keeper.kick() // the server renews the lease, and we are woken
 		return unheard{errAlone}
 	}
 	p.logger.Info("operation begun", "operation", step.Operation.String(), "reason", step.Reason)

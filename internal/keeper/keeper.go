@@ -207,9 +207,9 @@ func (k *Keeper) runOnce(ctx context.Context) error {
 		k.link.lost()
 		return err
 	}
-	isBack := k.link.renewed(answer)
+	mayMore := k.link.renewed(answer)
 	k.hand(ctx, answer)
-	if isBack {
+	if mayMore {
 		k.wakeAll()
 	}
 	if len(answer.Orders) > 0 {

@@ -52,8 +52,33 @@ func TestAnOrderThatNobodyCanRefuseEndsWithTheLease(t *testing.T) {
 			if tt.isGiven && err != nil || !tt.isGiven && !errors.As(err, &silent) || tt.isGiven != (len(b.deadlines) == 1) {
 				t.Fatalf("%v, %d orders", err, len(b.deadlines))
 			}
+			if !tt.isGiven && len(p.keeper.kicked) == 0 {
+				t.Error("the server is not asked for a longer lease")
+			}
 			if tt.isGiven && b.deadlines[0].Equal(end) != tt.isBounded {
 				t.Errorf("the order has until %s, the lease until %s", b.deadlines[0], end)
+			}
+		})
+	}
+}
+
+func TestWhoWaitsForALongerLeaseIsWokenByIt(t *testing.T) {
+	now := time.Now()
+	answer := client.KeepAnswer{Now: now, Expires: now.Add(12 * time.Second)}
+	for name, tt := range map[string]struct {
+		isUp  bool
+		left  time.Duration // of the lease
+		wakes bool
+	}{
+		"a lease that lasted":             {isUp: true, left: 8 * time.Second},
+		"one that was about to end":       {isUp: true, left: 4 * time.Second, wakes: true},
+		"a server that did not answer":    {left: 8 * time.Second, wakes: true},
+		"a lease that was over, and mute": {left: -time.Second, wakes: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &link{isUp: tt.isUp, expiresAt: now.Add(tt.left)}
+			if wakes := l.renewed(answer); wakes != tt.wakes {
+				t.Errorf("it wakes: %v", wakes)
 			}
 		})
 	}

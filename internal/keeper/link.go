@@ -18,7 +18,8 @@ type link struct {
 	expiresAt time.Time // by the clock of this machine
 }
 
-// renewed takes an answer of the server, and says whether it is the first after a silence.
+// renewed takes an answer of the server, and says whether more may be done now than before: it is the first after a
+// silence, or the leases were about to end.
 func (l *link) renewed(answer client.KeepAnswer) bool {
 	now := time.Now()
 	server := answer.Now
@@ -27,12 +28,12 @@ func (l *link) renewed(answer client.KeepAnswer) bool {
 	}
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	isBack := !l.isUp
+	wasUp, wasShort := l.isUp, l.expiresAt.Sub(now) < orderTime
 	l.isUp = true
 	if !answer.Expires.IsZero() {
 		l.expiresAt = now.Add(answer.Expires.Sub(server))
 	}
-	return isBack
+	return !wasUp || wasShort && l.expiresAt.Sub(now) >= orderTime
 }
 
 // lost notes that a call was not answered.
