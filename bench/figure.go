@@ -20,8 +20,8 @@ type Figure struct {
 
 // Goal is what Ours has to be. The zero Goal holds nothing: the figure stands beside others.
 type Goal struct {
-	sense sense
-	bound float64
+	Sense sense
+	Bound float64
 }
 
 type sense int
@@ -44,14 +44,14 @@ func AtMostAs(bound, known, reference float64) Goal { return AtMost(bound / know
 
 // IsMet says whether the goal is met. What could not be measured is not.
 func (f Figure) IsMet() bool {
-	if math.IsNaN(f.Ours) || math.IsNaN(f.Goal.bound) {
+	if math.IsNaN(f.Ours) || math.IsNaN(f.Goal.Bound) {
 		return false
 	}
-	switch f.Goal.sense {
+	switch f.Goal.Sense {
 	case most:
-		return f.Ours <= f.Goal.bound
+		return f.Ours <= f.Goal.Bound
 	case least:
-		return f.Ours >= f.Goal.bound
+		return f.Ours >= f.Goal.Bound
 	case open:
 	}
 	return true
@@ -64,8 +64,8 @@ func (f Figure) Fields() []string {
 	if f.Reference != "" {
 		reference, limit, ratio = f.Reference, number(f.Limit), number(f.Ours/f.Limit)
 	}
-	if f.Goal.sense != open {
-		goal = number(f.Goal.bound)
+	if f.Goal.Sense != open {
+		goal = number(f.Goal.Bound)
 	}
 	if f.IsMet() {
 		verdict = "met"

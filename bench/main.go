@@ -56,6 +56,7 @@ func benchmarks() []benchmark {
 		{"cache", "keeping and restoring a step's cache, beside tar", measureCache},
 		{"artifact", "artifacts up from one worker and down to another, beside tar and cp", measureArtifact},
 		{"ssh", "releases on hosts, beside tar over ssh and a rename", measureSSH},
+		{"rolling", "rolling updates of five hosts with systemd under load, also with something failing on one of them", measureRolling},
 		{"crash", "kill -9 of everything, and what was lost by it", measureCrash},
 	}
 }
@@ -77,6 +78,7 @@ func part(args []string) (func([]string) int, bool) {
 		return nil, false
 	}
 	verb, ok := map[string]func([]string) int{
+		"apart":       apartMain,
 		"application": applicationMain,
 		"plain-proxy": plainProxyMain,
 	}[args[1]]

@@ -70,6 +70,19 @@ func (h *Host) Read(path string) string {
 	return string(content)
 }
 
+// readLink answers where a link on the host's disk leads; empty where there is none.
+func (h *Host) readLink(path string) string {
+	h.fleet.t.Helper()
+	root, err := os.OpenRoot(h.disk.root)
+	h.must("read "+path, err)
+	defer root.Close()
+	to, err := root.Readlink(strings.TrimPrefix(path, "/"))
+	if !errors.Is(err, os.ErrNotExist) {
+		h.must("read "+path, err)
+	}
+	return to
+}
+
 // Service makes systemd run a unit ("shop.service"), now and at every boot. The text is that of systemd.unit(5).
 func (h *Host) Service(unit, text string) {
 	h.fleet.t.Helper()

@@ -1,5 +1,6 @@
 // Command app is the application that the stories deploy. What it says, and whether it is well, stands in the files
-// "version" and "mode" beside it.
+// "version" and "mode" beside it; a second word in "mode" names the version that it is about. How long an answer takes
+// stands in "takes", and is 5 ms where nothing does.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -28,16 +30,28 @@ func run() error {
 	if len(os.Args) == 3 && os.Args[1] == "check" {
 		return check(os.Args[2])
 	}
-	mode, version := read("mode"), read("version")
+	version := read("version")
+	mode := modeOf(version)
 	fmt.Printf("version %s, mode %q\n", version, mode)
 	if mode == "crash" {
 		return errors.New("cannot open the books: no such table")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	server := &http.Server{Addr: cmp.Or(os.Getenv("HOST"), "127.0.0.1") + ":" + os.Getenv("PORT"), Handler: pages(version, mode)}
+	takes, err := time.ParseDuration(cmp.Or(read("takes"), "5ms"))
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("HOST"), "127.0.0.1")+":"+os.Getenv("PORT"))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: pages(version, mode, takes)}
 	ended := make(chan error, 1)
-	go func() { ended <- server.ListenAndServe() }()
+	go func() { ended <- server.Serve(listener) }()
+	if err := tellReady(); err != nil {
+		return err
+	}
 	select {
 	case err := <-ended:
 		return err
@@ -54,7 +68,31 @@ func read(name string) string {
 	return strings.TrimSpace(string(content))
 }
 
-func pages(version, mode string) http.Handler {
+// modeOf is how this version is.
+func modeOf(version string) string {
+	mode, of, _ := strings.Cut(read("mode"), " ")
+	if of != "" && of != version {
+		return "well"
+	}
+	return mode
+}
+
+// tellReady says to systemd, where that has started us, that we serve (sd_notify(3)).
+func tellReady() error {
+	socket := os.Getenv("NOTIFY_SOCKET")
+	if socket == "" {
+		return nil
+	}
+	conn, err := net.Dial("unixgram", socket)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = fmt.Fprint(conn, "READY=1")
+	return err
+}
+
+func pages(version, mode string, takes time.Duration) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if mode == "sick" {
@@ -70,7 +108,7 @@ func pages(version, mode string) http.Handler {
 			http.Error(w, "the books are wet", http.StatusInternalServerError)
 			return
 		}
-		answer(w, r, version)
+		answer(w, r, version, takes)
 	})
 	return mux
 }
@@ -93,10 +131,10 @@ func stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer takes 5 ms and names its SHA-256, so that a cut or mixed answer is noticed.
-func answer(w http.ResponseWriter, r *http.Request, version string) {
+// answer takes its time and names its SHA-256, so that a cut or mixed answer is noticed.
+func answer(w http.ResponseWriter, r *http.Request, version string, takes time.Duration) {
 	select {
-	case <-time.After(5 * time.Millisecond):
+	case <-time.After(takes):
 	case <-r.Context().Done():
 		return
 	}
