@@ -62,13 +62,13 @@ defaults
   option idle-close-on-response
   timeout connect 1s
   timeout client 1m
-  timeout server 5s
+  timeout server 10s
 frontend web
   bind %[3]s
   default_backend shop
 backend shop
   balance roundrobin
-  server-template slot 10 127.0.0.1:1 disabled check inter 500ms fall 2
+  server-template slot 10 127.0.0.1:1 disabled check inter 1s
 `
 
 // rollingSite is a fleet behind HAProxy, with a server and a worker that deploy to it.

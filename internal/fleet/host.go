@@ -77,6 +77,9 @@ func (h *Host) boot(ctx context.Context) error {
 	go h.run(h.down)
 	boots := h.boots
 	h.lock.Unlock()
+	if err := h.link(ctx, "up"); err != nil {
+		return err
+	}
 	return h.awaitBoot(ctx, boots)
 }
 
@@ -178,10 +181,11 @@ func (h *Host) Reboot() {
 	h.must("reboot", h.awaitBoot(h.fleet.t.Context(), boots))
 }
 
-// PowerCut ends everything on the host at once. What was not synced to its disk is lost.
+// PowerCut ends everything on the host at once. What was not synced to its disk is lost, and nobody hears of it: its
+// connections are left open on the other side.
 func (h *Host) PowerCut() {
 	h.fleet.t.Helper()
-	h.must("cut the power", errors.Join(h.kill(h.fleet.t.Context()), h.disk.cut()))
+	h.must("cut the power", errors.Join(h.link(h.fleet.t.Context(), "down"), h.kill(h.fleet.t.Context()), h.disk.cut()))
 	h.must("put the disk back", errors.Join(h.disk.awaitGone(h.fleet.t.Context()), h.disk.mount(h.fleet.t.Context())))
 }
 

@@ -81,6 +81,11 @@ const card = "host0"
 // port is where a host is plugged in, on the switch.
 func (h *Host) port() string { return "port-" + h.Name }
 
+// link switches the host's port on the switch on ("up") or off ("down").
+func (h *Host) link(ctx context.Context, state string) error {
+	return run(ctx, "ip", "link", "set", h.port(), state)
+}
+
 // onItsNetwork is a command with the machine's files that has a host's network, also while the host is down. (`ip netns
 // exec` would mount another /sys, and hide the control groups.)
 func (h *Host) onItsNetwork(ctx context.Context, program string, args ...string) *exec.Cmd {
