@@ -73,7 +73,7 @@ func apartMain(args []string) int {
 
 func measureApart(ctx context.Context, args []string) (figures []Figure, err error) {
 	measures := map[string]func(context.Context, *stage, *fleet.Fleet) ([]Figure, error){
-		"rolling": rollOver,
+		"rolling": rollOver, "rolling-killed": keepKilled,
 	}
 	if len(args) != 3 || measures[args[0]] == nil {
 		return nil, fmt.Errorf("%q is not measured on hosts", args)

@@ -57,6 +57,7 @@ func benchmarks() []benchmark {
 		{"artifact", "artifacts up from one worker and down to another, beside tar and cp", measureArtifact},
 		{"ssh", "releases on hosts, beside tar over ssh and a rename", measureSSH},
 		{"rolling", "rolling updates of five hosts with systemd under load, also with something failing on one of them", measureRolling},
+		{"rolling-killed", "kill -9 of the keeper in deployments to five hosts by SSH", measureKeeperKilled},
 		{"crash", "kill -9 of everything, and what was lost by it", measureCrash},
 	}
 }

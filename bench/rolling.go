@@ -48,7 +48,7 @@ func (r *rollingSite) rolls(ctx context.Context, batch int, all *rolled) error {
 	if err := os.WriteFile(filepath.Join(r.source.work, "towpath.yaml"), []byte(r.pipeline(batch)), 0o600); err != nil {
 		return err // it goes with the next version
 	}
-	l := r.startLoad(ctx)
+	l := r.startLoad(ctx, connections)
 	defer l.Stop()
 	for round := range r.rounds(8, 1) {
 		r.say("rolling, batch %d: round %d", batch, round+1)
@@ -70,10 +70,10 @@ func (r *rollingSite) rolls(ctx context.Context, batch int, all *rolled) error {
 	return all.failure
 }
 
-// startLoad asks on 32 connections without a pause, and never again.
-func (r *rollingSite) startLoad(ctx context.Context) *load.Load {
+// startLoad asks on so many connections without a pause, and never again.
+func (r *rollingSite) startLoad(ctx context.Context, kept int) *load.Load {
 	return load.Start(ctx, load.Options{
-		Address: r.haproxy.address, Targets: []load.Target{{Path: "/", Digest: true}}, Kept: connections, Timeout: patience, Label: releaseHeader,
+		Address: r.haproxy.address, Targets: []load.Target{{Path: "/", Digest: true}}, Kept: kept, Timeout: patience, Label: releaseHeader,
 	})
 }
 
@@ -86,7 +86,7 @@ func (r *rollingSite) step(ctx context.Context, all *rolled, do func(context.Con
 	if err != nil {
 		return err
 	}
-	all.wrong += r.wrong(e.Live.Number)
+	all.wrong += r.wrongSoon(ctx, e.Live.Number)
 	seconds, err := r.took(ctx)
 	*took = append(*took, seconds)
 	return err

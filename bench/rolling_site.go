@@ -23,6 +23,9 @@ const shopKey = "shop/live"
 // settleLimit is how long a fleet may take to come to rest after whatever happened to it.
 const settleLimit = 3 * time.Minute
 
+// tidyLimit is how long it may take until nothing is left over of a deployment that has ended.
+const tidyLimit = time.Minute
+
 // shopPipeline deploys the application of the stories to five hosts. What goes wrong on one of them is told by files there.
 const shopPipeline = `pipeline: shop
 on: {manual: true, push: false, poll: off}
@@ -254,18 +257,32 @@ func (r *rollingSite) asked(h *fleet.Host, path string) string {
 	return string(said)
 }
 
-// wrong counts the hosts that run another release than the one that should be live, or whose link leads elsewhere, or who
-// keep something that was on its way.
-func (r *rollingSite) wrong(release int) (count int) {
+// wrongSoon counts the hosts that are not as they should be once there was time for tidying up: it goes on after a release
+// is live.
+func (r *rollingSite) wrongSoon(ctx context.Context, release int) (count int) {
+	var why []string
+	_ = untilWithin(ctx, tidyLimit, "hosts as they should be", func() (bool, error) {
+		why = r.wrong(release)
+		return len(why) == 0, nil
+	})
+	for _, reason := range why {
+		r.say("%s", reason)
+	}
+	return len(why)
+}
+
+// wrong tells which hosts run another release than the one that should be live, or have a link that leads elsewhere, or
+// something left over of what was on its way.
+func (r *rollingSite) wrong(release int) (why []string) {
 	want := strconv.Itoa(release)
 	for _, h := range r.fleet.Hosts {
 		said, link := r.asked(h, "/release"), r.shop.Runs(h)
-		left, err := h.Try("cd " + r.shop.Path + ` && ls -d current.* env.* releases/*.new .towpath/tmp .towpath/*/*.new 2>/dev/null; ` +
-			`flock -n .towpath/lock true || echo locked`)
+		left, err := h.Try("cd " + r.shop.Path + ` && ls -d current.* env.* releases/*.new .towpath/tmp .towpath/*/*.new 2>/dev/null
+			flock -n .towpath/lock true || echo locked
+			for r in releases/*; do [ -f ".towpath/instances/${r##*/}" ] || echo "$r is nobody's"; done`)
 		if said != want || !strings.HasPrefix(link, "r"+want+"-") || strings.TrimSpace(left) != "" || err != nil {
-			r.say("%s serves %q and not %s, its link leads to %s, left over: %q, %v", h.Name, said, want, link, left, err)
-			count++
+			why = append(why, fmt.Sprintf("%s serves %q and not %s, its link leads to %s, left over: %q, %v", h.Name, said, want, link, left, err))
 		}
 	}
-	return count
+	return why
 }
