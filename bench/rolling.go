@@ -32,7 +32,8 @@ func rollOver(ctx context.Context, s *stage, f *fleet.Fleet) ([]Figure, error) {
 			return figures, err
 		}
 	}
-	return figures, nil
+	faulty, err := r.failing(ctx)
+	return append(figures, faulty...), err
 }
 
 // rolled is what updates and goings back with one batch came to.

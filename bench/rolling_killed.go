@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -129,22 +128,11 @@ func (k *killing) chooses(ctx context.Context) (int, error) {
 }
 
 // isNew makes a release, and waits until its deployment has begun.
-func (k *killing) isNew(ctx context.Context) (release int, err error) {
-	run, err := k.begin(ctx)
+func (k *killing) isNew(ctx context.Context) (int, error) {
+	d, err := k.beginDeployment(ctx)
 	if err != nil {
 		return 0, err
 	}
-	err = until(ctx, "a deployment", func() (bool, error) {
-		e, err := k.Environment(ctx, shopKey)
-		if err != nil || e.Deployment == nil {
-			return false, err
-		}
-		release = e.Deployment.Release
-		return true, nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("run %d: %w", run.Number, err)
-	}
-	k.known = append(k.known, release)
-	return release, nil
+	k.known = append(k.known, d.Release)
+	return d.Release, nil
 }

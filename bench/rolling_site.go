@@ -86,6 +86,10 @@ type rollingSite struct {
 	worker  *process
 	source  repository
 	version int
+
+	// What a fault is mended by.
+	room   func()
+	ownKey string
 }
 
 // newRollingSite has release 1 on every host.

@@ -90,6 +90,9 @@ func TestWhatIsPreparedHasFilesOfItsOwn(t *testing.T) {
 	if i := f.sees(ids[0]); i.ID != "" {
 		t.Errorf("%+v", i)
 	}
+	if _, err := os.Stat(f.on(0, ".towpath", "tmp")); err == nil {
+		t.Error("the files of what could not be placed fill the disk")
+	}
 }
 
 func TestWhatIsSharedIsTheSameInEveryRelease(t *testing.T) {

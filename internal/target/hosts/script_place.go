@@ -9,6 +9,7 @@ enter
 if [ -f ".towpath/instances/$TW_ID" ] && [ -d "releases/$TW_ID" ]; then tell there; exit 0; fi
 sweep
 t=$TW_PATH/.towpath/tmp
+undo() { rm -rf "$t"; }
 mkdir -m 700 "$t" && mkdir "$t/files" || fail again "$t cannot be written"
 cat >"$t/manifest" || fail again "the list of files cannot be written in $t"
 [ "$(wc -l <"$t/manifest")" -eq "$TW_COUNT" ] || fail again "the list of files was cut off"
@@ -64,6 +65,7 @@ share() {
 }
 enter
 t=$TW_PATH/.towpath/tmp
+undo() { rm -rf "$t" "$TW_PATH/.towpath/manifests/$TW_ID" "$TW_PATH/.towpath/instances/$TW_ID.new"; }
 [ -f "$t/id" ] && [ "$(cat "$t/id")" = "$TW_ID" ] || fail again "what was staged is gone"
 said=$(tar -xf - -C "$t/files" 2>&1) || fail again "unpack in $TW_PATH: $(printf '%s' "$said" | tail -n 3)"
 mv "$t/manifest" ".towpath/manifests/$TW_ID" && printf '%s\n' "$now $TW_SLOT" >".towpath/instances/$TW_ID.new" ||
