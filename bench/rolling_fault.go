@@ -16,7 +16,7 @@ import (
 )
 
 // outage is how long a deployment is given to end while something fails. Then that is mended: some wait for it.
-const outage = 20 * time.Second
+const outage = 40 * time.Second
 
 // ballastSize is what is sent slowly to a host whose disk fills up meanwhile, in bytes.
 const ballastSize = 4 << 20
