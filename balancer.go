@@ -50,6 +50,15 @@ func (b BalancerDefinition) Kind() BalancerKind {
 	return BalancerNone
 }
 
+// Caching answers what clients ask for to learn where the environment answers, and for how long they keep that; an empty name
+// where they keep nothing.
+func (b BalancerDefinition) Caching() (name string, ttl time.Duration) {
+	if b.DNS == nil {
+		return "", 0
+	}
+	return b.DNS.Name, b.DNS.TTL
+}
+
 // BalancerAbilities is what a balancer can do.
 type BalancerAbilities struct {
 	Moves    bool // it gives traffic to some instances and not to others

@@ -16,8 +16,16 @@ type Observation struct {
 	Findings  []Finding `json:",omitempty"` // of what looks after a release that is watched, beside its balancer
 	Blind     bool      // the balancer could not be read: it may give traffic to instances that are not listed
 	Misrouted bool      // the balancer takes requests for another host, or on another address, than the definition says
+	Cached    *Cached   `json:",omitempty"` // what clients keep of where it answers; nil where they keep nothing, or it was not seen
 	Renewed   bool      `json:",omitempty"` // the balancer began anew since its keeper's last order: its shares are nobody's choice
 	At        time.Time
+}
+
+// Cached is for how long clients keep where an environment answers, without asking again: as with a name in DNS. Nobody can
+// tell them when it changes.
+type Cached struct {
+	TTL   time.Duration // of what they are told now
+	Until time.Time     // until when some may keep what lived longer than the definition says; zero or past where nobody does
 }
 
 // InstanceState is what a target says of an instance.

@@ -106,6 +106,7 @@ type Plan struct {
 	Text        string   `json:"text"` // as people read it
 	Operations  []string `json:"operations"`
 	Downtime    string   `json:"downtime,omitempty"`     // empty is none
+	Clients     string   `json:"clients,omitempty"`      // what those see who keep where the environment answers, as with DNS
 	Length      string   `json:"length,omitempty"`       // of a rollback: how long it would take, for people
 	Seconds     float64  `json:"seconds,omitempty"`      // of a rollback, by what its operations took before; missing where that is not known
 	LastSeconds float64  `json:"last_seconds,omitempty"` // of the last rollback there was

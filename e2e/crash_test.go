@@ -57,6 +57,7 @@ func unreachable() map[string]string {
 		"(cli.credentials).save":          person,
 		"(*demo.stage).write":             "the demo's own list of what it started",
 		"(*flow.Conductor).complete":      "the story's settings have no commands; the same call is given the attempt again, and fetches anew",
+		"perform Shorten":                 "the story has no name in DNS; an update of it holds only if the records are as they were read",
 		"perform BeginStep":               "the story has no canary; what is told twice is refused the second time, as with BeginWatch, which it comes to",
 		"(*flow.Conductor).noteCache":     "of an entry that nobody used for a minute, or whose bytes are gone: what is not noted is noted the next time",
 	}

@@ -66,6 +66,9 @@ func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 	}
 	merged.Address, merged.Served, merged.Blind = balancer.Address, balancer.Served, !ok
 	merged.Misrouted, merged.Renewed = balancer.Misrouted && ok, balancer.Renewed && ok
+	if ok {
+		merged.Cached = balancer.Cached
+	}
 	return merged
 }
 

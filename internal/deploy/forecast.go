@@ -18,6 +18,7 @@ type Forecast struct {
 	Note        string // why there is nothing to do; empty where there are lines
 	Downtime    string
 	WayBack     string
+	Clients     string // what those see who keep where it answered; empty where nobody does, or nothing loses traffic
 	Schema      string
 	Destroys    string
 }
@@ -47,7 +48,8 @@ func forecast(f Facts, plan Plan) Forecast {
 		Lines:       story.lines,
 		Note:        noteInWords(f, plan),
 		Downtime:    story.downtime(),
-		WayBack:     wayBack(f),
+		WayBack:     wayBack(f) + following(f),
+		Clients:     story.clients(f),
 		Schema:      "none",
 		Destroys:    destroys(f),
 	}
@@ -70,6 +72,9 @@ func (f Forecast) String() string {
 		fmt.Fprintln(&b, strings.TrimRight(text, " "))
 	}
 	fmt.Fprintf(&b, "\ndowntime: %s. way back: %s. schema: %s. destroys: %s.\n", f.Downtime, f.WayBack, f.Schema, f.Destroys)
+	if f.Clients != "" {
+		fmt.Fprintf(&b, "clients: %s.\n", f.Clients)
+	}
 	return b.String()
 }
 

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/towpath-cd/towpath"
 )
@@ -86,5 +87,27 @@ func (s *story) sized(count int) *story {
 
 func (s *story) wanted(count int) *story {
 	s.environment.Definition.Instances = count
+	return s
+}
+
+func (s *story) isBalanced() bool {
+	return s.environment.Definition.Balancer.Kind() != towpath.BalancerNone
+}
+
+// behindDNS has clients find the shop by a name, whose records live so long now: not at all where there are none.
+func (s *story) behindDNS(ttl time.Duration) *story {
+	s.environment.Definition.Balancer = towpath.BalancerDefinition{DNS: &towpath.DNSBalancer{
+		Server: "ns1", Zone: "example.com", Name: "shop.example.com", TTL: time.Minute, Key: "DNS_KEY",
+	}}
+	s.environment.Definition.Drain = towpath.DrainDefinition{Requests: 90 * time.Second, Streams: 90 * time.Second}
+	if ttl > 0 {
+		s.cached = &towpath.Cached{TTL: ttl}
+	}
+	return s
+}
+
+// shortened has some clients keep what lived longer for so long still.
+func (s *story) shortened(left time.Duration) *story {
+	s.cached.Until = noon.Add(left)
 	return s
 }

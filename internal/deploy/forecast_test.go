@@ -47,6 +47,11 @@ func TestForecastTellsPeopleWhatWillHappen(t *testing.T) {
 		"canary_on_hosts":          shop().onHosts(2, "blue", "green").canary(threeSteps...).serves(release41).wants(release42).facts(),
 		"canary_back":              shop().canary(threeSteps...).serves(release41).places(release42).with(release42, 5).wants(release42).giveUp().facts(),
 		"canary_first":             shop().canary(threeSteps...).wants(release41).facts(),
+		"dns_first":                shop().onHosts(3).behindDNS(0).rolling(1, 0).wants(release41).facts(),
+		"dns_rolling":              shop().onHosts(3).behindDNS(time.Minute).rolling(1, 0).serves(release41).wants(release42).facts(),
+		"dns_shortened":            shop().onHosts(3).behindDNS(time.Hour).rolling(2, 0).serves(release41).wants(release42).facts(),
+		"dns_shortening":           shop().onHosts(3).behindDNS(time.Minute).shortened(20*time.Minute).rolling(2, 0).serves(release41).wants(release42).facts(),
+		"dns_all_at_once":          shop().onHosts(2).behindDNS(time.Minute).allAtOnceBalanced().serves(release41).wants(release42).facts(),
 		"halted":                   shop().serves(release41).halted("release 41 does not start either").facts(),
 	}
 	for name, facts := range cases {
@@ -91,12 +96,13 @@ type story struct {
 	count       int // instances of a release
 	environment towpath.Environment
 	slots       []towpath.Slot
+	cached      *towpath.Cached
 	instances   []towpath.Instance
 }
 
 func (s *story) facts() deploy.Facts {
 	return deploy.Facts{
-		Environment: s.environment, Observed: towpath.Observation{Instances: s.instances, Slots: s.slots, At: noon}, Now: noon,
+		Environment: s.environment, Observed: towpath.Observation{Instances: s.instances, Slots: s.slots, Cached: s.cached, At: noon}, Now: noon,
 	}
 }
 
@@ -124,7 +130,7 @@ func (s *story) serves(live towpath.ReleaseRef, before ...towpath.ReleaseRef) *s
 	s.environment.LiveAt = noon.Add(-48 * time.Hour)
 	s.environment.History = append(before, live)
 	weight := deploy.FullWeight
-	if s.environment.Definition.Balancer.Proxy == nil {
+	if !s.isBalanced() {
 		weight = 0
 	}
 	return s.places(live).with(live, weight)
@@ -152,7 +158,7 @@ func (s *story) places(r towpath.ReleaseRef) *story {
 
 func (s *story) with(r towpath.ReleaseRef, weight int) *story {
 	for n := range s.instances {
-		if s.instances[n].Release == r.Number && s.environment.Definition.Balancer.Proxy != nil {
+		if s.instances[n].Release == r.Number && s.isBalanced() {
 			s.instances[n].Traffic = towpath.Traffic{Known: true, Member: true, Weight: weight}
 		}
 	}

@@ -85,6 +85,8 @@ type (
 		Instances []string
 		Within    time.Duration
 	}
+	// Shorten lets clients keep where the environment answers no longer than this. Who serves does not change.
+	Shorten struct{ TTL time.Duration }
 	// Forget takes instances of weight 0 out of the balancer's table, also where something is still in flight.
 	Forget struct{ Instances []string }
 )
@@ -144,7 +146,7 @@ func PerformerOf(o Operation) Performer {
 	switch o.(type) {
 	case Check, Place, Start, Probe, Stop, Remove, Inspect:
 		return ByTarget
-	case Shift, Drain, EndStreams, Forget:
+	case Shift, Drain, EndStreams, Shorten, Forget:
 		return ByBalancer
 	case Test, RunHook, LoseHook, BeginWatch, BeginStep, Condemn, Conclude:
 		return ByKeeper
@@ -211,6 +213,7 @@ func (o Stop) String() string       { return "stop " + list(o.Instances) }
 func (o Remove) String() string     { return "remove " + list(o.Instances) }
 func (o Drain) String() string      { return "drain " + list(o.Instances) }
 func (o EndStreams) String() string { return "end streams of " + list(o.Instances) }
+func (o Shorten) String() string    { return "shorten what clients keep to " + brief(o.TTL) }
 func (o Forget) String() string     { return "forget " + list(o.Instances) }
 func (o Test) String() string       { return "test " + list(o.Instances) }
 func (o Inspect) String() string    { return "inspect " + list(o.Instances) }
@@ -249,6 +252,7 @@ func (Remove) operation()         {}
 func (Shift) operation()          {}
 func (Drain) operation()          {}
 func (EndStreams) operation()     {}
+func (Shorten) operation()        {}
 func (Forget) operation()         {}
 func (Test) operation()           {}
 func (Inspect) operation()        {}

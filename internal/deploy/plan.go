@@ -109,13 +109,13 @@ func wasDeployedTo(e towpath.Environment) bool {
 func next(f Facts) (steps []Step, reached bool) {
 	s := newSituation(f)
 	order := strategyOf(s)
-	if steps := s.first(slices.Concat([]rule{before}, order.reach, []rule{after, failed})); len(steps) > 0 {
-		return steps, false
+	if steps := s.first(slices.Concat([]rule{shorten, before}, order.reach, []rule{after, failed})); len(steps) > 0 {
+		return s.patient(steps), false
 	}
 	if d := f.Environment.Deployment; d != nil {
 		return []Step{{Operation: Conclude{Deployment: d.ID, Note: s.conclusion()}, Reason: s.achievement()}}, true
 	}
-	return s.first(order.tidy), true
+	return s.patient(s.first(order.tidy)), true
 }
 
 // strategy is two ordered lists of rules: those that reach the goal, and those that tidy up behind it.

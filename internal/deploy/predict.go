@@ -25,6 +25,8 @@ func (f Facts) after(o Operation) Facts {
 		f.each(o.Instances, func(i *towpath.Instance) { i.Traffic.Requests, i.Traffic.Uncounted = 0, false })
 	case EndStreams:
 		f.each(o.Instances, func(i *towpath.Instance) { i.Traffic.Streams = 0 })
+	case Shorten:
+		f.shorten(o)
 	case Forget:
 		f.each(o.Instances, func(i *towpath.Instance) { i.Traffic = towpath.Traffic{Known: true} })
 		f.remove(func(i towpath.Instance) bool { return i.State == towpath.InstanceGone && !i.Traffic.Member })

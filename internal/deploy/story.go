@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/towpath-cd/towpath"
 )
@@ -12,9 +13,11 @@ import (
 type story struct {
 	facts   Facts
 	lines   []Line
-	served  bool   // something serves when it begins
-	downAt  string // the verb of the step after which nothing serves; empty where something always does
+	served  bool          // something serves when it begins
+	downAt  string        // the verb of the step after which nothing serves; empty where something always does
+	downFor time.Duration // at most, while what was in flight was waited for
 	upAgain bool
+	left    string // who loses traffic first: "release 41"
 }
 
 func newStory(f Facts, p Plan) *story {
@@ -32,6 +35,7 @@ func newStory(f Facts, p Plan) *story {
 
 // advance goes on to what is after the operation, and notes when nothing serves any more.
 func (s *story) advance(o Operation) {
+	s.noteLeaving(o)
 	s.facts = s.facts.after(o)
 	up := newSituation(s.facts).answering() > 0
 	switch {
@@ -39,7 +43,20 @@ func (s *story) advance(o Operation) {
 		s.downAt = verb(o)
 	case up && s.downAt != "":
 		s.upAgain = true
+	case s.downAt != "" && !s.upAgain:
+		s.downFor += lasting(o)
 	}
+}
+
+// lasting is how long a wait for what is in flight may take.
+func lasting(o Operation) time.Duration {
+	switch o := o.(type) {
+	case Drain:
+		return o.Within
+	case EndStreams:
+		return o.Within
+	}
+	return 0
 }
 
 // answering counts the instances that answer requests: with a balancer, those that it gives some.
@@ -59,7 +76,7 @@ func (s *story) downtime() string {
 	case !s.upAgain:
 		return "nothing serves afterwards"
 	default:
-		return fmt.Sprintf("from %s until release %d passes its probe, at most %s", s.downAt, s.facts.Environment.Goal.Number, brief(within))
+		return fmt.Sprintf("from %s until release %d passes its probe, at most %s", s.downAt, s.facts.Environment.Goal.Number, brief(s.downFor+within))
 	}
 }
 
@@ -113,16 +130,27 @@ func (s *story) tellOne(operation Operation) {
 	case Shift:
 		s.add("shift", s.shares(o), s.throughout(o))
 	case Drain:
-		s.add("drain", fmt.Sprintf("%s until idle, at most %s", s.releases(o.Instances), brief(o.Within)), "")
+		what, detail := s.draining(o)
+		s.add("drain", what, detail)
 	case EndStreams:
 		s.add("streams", fmt.Sprintf("of %s may end for %s, then they are closed", s.releases(o.Instances), brief(o.Within)), "")
+	case Shorten:
+		s.add("shorten", s.shortening(o), "")
 	case Await:
-		s.add("wait", o.Why, "")
+		s.add("wait", s.waiting(o), "")
 	case Stop:
 		s.add("stop", s.instances(o.Instances), s.inFlight())
 	default:
 		s.add(verb(o), s.instances(InstancesOf(o)), "")
 	}
+}
+
+// waiting tells for how long, where a clock ends it.
+func (s *story) waiting(o Await) string {
+	if o.Until.IsZero() {
+		return o.Why
+	}
+	return brief(o.Until.Sub(s.facts.Now)) + ": " + o.Why
 }
 
 // limits tells what the goal has to stand, and what happens if it does not.

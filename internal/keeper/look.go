@@ -99,6 +99,9 @@ func (p *performer) aheadOfUs() time.Duration {
 func (p *performer) toServerTime(o *towpath.Observation) {
 	ahead := p.aheadOfUs()
 	o.At = o.At.Add(ahead)
+	if o.Cached != nil && !o.Cached.Until.IsZero() {
+		o.Cached = &towpath.Cached{TTL: o.Cached.TTL, Until: o.Cached.Until.Add(ahead)}
+	}
 	for n := range o.Instances {
 		o.Instances[n].Since = o.Instances[n].Since.Add(ahead)
 	}

@@ -151,7 +151,7 @@ func planOf(f deploy.Facts) client.Plan {
 	forecast := deploy.NewForecast(f)
 	plan := client.Plan{
 		Environment: f.Environment.Key, Live: f.Environment.Live.Number, Goal: f.Environment.Goal.Number,
-		Text: forecast.String(), Operations: []string{}, Downtime: forecast.Downtime,
+		Text: forecast.String(), Operations: []string{}, Downtime: forecast.Downtime, Clients: forecast.Clients,
 	}
 	for _, line := range forecast.Lines {
 		plan.Operations = append(plan.Operations, line.Verb+" "+line.What)

@@ -75,6 +75,9 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 		return seen, err
 	}
 	seen.Epoch, seen.Renewed = t.epoch, !t.isNoted
+	if len(t.records) > 0 {
+		seen.Cached = &towpath.Cached{TTL: t.ttl, Until: t.lastOld()}
+	}
 	all := d.everybody(t)
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		m := all[id]
@@ -100,6 +103,8 @@ func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error)
 		return d.drain(ctx, operation)
 	case deploy.EndStreams:
 		return deploy.Receipt{Detail: "DNS closes nothing: streams end with the instance"}, nil
+	case deploy.Shorten:
+		return d.perform(ctx, o.Epoch, d.shorten)
 	case deploy.Forget:
 		return d.perform(ctx, o.Epoch, func(t table) (table, error) { return d.forget(t, operation.Instances) })
 	}
@@ -124,13 +129,10 @@ func (d *Driver) perform(ctx context.Context, epoch towpath.Epoch, to func(table
 		if d.isSame(t, wanted) {
 			return deploy.Receipt{}, nil
 		}
-		isLower := d.lower(t, &wanted)
+		d.noteLonger(t, &wanted)
 		err = d.server.update(ctx, d.change(t, wanted))
 		if errors.Is(err, errChanged) {
 			continue
-		}
-		if err == nil && isLower {
-			err = d.awaitOldTTL(wanted)
 		}
 		return d.receipt(t, wanted), err
 	}
@@ -143,24 +145,43 @@ func (d *Driver) isSame(was, wanted table) bool {
 		(was.ttl == d.ttl || len(was.serving) == 0)
 }
 
-// lower keeps the addresses as they are where they have a longer time to live than they should, and shortens that.
-func (d *Driver) lower(was table, wanted *table) bool {
-	if was.ttl <= d.ttl || isWithin(was.serving, wanted.serving) {
-		return false
-	}
-	wanted.serving, wanted.members = was.serving, was.members
-	wanted.lowered, wanted.before = d.now(), was.ttl
-	return true
+// shorten answers the same addresses; change gives all records the time to live that they should have.
+func (d *Driver) shorten(t table) (table, error) {
+	wanted := t
+	wanted.members = d.everybody(t)
+	return wanted, nil
 }
 
-// awaitOldTTL is an error until nobody has the records any more as they were when their time to live was shortened.
-func (d *Driver) awaitOldTTL(t table) error {
-	left := t.lowered.Add(t.before).Sub(d.now())
-	if t.lowered.IsZero() || left <= 0 {
-		return nil
+// noteLonger notes until when clients may keep records that live longer than those that an update puts in their place.
+func (d *Driver) noteLonger(was table, wanted *table) {
+	if was.ttl > d.ttl {
+		wanted.lowered = d.seconds()
+		wanted.before = max(was.ttl, was.lastOld().Sub(wanted.lowered))
 	}
-	return &deploy.Retryable{After: left, Err: fmt.Errorf("the records of %s lived for %s: now for %s, but until %s clients may have the old ones",
-		d.name, t.before, d.ttl, t.lowered.Add(t.before).Format(time.TimeOnly))}
+}
+
+// seconds is the time as it is noted, which is never too early.
+func (d *Driver) seconds() time.Time { return d.now().Add(time.Second - 1).Truncate(time.Second) }
+
+// mayLeave is an error while clients may keep the address of one that answers and loses its share for longer than they should: the
+// records were changed since the order was thought of, which has to be thought over.
+func (d *Driver) mayLeave(was, wanted table, instances []towpath.Instance) error {
+	answers := func(m member) bool {
+		return !slices.ContainsFunc(instances, func(i towpath.Instance) bool { return i.Address == m.address && i.Health == towpath.HealthFailing })
+	}
+	leaving := slices.DeleteFunc(slices.Collect(maps.Values(d.everybody(was))), func(m member) bool {
+		return !slices.Contains(was.serving, m.ip) || slices.Contains(wanted.serving, m.ip) || !answers(m)
+	})
+	switch {
+	case len(leaving) == 0:
+		return nil
+	case was.ttl > d.ttl:
+		return &deploy.Retryable{Err: fmt.Errorf("the records of %s live for %s, and should for %s: that is to be shortened first", d.name, was.ttl, d.ttl)}
+	case d.now().Before(was.lastOld()):
+		return &deploy.Retryable{Err: fmt.Errorf("the records of %s lived for %s: now for %s, but until %s clients may have the old ones",
+			d.name, was.before, d.ttl, was.lastOld().Format(time.TimeOnly))}
+	}
+	return nil
 }
 
 // isWithin says that all of these are among the others.
@@ -198,10 +219,7 @@ func (d *Driver) shift(ctx context.Context, t table, o deploy.Shift, instances [
 	if err := d.settle(&wanted, t, o.Weights); err != nil {
 		return wanted, err
 	}
-	if isWithin(t.serving, wanted.serving) {
-		return wanted, nil // nobody loses traffic
-	}
-	return wanted, d.awaitOldTTL(t)
+	return wanted, d.mayLeave(t, wanted, instances)
 }
 
 // enroll makes an instance a member, in the place of one that was known by its address alone.
@@ -233,7 +251,7 @@ func (d *Driver) settle(wanted *table, was table, weights map[string]int) error 
 				delete(wanted.members, other) // its place was taken
 			}
 		case slices.Contains(was.serving, m.ip) && m.left.IsZero():
-			m.left = d.now()
+			m.left = d.seconds()
 		}
 		if _, is := wanted.members[id]; is {
 			wanted.members[id] = m

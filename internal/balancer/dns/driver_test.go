@@ -78,35 +78,77 @@ func TestADrainLastsUntilCachesHaveForgotten(t *testing.T) {
 	n.saw(d, "r1-1=192.0.2.1:8000:0:false r2-2=192.0.2.2:8000:100:false r3-3=192.0.2.3:8000:0:true")
 }
 
+// liveFor has the name's one address live for so many seconds, whoever set it.
+func (n *named) liveFor(d *Driver, ip string, seconds int) {
+	n.Helper()
+	byHand := new(dns.Msg).SetUpdate("shop.test.")
+	record, err := dns.NewRR(fmt.Sprintf("www.shop.test. %d IN A %s", seconds, ip))
+	if err != nil {
+		n.Fatal(err)
+	}
+	byHand.RemoveRRset([]dns.RR{record})
+	byHand.Insert([]dns.RR{record})
+	if err := d.server.update(n.Context(), byHand); err != nil {
+		n.Fatal(err)
+	}
+}
+
 // The name was somebody else's before, with a long time to live: all is as it was until the last cache has the short one.
 func TestALongerTimeToLiveIsShortenedAndWaitedOutBeforeTrafficMoves(t *testing.T) {
 	n := newNamed(t)
 	d := n.open()
-	byHand := new(dns.Msg).SetUpdate("shop.test.")
-	record, err := dns.NewRR("www.shop.test. 3600 IN A 192.0.2.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	byHand.Insert([]dns.RR{record})
-	if err := d.server.update(t.Context(), byHand); err != nil {
-		t.Fatal(err)
-	}
-	n.saw(d, "192.0.2.1=192.0.2.1:100:false")
+	n.liveFor(d, "192.0.2.1", 3600)
+	n.keeps(n.saw(d, "192.0.2.1=192.0.2.1:100:false"), time.Hour, time.Time{})
 
 	two := instance(2, 2, "192.0.2.2:8000")
 	shift := deploy.Shift{Weights: map[string]int{two.ID: 100}}
-	for _, left := range []time.Duration{time.Hour, 20 * time.Minute} {
-		_, err := n.try(d, epoch, shift, two)
-		again, is := errors.AsType[*deploy.Retryable](err)
-		if !is || again.After != left {
-			t.Fatalf("%v, after %v", err, again)
-		}
+	n.isTooEarly(d, shift, two)
+	n.answers("192.0.2.1 for 3600")
+	n.does(d, deploy.Shorten{TTL: time.Minute})
+	n.does(d, deploy.Shorten{TTL: time.Minute}) // again, as after a crash
+	until := n.now.Add(time.Hour)
+	for range 2 {
 		n.answers("192.0.2.1 for 60")
+		n.keeps(n.saw(d, "192.0.2.1=192.0.2.1:100:false"), time.Minute, until)
+		n.isTooEarly(d, shift, two)
 		n.now = n.now.Add(40 * time.Minute)
 		d = n.open() // a keeper that started anew knows it all the same
 	}
 	n.does(d, shift, two)
 	n.answers("192.0.2.2 for 60")
+}
+
+// Clients of one that does not answer have nothing to lose; others come to no harm by a further address.
+func TestWhatFailsLosesItsShareHoweverLongItIsKept(t *testing.T) {
+	n := newNamed(t)
+	d := n.open()
+	one, two := instance(1, 1, "192.0.2.1:8000"), instance(1, 2, "192.0.2.2:8000")
+	n.does(d, deploy.Shift{Weights: map[string]int{one.ID: 100}}, one)
+	n.liveFor(d, "192.0.2.1", 3600)
+	both := deploy.Shift{Weights: map[string]int{one.ID: 100, two.ID: 100}}
+	n.does(d, both, one, two)
+	n.answers("192.0.2.1 for 60", "192.0.2.2 for 60")
+	n.keeps(n.saw(d, "r1-1=192.0.2.1:8000:100:false r1-2=192.0.2.2:8000:100:false"), time.Minute, n.now.Add(time.Hour))
+	alone := deploy.Shift{Weights: map[string]int{one.ID: 0, two.ID: 100}}
+	n.isTooEarly(d, alone, one, two)
+	one.Health = towpath.HealthFailing
+	n.does(d, alone, one, two)
+	n.answers("192.0.2.2 for 60")
+}
+
+func (n *named) isTooEarly(d *Driver, o deploy.Operation, instances ...towpath.Instance) {
+	n.Helper()
+	if _, err := n.try(d, epoch, o, instances...); !is[*deploy.Retryable](err) {
+		n.Fatalf("%s: %v", o, err)
+	}
+}
+
+// keeps checks for how long clients keep what they are told, and until when some keep it longer.
+func (n *named) keeps(seen towpath.Observation, ttl time.Duration, until time.Time) {
+	n.Helper()
+	if c := seen.Cached; c == nil || c.TTL != ttl || !c.Until.Equal(until) {
+		n.Errorf("clients keep it for %+v, not %s, until %s", c, ttl, until)
+	}
 }
 
 func TestAnOrderOfAStaleEpochIsRefused(t *testing.T) {

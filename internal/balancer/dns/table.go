@@ -65,6 +65,14 @@ func (d *Driver) read(ctx context.Context) (table, error) {
 	return t, t.understand()
 }
 
+// lastOld is until when clients may have records of before their time to live was shortened; zero where that was never done.
+func (t table) lastOld() time.Time {
+	if t.lowered.IsZero() {
+		return t.lowered
+	}
+	return t.lowered.Add(t.before)
+}
+
 // notes is the name of the TXT record.
 func (d *Driver) notes() string { return "_towpath." + d.name }
 
