@@ -112,11 +112,17 @@ func openLab(t *testing.T, count int, strategy string) (*site, *lab, *repository
 	s.startServer("--no-worker")
 	s.startProxy()
 	s.startWorker()
+	return s, l, l.deploysFirst(s, strategy)
+}
+
+// deploysFirst brings up the first release behind the proxy.
+func (l *lab) deploysFirst(s *site, strategy string) *repository {
+	s.Helper()
 	repository := s.newRepository("app", onHosts.with(tree{"towpath.yaml": l.file(strategy)})).watch()
 	s.ends(1, "passed")
 	s.serves("one")
 	l.allRun(s, "r1")
-	return s, l, repository
+	return repository
 }
 
 func TestReleasesRollOverHostsAndBackUnderLoad(t *testing.T) {

@@ -19,10 +19,18 @@ const (
 
 // asks puts steady load on the proxy, by clients that never try again, until the story ends.
 func (s *site) asks() *load.Load {
-	l := load.Start(context.WithoutCancel(s.Context()), load.Options{
-		Address: s.traffic, Targets: []load.Target{{Path: "/", Digest: true}}, Kept: keptClients, Fresh: freshClients,
-		Pause: 5 * time.Millisecond, Timeout: 20 * time.Second, Label: "X-Release",
-	})
+	return s.asksBy(load.Options{Address: s.traffic, Kept: keptClients, Fresh: freshClients})
+}
+
+// asksAnew is asks by clients that connect anew each time.
+func (s *site) asksAnew() *load.Load {
+	return s.asksBy(load.Options{Address: s.traffic, Fresh: keptClients + freshClients})
+}
+
+func (s *site) asksBy(o load.Options) *load.Load {
+	o.Targets, o.Label = []load.Target{{Path: "/", Digest: true}}, "X-Release"
+	o.Pause, o.Timeout = 5*time.Millisecond, 20*time.Second
+	l := load.Start(context.WithoutCancel(s.Context()), o)
 	s.Cleanup(func() { l.Stop() })
 	return l
 }

@@ -14,11 +14,11 @@ func takeDown() strategy {
 	return strategy{reach: []rule{sightOfOthers, empty, drain, endAllStreams, drop, settle, sight}}
 }
 
-// empty takes the traffic from what will be stopped.
+// empty takes the traffic from what will be stopped, which no stranger is.
 func empty(s situation) []Step {
 	table := s.table()
 	for _, i := range s.others {
-		if !s.isHeld(i) {
+		if !s.isHeld(i) && !isForeign(i) {
 			s.withdraw(table, i)
 		}
 	}

@@ -40,7 +40,7 @@ func (s situation) patient(steps []Step) []Step {
 // instance of ours nothing is known.
 func (s situation) takesAway(o Shift) bool {
 	losing := filter(s.Observed.Instances, func(i towpath.Instance) bool {
-		return s.traffic(i).Weight > 0 && o.Weights[i.ID] == 0 && (isReady(i) || i.Release == 0)
+		return s.traffic(i).Weight > 0 && o.Weights[i.ID] == 0 && (isReady(i) || isForeign(i))
 	})
 	return len(losing) > 0
 }

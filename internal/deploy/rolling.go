@@ -170,7 +170,7 @@ func (s situation) yielding(table map[string]int) []towpath.Instance {
 // take to come up.
 func (s situation) isUseless(i towpath.Instance) bool {
 	isSilent := i.State == towpath.InstanceRunning && i.Health == towpath.HealthUnknown
-	return isFailing(i) || isSilent && !s.Now.Before(i.Since.Add(s.Environment.Definition.Health.Within))
+	return isFailing(i) && !isForeign(i) || isSilent && !s.Now.Before(i.Since.Add(s.Environment.Definition.Health.Within))
 }
 
 // most is how many of those that are wanted may be without traffic at once: what a batch has beyond those that run beside
@@ -189,6 +189,8 @@ func (s situation) turnOf(i towpath.Instance) int {
 	const last, afterTheFirst = 1 << 30, 2
 	h := s.hostOf(i)
 	switch {
+	case isForeign(i):
+		return last // nobody knows whether it answers
 	case !isReady(i):
 		return 0
 	case h == nil:

@@ -98,6 +98,10 @@ func isReady(i towpath.Instance) bool {
 	return i.Health == towpath.HealthPassing && (i.State == towpath.InstanceRunning || i.State == towpath.InstanceUnknown)
 }
 
+// isForeign says that whoever has a share was never placed by us: what was there before the first deployment. It is nobody's
+// to stop, and serves until enough of ours do.
+func isForeign(i towpath.Instance) bool { return i.Release == 0 }
+
 // isStarted says that an instance may be running, for all that is known.
 func isStarted(i towpath.Instance) bool {
 	switch i.State {
@@ -194,7 +198,8 @@ func (s situation) remaining(i towpath.Instance, clock time.Duration) time.Durat
 func (s situation) leaving() []towpath.Instance {
 	return filter(s.others, func(i towpath.Instance) bool {
 		isLost := s.isOutOfReach(i) && s.traffic(i).Known && !s.traffic(i).Member
-		return !s.isKept(i) && !s.isHeld(i) && !s.hasKeptFiles(i) && !isLost
+		isLeft := isForeign(i) && s.Environment.Goal.Number == 0 && s.traffic(i).Weight > 0
+		return !s.isKept(i) && !s.isHeld(i) && !s.hasKeptFiles(i) && !isLost && !isLeft
 	})
 }
 

@@ -75,7 +75,15 @@ type line struct {
 
 // dial makes a connection, which is cut when ctx ends.
 func dial(ctx context.Context, o Options) (*line, error) {
-	conn, err := (&net.Dialer{Timeout: o.Timeout}).DialContext(ctx, "tcp", o.Address)
+	address := o.Address
+	if o.Find != nil {
+		found, err := o.Find(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("find: %w", err)
+		}
+		address = found
+	}
+	conn, err := (&net.Dialer{Timeout: o.Timeout}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}

@@ -18,6 +18,7 @@ const failurePause = 10 * time.Millisecond
 // Options say what to ask, of whom and how hard. Each client sends one request at a time.
 type Options struct {
 	Address string        // host:port to connect to
+	Find    Finder        // asked before each connection for where to connect to, instead of Address; Host has to be given then
 	Host    string        // whom requests name; empty is Address
 	Targets []Target      // asked in turn by each client
 	Streams []string      // paths of streams, each held open all the time
@@ -27,6 +28,9 @@ type Options struct {
 	Timeout time.Duration // for a whole answer, and for each piece of a stream; 10 s where it is 0
 	Label   string        // header by which an answer names its side, such as "X-Release"; empty where there is none
 }
+
+// Finder answers host:port, as a resolver does.
+type Finder func(ctx context.Context) (address string, err error)
 
 // Target is something to ask for.
 type Target struct {

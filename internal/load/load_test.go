@@ -2,8 +2,10 @@ package load_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -320,4 +322,27 @@ func TestAStreamThatIsOpenWhenTheLoadStopsHasNotFailed(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	<-left
+}
+
+func TestFreshConnectionsGoWhereTheyAreToldToEachTime(t *testing.T) {
+	site := serve(t, whole("1"))
+	var asked atomic.Int64
+	l := load.Start(t.Context(), load.Options{
+		Host: "shop.test", Targets: []load.Target{{Path: "/"}}, Fresh: 1,
+		Find: func(context.Context) (string, error) {
+			if asked.Add(1) == 1 {
+				return "", errors.New("no such name")
+			}
+			return site.address, nil
+		},
+	})
+	for range 3 {
+		if err := l.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report := l.Stop()
+	if report.Failed != 1 || report.Failures[0].Reason != "find: no such name" || int64(report.Requests) != asked.Load() {
+		t.Errorf("%+v, asked %d times", report, asked.Load())
+	}
 }

@@ -79,8 +79,12 @@ func newHouse() house {
 		{name: "executor/executortest/apart"},
 		{name: "fleet", may: []string{"executor/executortest/apart"}},
 
+		// Balancers for tests and benchmarks: programs that are not ours.
+		{name: "balancer/caddy/caddytest"},
+		{name: "balancer/dns/dnstest"},
+
 		// They measure and try the shipped binary, and single rooms, but never the wiring.
-		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"client", "config", "crash", "executor/executortest/apart", "fleet", "store", "target/hosts"})},
+		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"balancer/caddy/caddytest", "balancer/dns/dnstest", "client", "config", "crash", "executor/executortest/apart", "fleet", "store", "target/hosts"})},
 		{name: "e2e", may: slices.Concat(ground, []string{"client", "config", "crash"})},
 	}
 	h = h.with(tools, room{may: tools})

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -103,14 +104,33 @@ func pages(version, mode string, takes time.Duration) http.Handler {
 	mux.HandleFunc("/release", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("TOWPATH_RELEASE")) })
 	mux.HandleFunc("/secret", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getenv("PASSWORD")) })
 	mux.HandleFunc("/stream", stream)
+	var books books
+	mux.HandleFunc("/metrics", books.metrics)
+	mux.HandleFunc("/lost", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, books.lost.Load()) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if mode == "erring" {
 			http.Error(w, "the books are wet", http.StatusInternalServerError)
 			return
 		}
+		books.note(mode)
 		answer(w, r, version, takes)
 	})
 	return mux
+}
+
+// books count orders. An application in the mode "losing" answers as it should, and loses each fourth order.
+type books struct{ taken, lost atomic.Int64 }
+
+func (b *books) note(mode string) {
+	if n := b.taken.Add(1); mode == "losing" && n%4 == 0 {
+		b.lost.Add(1)
+	}
+}
+
+// metrics answers in the text format of Prometheus.
+func (b *books) metrics(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprintf(w, "shop_orders_total{release=%[1]q} %[2]d\nshop_orders_lost_total{release=%[1]q} %[3]d\n",
+		os.Getenv("TOWPATH_RELEASE"), b.taken.Load(), b.lost.Load())
 }
 
 // stream says again and again that it lives.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +65,7 @@ func TestWhatAPersonConfiguredStays(t *testing.T) {
 	does(t, d, deploy.Shift{Weights: map[string]int{one.ID: 100, two.ID: 100}}, one, two)
 	saw(t, d, "r1-1 10.0.0.1:80 100, r2-2 10.0.0.2:80 100")
 	var handlers []object
-	if _, err := d.admin.read(t.Context(), "/config/apps/http/servers/shop/routes/0/handle", &handlers); err != nil {
+	if _, err := d.admin.read(t.Context(), "/config/apps/http/servers/shop/routes/1/handle", &handlers); err != nil {
 		t.Fatal(err)
 	}
 	text := string(mustMarshal(handlers))
@@ -143,7 +142,7 @@ func TestACaddyThatForgotIsSeenToHaveBegunAnew(t *testing.T) {
 		t.Errorf("%+v, %v", observation, err)
 	}
 	does(t, d, deploy.Shift{Weights: map[string]int{one.ID: 100}}, one)
-	if observation, err = d.Observe(t.Context()); err != nil || observation.Renewed || observation.Address != s.address {
+	if observation, err = d.Observe(t.Context()); err != nil || observation.Renewed || observation.Address != s.Address() {
 		t.Errorf("%+v, %v", observation, err)
 	}
 }
@@ -164,7 +163,7 @@ func TestAHandlerThatIsNotThereIsToldWithWhatWouldHelp(t *testing.T) {
 
 func TestOrdersGoThroughASocketToo(t *testing.T) {
 	s := newCaddy(t)
-	socket := filepath.Join(s.dir, "admin.sock")
+	socket := s.File("admin.sock")
 	d := s.Open(t).(*Driver)
 	if _, err := d.admin.call(t.Context(), "POST", "/config/admin", "", map[string]string{"listen": "unix/" + socket}, nil); err != nil {
 		t.Fatal(err)

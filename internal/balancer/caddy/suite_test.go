@@ -6,16 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/balancer/balancertest"
+	"github.com/towpath-cd/towpath/internal/balancer/caddy/caddytest"
 	"github.com/towpath-cd/towpath/internal/deploy"
 	"github.com/towpath-cd/towpath/internal/executor/executortest/apart"
 )
@@ -41,44 +39,18 @@ func TestCaddyKeepsWhatABalancerPromises(t *testing.T) {
 }
 
 // server is a Caddy of its own.
-type server struct {
-	dir     string
-	admin   string // as in the configuration
-	address string
-	args    []string
-	process *exec.Cmd
-}
+type server struct{ *caddytest.Caddy }
 
 func newCaddy(t *testing.T, args ...string) *server {
 	t.Helper()
-	s := &server{dir: t.TempDir(), admin: freeAddress(t), address: freeAddress(t), args: args}
-	config := fmt.Sprintf(`{"admin": {"listen": %q}, "apps": {"http": {"servers": {"shop": {"listen": [%q], "routes": [{"handle": [
-		{"handler": "headers", "response": {"set": {"Via": ["caddy"]}}},
-		{"@id": "shop", "handler": "reverse_proxy", "upstreams": []}]}]}}}}}`, s.admin, s.address)
-	if err := os.WriteFile(filepath.Join(s.dir, "caddy.json"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.Start(t)
-	t.Cleanup(func() { s.Stop(t) })
-	return s
+	return &server{caddytest.Start(t, args...)}
 }
 
-// freeAddress is one that nothing listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
-func (s *server) Address() string { return s.address }
+func (s *server) Address() string { return s.Caddy.Address }
 
 func (s *server) definition() towpath.EnvironmentDefinition {
 	return towpath.EnvironmentDefinition{Balancer: towpath.BalancerDefinition{
-		Caddy: &towpath.CaddyBalancer{Admin: "http://" + s.admin, ID: "shop"},
+		Caddy: &towpath.CaddyBalancer{Admin: "http://" + s.Admin, ID: caddytest.ID},
 	}}
 }
 
@@ -91,53 +63,11 @@ func (s *server) Open(t *testing.T) deploy.Driver {
 	return d
 }
 
-// Start starts it, and waits until it takes orders and requests.
-func (s *server) Start(t *testing.T) {
-	t.Helper()
-	program, err := exec.LookPath("caddy")
-	if err != nil {
-		t.Fatal("this test needs Caddy: make packages, or apt-get install --no-install-recommends caddy")
-	}
-	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	s.process = exec.Command(program, append([]string{"run", "--config", filepath.Join(s.dir, "caddy.json")}, s.args...)...)
-	s.process.Env = append(os.Environ(), "HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir, "XDG_DATA_HOME="+s.dir)
-	s.process.Stdout, s.process.Stderr = log, log
-	if err := s.process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "Caddy answers", func() bool {
-		orders, err := http.Get("http://" + s.admin + "/config/")
-		if err != nil {
-			return false
-		}
-		orders.Body.Close()
-		connection, err := net.Dial("tcp", s.address)
-		if err == nil {
-			connection.Close()
-		}
-		return err == nil
-	})
-}
+// Start starts it.
+func (s *server) Start(t *testing.T) { s.Caddy.Start(t) }
 
-func (s *server) Stop(t *testing.T) {
-	t.Helper()
-	if s.process == nil {
-		return
-	}
-	if err := s.process.Process.Kill(); err != nil {
-		t.Error(err)
-	}
-	_ = s.process.Wait() // it was killed
-	s.process = nil
-	if t.Failed() {
-		log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
-		t.Logf("Caddy said last:\n%s", log[max(0, len(log)-2000):])
-	}
-}
+// Stop ends it at once.
+func (s *server) Stop(t *testing.T) { s.Caddy.Stop(t) }
 
 // WeighByHand takes an upstream out, or puts it in: there is nothing between.
 func (s *server) WeighByHand(t *testing.T, i towpath.Instance, weight int) {

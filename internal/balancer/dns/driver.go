@@ -202,7 +202,7 @@ func (d *Driver) shift(ctx context.Context, t table, o deploy.Shift, instances [
 	wanted := t
 	wanted.members, wanted.serving = d.everybody(t), nil
 	for id := range o.Weights {
-		if i := slices.IndexFunc(instances, func(i towpath.Instance) bool { return i.ID == id }); i >= 0 && instances[i].Address != "" {
+		if i := slices.IndexFunc(instances, func(i towpath.Instance) bool { return i.ID == id }); i >= 0 && d.isNew(instances[i], wanted.members) {
 			if err := d.enroll(ctx, wanted.members, instances[i]); err != nil {
 				return wanted, err
 			}
@@ -220,6 +220,13 @@ func (d *Driver) shift(ctx context.Context, t table, o deploy.Shift, instances [
 		return wanted, err
 	}
 	return wanted, d.mayLeave(t, wanted, instances)
+}
+
+// isNew says that an instance is no member yet, or answers elsewhere now. Of one that is known by its IP address alone, nobody
+// knows the port.
+func (d *Driver) isNew(i towpath.Instance, members map[string]member) bool {
+	m, is := members[i.ID]
+	return i.Address != "" && (!is || m.address != i.Address)
 }
 
 // enroll makes an instance a member, in the place of one that was known by its address alone.

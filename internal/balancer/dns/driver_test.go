@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/miekg/dns"
-
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/balancer/dns/dnstest"
 	"github.com/towpath-cd/towpath/internal/deploy"
 )
 
@@ -38,7 +37,7 @@ func TestAShiftMovesTheName(t *testing.T) {
 	n.does(d, deploy.Forget{Instances: []string{two.ID, six.ID}}, two, six)
 	n.does(d, deploy.Forget{Instances: []string{two.ID}}, two) // again, as after a crash
 	n.saw(d, "r1-1=192.0.2.1:8000:100:false")
-	if other := n.addresses("other.shop.test."); len(other) != 1 {
+	if other := n.Addresses(dnstest.Other); len(other) != 1 {
 		t.Errorf("another name has %v", other)
 	}
 }
@@ -78,31 +77,17 @@ func TestADrainLastsUntilCachesHaveForgotten(t *testing.T) {
 	n.saw(d, "r1-1=192.0.2.1:8000:0:false r2-2=192.0.2.2:8000:100:false r3-3=192.0.2.3:8000:0:true")
 }
 
-// liveFor has the name's one address live for so many seconds, whoever set it.
-func (n *named) liveFor(d *Driver, ip string, seconds int) {
-	n.Helper()
-	byHand := new(dns.Msg).SetUpdate("shop.test.")
-	record, err := dns.NewRR(fmt.Sprintf("www.shop.test. %d IN A %s", seconds, ip))
-	if err != nil {
-		n.Fatal(err)
-	}
-	byHand.RemoveRRset([]dns.RR{record})
-	byHand.Insert([]dns.RR{record})
-	if err := d.server.update(n.Context(), byHand); err != nil {
-		n.Fatal(err)
-	}
-}
-
 // The name was somebody else's before, with a long time to live: all is as it was until the last cache has the short one.
 func TestALongerTimeToLiveIsShortenedAndWaitedOutBeforeTrafficMoves(t *testing.T) {
 	n := newNamed(t)
 	d := n.open()
-	n.liveFor(d, "192.0.2.1", 3600)
+	n.Set(t, "www.shop.test.", 3600, "192.0.2.1")
 	n.keeps(n.saw(d, "192.0.2.1=192.0.2.1:100:false"), time.Hour, time.Time{})
 
 	two := instance(2, 2, "192.0.2.2:8000")
-	shift := deploy.Shift{Weights: map[string]int{two.ID: 100}}
-	n.isTooEarly(d, shift, two)
+	stranger := towpath.Instance{ID: "192.0.2.1", Address: "192.0.2.1"} // as it was seen
+	shift := deploy.Shift{Weights: map[string]int{stranger.ID: 0, two.ID: 100}}
+	n.isTooEarly(d, shift, stranger, two)
 	n.answers("192.0.2.1 for 3600")
 	n.does(d, deploy.Shorten{TTL: time.Minute})
 	n.does(d, deploy.Shorten{TTL: time.Minute}) // again, as after a crash
@@ -110,11 +95,11 @@ func TestALongerTimeToLiveIsShortenedAndWaitedOutBeforeTrafficMoves(t *testing.T
 	for range 2 {
 		n.answers("192.0.2.1 for 60")
 		n.keeps(n.saw(d, "192.0.2.1=192.0.2.1:100:false"), time.Minute, until)
-		n.isTooEarly(d, shift, two)
+		n.isTooEarly(d, shift, stranger, two)
 		n.now = n.now.Add(40 * time.Minute)
 		d = n.open() // a keeper that started anew knows it all the same
 	}
-	n.does(d, shift, two)
+	n.does(d, shift, stranger, two)
 	n.answers("192.0.2.2 for 60")
 }
 
@@ -124,7 +109,7 @@ func TestWhatFailsLosesItsShareHoweverLongItIsKept(t *testing.T) {
 	d := n.open()
 	one, two := instance(1, 1, "192.0.2.1:8000"), instance(1, 2, "192.0.2.2:8000")
 	n.does(d, deploy.Shift{Weights: map[string]int{one.ID: 100}}, one)
-	n.liveFor(d, "192.0.2.1", 3600)
+	n.Set(t, "www.shop.test.", 3600, "192.0.2.1")
 	both := deploy.Shift{Weights: map[string]int{one.ID: 100, two.ID: 100}}
 	n.does(d, both, one, two)
 	n.answers("192.0.2.1 for 60", "192.0.2.2 for 60")
@@ -219,8 +204,8 @@ func TestAServerThatIsAwayOrRefusesIsToldSo(t *testing.T) {
 	one := instance(1, 1, "192.0.2.1:8000")
 	shift := deploy.Shift{Weights: map[string]int{one.ID: 100}}
 	for key, hint := range map[string]string{
-		"hmac-sha256:another:" + n.secret:          "allow this key",
-		"hmac-sha256:nobody:" + n.secret:           "does it know this key",
+		"hmac-sha256:another:" + n.Secret:          "allow this key",
+		"hmac-sha256:nobody:" + n.Secret:           "does it know this key",
 		"hmac-sha256:towpath:d3Jvbmcgc2VjcmV0Cg==": "does it know this key",
 	} {
 		_, err := n.try(n.openWith(key), epoch, shift, one)
@@ -230,14 +215,14 @@ func TestAServerThatIsAwayOrRefusesIsToldSo(t *testing.T) {
 	}
 	d := n.open()
 	n.does(d, shift, one)
-	n.stop()
+	n.Stop()
 	if _, err := d.Observe(t.Context()); !is[*deploy.Retryable](err) {
 		t.Errorf("%v", err)
 	}
 	if _, err := n.try(d, epoch, shift, one); !is[*deploy.Retryable](err) {
 		t.Errorf("%v", err)
 	}
-	n.start()
+	n.Start(t)
 	n.saw(d, "r1-1=192.0.2.1:8000:100:false") // BIND keeps updates in its journal
 }
 
