@@ -50,7 +50,7 @@ func TestAReleaseWhoseOwnCountsAreBadGoesBackByAQuery(t *testing.T) {
 	s, l, repository := openLab(t, 2, "rolling")
 	prometheus := s.startPrometheus(l)
 	traffic := s.asks()
-	query := fmt.Sprintf(`query: {prometheus: "http://%s", at_most: 0.05, expr: 'sum(shop_orders_lost_total{release="{{release}}"}) / sum(shop_orders_total{release="{{release}}"})'}`, prometheus)
+	query := fmt.Sprintf(`query: {prometheus: "http://%s", at_most: 5%%, expr: 'sum(shop_orders_lost_total{release="{{release}}"}) / sum(shop_orders_total{release="{{release}}"})'}`, prometheus)
 	s.goesBack(repository, tree{"towpath.yaml": watched(l.file("rolling"), query), "version": "two", "mode": "losing"}, "the query: 0.2")
 	l.allRun(s, "r1")
 	s.flawless(traffic)
