@@ -175,6 +175,8 @@ var Routes = []Route{
 	{"POST", "/environments/{pipeline}/{environment}/deploy", Deploy, FromPipeline},
 	{"POST", "/environments/{pipeline}/{environment}/rollback", Rollback, FromPipeline},
 	{"POST", "/environments/{pipeline}/{environment}/promote", Promote, FromPipeline},
+	{"POST", "/projects/{project}/freeze", ManageEnvironments, FromProject},
+	{"POST", "/projects/{project}/thaw", ManageEnvironments, FromProject},
 	{"POST", "/environments/{pipeline}/{environment}/freeze", ManageEnvironments, FromPipeline},
 	{"POST", "/environments/{pipeline}/{environment}/thaw", ManageEnvironments, FromPipeline},
 	{"POST", "/environments/{pipeline}/{environment}/start", ManageEnvironments, FromPipeline},

@@ -84,7 +84,7 @@ func newHouse() house {
 		{name: "balancer/dns/dnstest"},
 
 		// They measure and try the shipped binary, and single rooms, but never the wiring.
-		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"balancer/caddy/caddytest", "balancer/dns/dnstest", "client", "config", "crash", "executor/executortest/apart", "fleet", "store", "target/hosts"})},
+		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"balancer/caddy", "balancer/dns/dnstest", "client", "config", "crash", "executor/executortest/apart", "fleet", "store", "target/hosts"})},
 		{name: "e2e", may: slices.Concat(ground, []string{"client", "config", "crash"})},
 	}
 	h = h.with(tools, room{may: tools})

@@ -106,17 +106,24 @@ func (s *Server) startNow(c call[client.StartNow]) (client.Deployment, error) {
 	return deploymentOf(started), err
 }
 
-// freezeByForm reads the time as the server's clock shows it, as the page does.
-func (s *Server) freezeByForm(c call[none]) (string, error) {
+// freezeWished reads the time as the server's clock shows it, as the pages do.
+func (s *Server) freezeWished(c call[none]) (client.NewFreeze, error) {
 	wish := client.NewFreeze{Reason: reasoned(c).Body.Reason}
 	if text := c.PostForm.Get("until"); text != "" {
 		until, err := time.ParseInLocation("2006-01-02T15:04", text, s.Clock().Location())
 		if err != nil {
-			return "", towpath.Errorf(towpath.CodeInvalid, "%q is not a time", text).WithHint("write it like 2026-12-24T18:00")
+			return wish, towpath.Errorf(towpath.CodeInvalid, "%q is not a time", text).WithHint("write it like 2026-12-24T18:00")
 		}
 		wish.Until = until
 	}
-	_, err := s.freeze(call[client.NewFreeze]{Request: c.Request, Caller: c.Caller, Body: wish})
+	return wish, nil
+}
+
+func (s *Server) freezeByForm(c call[none]) (string, error) {
+	wish, err := s.freezeWished(c)
+	if err == nil {
+		_, err = s.freeze(call[client.NewFreeze]{Request: c.Request, Caller: c.Caller, Body: wish})
+	}
 	return there(c), err
 }
 

@@ -44,6 +44,8 @@ func (s *Server) registerPages() {
 	s.page("GET /projects/{project}/run", s.startPage)
 	s.handle("POST /projects/{project}/run", s.startByForm)
 	s.form("POST /projects/{project}/deliveries/{id}/replay", s.replayByForm)
+	s.form("POST /projects/{project}/freeze", s.freezeProjectByForm)
+	s.form("POST /projects/{project}/thaw", s.thawProjectByForm)
 
 	const run = " /runs/{pipeline}/{number}"
 	s.page("GET"+run, s.runPage)

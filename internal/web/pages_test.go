@@ -149,6 +149,9 @@ func TestAButtonIsThereForWhoMayUseItOnly(t *testing.T) {
 		{viewer, run, run + "/rerun", false, http.StatusForbidden, "what", "all"},
 		{deployer, run, run + "/rerun", true, http.StatusSeeOther, "what", "all"},
 		{deployer, environment, environment + "/freeze", false, http.StatusForbidden, "reason", ""},
+		{deployer, "/projects/shop", "/projects/shop/freeze", false, http.StatusForbidden, "reason", ""},
+		{author, "/projects/shop", "/projects/shop/freeze", true, http.StatusSeeOther, "reason", "a fair"},
+		{author, "/projects/shop", "/projects/shop/thaw", true, http.StatusSeeOther, "x", ""},
 		{deployer, environment, environment + "/rollback", true, http.StatusSeeOther, "reason", "slow"},
 	} {
 		shown := h.asks(c.who.token, c.path)
@@ -294,6 +297,34 @@ func TestAPageIsSentNothingThatItShowsAlready(t *testing.T) {
 	if got := first(""); got != "event: facts" {
 		t.Errorf("after a freeze it is sent %q first", got)
 	}
+}
+
+// Whoever looks at a project sees what holds its environments: a freeze of the project itself, and one of every environment of a name.
+func TestAProjectsPagesTellWhatItIsFrozenBy(t *testing.T) {
+	h := newHouse(t)
+	h.project("shop")
+	boss, viewer := h.person("boss", "administrator", ""), h.person("vera", "viewer", "shop")
+	tells := func(path string, is bool, texts ...string) {
+		t.Helper()
+		shown := h.asks(viewer.token, path)
+		shown.wants(t, http.StatusOK)
+		for _, text := range texts {
+			if strings.Contains(shown.text, text) != is {
+				t.Errorf("%s tells %q: %t, wanted %t", path, text, !is, is)
+			}
+		}
+	}
+	h.asks(boss.token, "/projects/shop/freeze", "reason", "the fair", "until", "2099-12-24T18:00").wants(t, http.StatusSeeOther)
+	_, err := h.client(boss.token).FreezeName(t.Context(), "production", client.NewFreeze{Reason: "the audit"})
+	must(t, err)
+	const whole, each = "by boss until 24 Dec 2099 18:00 UTC: the fair", "by boss: the audit"
+	tells("/projects/shop", true, whole, each)
+	tells("/projects", true, "frozen "+whole)
+	tells("/projects/shop", false, "/projects/shop/thaw")
+	h.asks(boss.token, "/projects/shop/freeze", "reason", "", "until", "tomorrow").wants(t, http.StatusUnprocessableEntity)
+	h.asks(boss.token, "/projects/shop/thaw", "x", "").wants(t, http.StatusSeeOther)
+	tells("/projects/shop", false, whole)
+	tells("/projects", false, "frozen ")
 }
 
 func TestABackupIsForAdministratorsAndIsRecorded(t *testing.T) {

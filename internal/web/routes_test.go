@@ -91,6 +91,7 @@ var table = map[string][]string{
 		"POST /api/v1/environments/{pipeline}/{environment}/remove",
 		"POST /api/v1/environments/{pipeline}/{environment}/unpin", "POST /environments/{pipeline}/{environment}/unpin",
 		"POST /api/v1/environments/{pipeline}/{environment}/start", "POST /environments/{pipeline}/{environment}/start",
+		"POST /projects/{project}/freeze", "POST /projects/{project}/thaw",
 		"PUT /api/v1/projects/{project}/freeze", "DELETE /api/v1/projects/{project}/freeze",
 	},
 	"server": {
