@@ -54,7 +54,7 @@ func chapters(all []benchmark) []chapter {
 
 func TestWithoutANameTheNamesAreListed(t *testing.T) {
 	var out, progress bytes.Buffer
-	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nswitch-haproxy\nproxy\nlog\nwebhook\nsurvive\nidle\npoll\ncheckout\nworkers\nneighbours\ncache\nartifact\nssh\nrolling\nrolling-killed\ncrash\n" {
+	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nswitch-haproxy\nswitch-caddy\nproxy\nlog\nwebhook\nsurvive\nidle\npoll\ncheckout\nworkers\nneighbours\ncache\nartifact\nssh\nrolling\nrolling-killed\ncrash\n" {
 		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
 	}
 }
@@ -64,7 +64,7 @@ func TestAWrongNameIsUsageAndMeasuresNothing(t *testing.T) {
 	if code := bench(t.Context(), []string{"--quick", "runs"}, &out, &progress); code != exitUsage || out.Len() > 0 {
 		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
 	}
-	if !strings.Contains(progress.String(), "run, switch, switch-haproxy, proxy, log, webhook, survive, idle, poll, checkout, workers, neighbours, cache, artifact, ssh, rolling, rolling-killed, crash") {
+	if !strings.Contains(progress.String(), "run, switch, switch-haproxy, switch-caddy, proxy, log, webhook, survive, idle, poll, checkout, workers, neighbours, cache, artifact, ssh, rolling, rolling-killed, crash") {
 		t.Errorf("it does not say what there is: %s", progress.String())
 	}
 }

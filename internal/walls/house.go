@@ -60,6 +60,9 @@ func newHouse() house {
 		{name: "balancer/proxy", may: slices.Concat(ground, []string{"deploy", "proxy"})},
 		{name: "target/process", may: slices.Concat(ground, []string{"deploy", "probe", "supervise"})},
 
+		// Benchmarks measure this one by itself.
+		{name: "balancer/caddy", may: slices.Concat(ground, []string{"deploy"})},
+
 		// What targets have in common.
 		{name: "probe", may: ground},
 		{name: "target/hosts", may: slices.Concat(ground, []string{"deploy", "probe"})},
@@ -67,7 +70,7 @@ func newHouse() house {
 		// cmd → cli → app. The demo is a user of the binary like any other; what it deployed outlives the worker, so
 		// that it has to end the supervisors itself.
 		{name: "app", may: slices.Concat(ground, server, shared, drivers, standalone, []string{
-			"balancer/proxy", "client", "config", "flow", "keeper", "store", "target/hosts", "target/process", "web", "worker",
+			"balancer/caddy", "balancer/proxy", "client", "config", "flow", "keeper", "store", "target/hosts", "target/process", "web", "worker",
 		})},
 		{name: "demo", may: slices.Concat(ground, []string{"client", "config", "supervise"})},
 		// So is the story in which everything is killed. It sees from outside what the supervisors left running.
@@ -84,7 +87,7 @@ func newHouse() house {
 		{name: "balancer/dns/dnstest"},
 
 		// They measure and try the shipped binary, and single rooms, but never the wiring.
-		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"balancer/caddy", "balancer/dns/dnstest", "client", "config", "crash", "executor/executortest/apart", "fleet", "store", "target/hosts"})},
+		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"balancer/caddy", "balancer/caddy/caddytest", "client", "config", "crash", "executor/executortest/apart", "fleet", "store", "target/hosts"})},
 		{name: "e2e", may: slices.Concat(ground, []string{"client", "config", "crash"})},
 	}
 	h = h.with(tools, room{may: tools})
