@@ -8,6 +8,19 @@ type HAProxyBalancer struct {
 	Backend string   // its name there
 }
 
+// NginxBalancer is an upstream of nginx, in a file that is ours. Several of them take the same traffic.
+type NginxBalancer struct {
+	Hosts    []Host   `json:",omitempty"` // where each nginx runs; none is the keeper's own machine
+	Upstream string   // its name
+	File     string   // that has it, which the configuration includes
+	Lines    []string `json:",omitempty"` // further directives of the upstream, without their semicolons
+	Options  string   `json:",omitempty"` // parameters of every server
+	Test     string   // script by which nginx tests its configuration
+	Reload   string   // script by which it takes it
+	PID      string   // file with the number of its master process
+	Log      string   // file that it tells its errors
+}
+
 // CaddyBalancer is a reverse proxy in a Caddy's configuration, whose upstreams are ours.
 type CaddyBalancer struct {
 	Admin string // where it takes orders: "http://host:port" or "unix:///path"
@@ -31,6 +44,7 @@ const (
 	BalancerNone    BalancerKind = "none"
 	BalancerProxy   BalancerKind = "proxy"
 	BalancerHAProxy BalancerKind = "haproxy"
+	BalancerNginx   BalancerKind = "nginx"
 	BalancerCaddy   BalancerKind = "caddy"
 	BalancerDNS     BalancerKind = "dns"
 )
@@ -42,6 +56,8 @@ func (b BalancerDefinition) Kind() BalancerKind {
 		return BalancerProxy
 	case b.HAProxy != nil:
 		return BalancerHAProxy
+	case b.Nginx != nil:
+		return BalancerNginx
 	case b.Caddy != nil:
 		return BalancerCaddy
 	case b.DNS != nil:
@@ -78,6 +94,8 @@ func (b BalancerDefinition) Can() BalancerAbilities {
 		return BalancerAbilities{Moves: true, Weights: true, Sticky: true, Sessions: true, Streams: true, Errors: true, Latency: true, Fencing: true}
 	case BalancerHAProxy:
 		return BalancerAbilities{Moves: true, Weights: true, Sessions: true, Errors: true}
+	case BalancerNginx:
+		return BalancerAbilities{Moves: true, Weights: true, Fencing: true}
 	case BalancerCaddy:
 		return BalancerAbilities{Moves: true, Sessions: true, Fencing: true}
 	case BalancerDNS:

@@ -166,6 +166,7 @@ type CanaryStep struct {
 type BalancerDefinition struct {
 	Proxy   *ProxyBalancer
 	HAProxy *HAProxyBalancer `json:",omitempty"`
+	Nginx   *NginxBalancer   `json:",omitempty"`
 	Caddy   *CaddyBalancer   `json:",omitempty"`
 	DNS     *DNSBalancer     `json:",omitempty"`
 }
