@@ -15,6 +15,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/balancer/caddy"
 	"github.com/towpath-cd/towpath/internal/balancer/dns"
 	"github.com/towpath-cd/towpath/internal/balancer/haproxy"
+	"github.com/towpath-cd/towpath/internal/balancer/nginx"
 	"github.com/towpath-cd/towpath/internal/balancer/proxy"
 	"github.com/towpath-cd/towpath/internal/deploy"
 	"github.com/towpath-cd/towpath/internal/executor"
@@ -83,6 +84,8 @@ func (o WorkerOptions) openBalancer(s keeper.Site) (deploy.Driver, error) {
 		})
 	case towpath.BalancerHAProxy:
 		return haproxy.New(haproxy.Options{Environment: s.Environment, Definition: s.Definition})
+	case towpath.BalancerNginx:
+		return openNginx(s)
 	case towpath.BalancerCaddy:
 		return caddy.New(caddy.Options{Environment: s.Environment, Definition: s.Definition})
 	case towpath.BalancerDNS:
@@ -90,6 +93,15 @@ func (o WorkerOptions) openBalancer(s keeper.Site) (deploy.Driver, error) {
 	default:
 		return nil, fmt.Errorf("this worker knows no balancer %s", kind)
 	}
+}
+
+// openNginx has its hosts reached as the user who runs the worker reaches them.
+func openNginx(s keeper.Site) (deploy.Driver, error) {
+	me, err := ssh.OfThisUser()
+	if err != nil && len(s.Definition.Balancer.Nginx.Hosts) > 0 {
+		return nil, err
+	}
+	return nginx.New(nginx.Options{Environment: s.Environment, Definition: s.Definition, SSH: me})
 }
 
 // runScript runs a strategy's test or a hook by the shell.

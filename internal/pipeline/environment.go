@@ -146,6 +146,9 @@ func (b *builder) balancer(name string, v *value) towpath.BalancerDefinition {
 			Sockets: haproxy.get("socket").texts(), Backend: haproxy.get("backend").string(),
 		}}
 	}
+	if nginx := chosen.get("nginx"); nginx != nil {
+		return towpath.BalancerDefinition{Nginx: b.nginx(name, nginx, v)}
+	}
 	if caddy := chosen.get("caddy"); caddy != nil {
 		return towpath.BalancerDefinition{Caddy: &towpath.CaddyBalancer{
 			Admin: cmp.Or(caddy.get("admin").string(), defaultCaddyAdmin), ID: caddy.get("id").string(),

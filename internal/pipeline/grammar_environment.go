@@ -128,7 +128,7 @@ func balancerShape() *shape {
 			field{key: "socket", doc: "where it takes orders: a path or tcp://host:port; a list for several that take the same traffic", required: true, shape: several(socketFormat())},
 			field{key: "backend", doc: "the backend whose servers are the instances, and nothing else", required: true, shape: text(backendFormat())},
 		)},
-		field{key: "nginx", doc: "nginx", later: true, shape: outside},
+		field{key: "nginx", doc: "nginx, by a file with an upstream and a reload", shape: nginxShape()},
 		field{key: "caddy", doc: "Caddy, by its admin API", shape: mapping(
 			field{key: "admin", doc: "where it takes orders: http://host:port or unix:///path", fallback: "http://localhost:2019", shape: text(adminFormat())},
 			field{key: "id", doc: "the @id of the reverse_proxy handler whose upstreams are the instances", required: true, shape: text(handlerFormat())},

@@ -139,9 +139,9 @@ func (b *builder) checkStrategy(e towpath.EnvironmentDefinition, v *value) {
 	case !can.Moves:
 		b.unfit(chosen.key, fmt.Sprintf("%s cannot use %s: no balancer moves its traffic", e.Name, kind),
 			"add balancer: {proxy: {host: …}}, or use strategy: all-at-once")
-	case !can.Weights:
+	case !can.Weights && kind == towpath.StrategyCanary:
 		b.unfit(chosen.key, fmt.Sprintf("%s cannot use %s: balancer %s gives an instance all or nothing", e.Name, kind, e.Balancer.Kind()),
-			"use strategy: rolling, or a balancer with weights, such as proxy or haproxy")
+			"use strategy: rolling, or a balancer with weights, such as proxy, haproxy or nginx")
 	case e.Strategy.Sticky && !can.Sticky:
 		b.unfit(chosen.key, fmt.Sprintf("%s cannot keep visitors on a side: balancer %s does not tell them apart", e.Name, e.Balancer.Kind()),
 			"take sticky out")
