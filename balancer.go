@@ -36,6 +36,16 @@ type DNSBalancer struct {
 	Key    string        // secret with the key that updates are signed by
 }
 
+// CommandBalancer is a balancer that scripts of its owner speak to, on the keeper's machine.
+type CommandBalancer struct {
+	Observe  string // prints who the members are
+	Shift    string // gives them their shares
+	Drain    string `json:",omitempty"` // waits until nothing is in flight; empty where that is counted, or waited for by the clock
+	Weights  bool   `json:",omitempty"` // they know shares between none and all
+	Sessions bool   `json:",omitempty"` // Observe counts what is in flight
+	Fencing  bool   `json:",omitempty"` // Shift refuses an epoch that another has followed
+}
+
 // BalancerKind is a way to move traffic.
 type BalancerKind string
 
@@ -47,6 +57,7 @@ const (
 	BalancerNginx   BalancerKind = "nginx"
 	BalancerCaddy   BalancerKind = "caddy"
 	BalancerDNS     BalancerKind = "dns"
+	BalancerCommand BalancerKind = "command"
 )
 
 // Kind answers how the definition moves traffic.
@@ -62,6 +73,8 @@ func (b BalancerDefinition) Kind() BalancerKind {
 		return BalancerCaddy
 	case b.DNS != nil:
 		return BalancerDNS
+	case b.Command != nil:
+		return BalancerCommand
 	}
 	return BalancerNone
 }
@@ -100,6 +113,8 @@ func (b BalancerDefinition) Can() BalancerAbilities {
 		return BalancerAbilities{Moves: true, Sessions: true, Fencing: true}
 	case BalancerDNS:
 		return BalancerAbilities{Moves: true, Fencing: true}
+	case BalancerCommand:
+		return BalancerAbilities{Moves: true, Weights: b.Command.Weights, Sessions: b.Command.Sessions, Fencing: b.Command.Fencing}
 	}
 	return BalancerAbilities{}
 }

@@ -169,6 +169,7 @@ type BalancerDefinition struct {
 	Nginx   *NginxBalancer   `json:",omitempty"`
 	Caddy   *CaddyBalancer   `json:",omitempty"`
 	DNS     *DNSBalancer     `json:",omitempty"`
+	Command *CommandBalancer `json:",omitempty"`
 }
 
 // ProxyBalancer is Towpath's own proxy, on the keeper's machine or on another one.

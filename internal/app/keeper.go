@@ -13,6 +13,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/balancer/caddy"
+	"github.com/towpath-cd/towpath/internal/balancer/command"
 	"github.com/towpath-cd/towpath/internal/balancer/dns"
 	"github.com/towpath-cd/towpath/internal/balancer/haproxy"
 	"github.com/towpath-cd/towpath/internal/balancer/nginx"
@@ -86,6 +87,8 @@ func (o WorkerOptions) openBalancer(s keeper.Site) (deploy.Driver, error) {
 		return haproxy.New(haproxy.Options{Environment: s.Environment, Definition: s.Definition})
 	case towpath.BalancerNginx:
 		return openNginx(s)
+	case towpath.BalancerCommand:
+		return command.New(command.Options{Environment: s.Environment, Definition: s.Definition, Secrets: s.Secrets})
 	case towpath.BalancerCaddy:
 		return caddy.New(caddy.Options{Environment: s.Environment, Definition: s.Definition})
 	case towpath.BalancerDNS:

@@ -149,6 +149,9 @@ func (b *builder) balancer(name string, v *value) towpath.BalancerDefinition {
 	if nginx := chosen.get("nginx"); nginx != nil {
 		return towpath.BalancerDefinition{Nginx: b.nginx(name, nginx, v)}
 	}
+	if command := chosen.get("command"); command != nil {
+		return towpath.BalancerDefinition{Command: commandBalancer(command)}
+	}
 	if caddy := chosen.get("caddy"); caddy != nil {
 		return towpath.BalancerDefinition{Caddy: &towpath.CaddyBalancer{
 			Admin: cmp.Or(caddy.get("admin").string(), defaultCaddyAdmin), ID: caddy.get("id").string(),

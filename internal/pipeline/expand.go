@@ -311,6 +311,8 @@ func (w *writer) balancer(b towpath.BalancerDefinition) {
 		w.put(4, "key", b.DNS.Key)
 	case b.Nginx != nil:
 		w.nginx(b.Nginx)
+	case b.Command != nil:
+		w.command(b.Command)
 	case b.Caddy != nil:
 		w.put(4, "admin", b.Caddy.Admin)
 		w.put(4, "id", b.Caddy.ID)

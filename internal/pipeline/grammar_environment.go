@@ -142,7 +142,7 @@ func balancerShape() *shape {
 			field{key: "ttl", doc: "how long clients may keep an address", fallback: "1m", shape: duration(time.Second, day)},
 			field{key: "key", doc: "the secret that holds the key of updates, as algorithm:name:secret", required: true, shape: text(variableFormat())},
 		)},
-		field{key: "command", doc: "scripts", later: true, shape: outside},
+		field{key: "command", doc: "your own scripts, on the keeper's machine", shape: commandShape()},
 	)
 }
 

@@ -66,14 +66,15 @@ func newHouse() house {
 		// What targets have in common, and who else has orders carried out on hosts.
 		{name: "probe", may: ground},
 		{name: "remote", may: slices.Concat(ground, []string{"deploy"})},
+		{name: "balancer/command", may: slices.Concat(ground, []string{"deploy", "remote"})},
 		{name: "balancer/nginx", may: slices.Concat(ground, []string{"deploy", "remote"})},
 		{name: "target/hosts", may: slices.Concat(ground, []string{"deploy", "probe"})},
 
 		// cmd → cli → app. The demo is a user of the binary like any other; what it deployed outlives the worker, so
 		// that it has to end the supervisors itself.
 		{name: "app", may: slices.Concat(ground, server, shared, drivers, standalone, []string{
-			"balancer/caddy", "balancer/nginx", "balancer/proxy", "client", "config", "flow", "keeper", "store", "target/hosts", "target/process",
-			"web", "worker",
+			"balancer/caddy", "balancer/command", "balancer/nginx", "balancer/proxy", "client", "config", "flow", "keeper", "store",
+			"target/hosts", "target/process", "web", "worker",
 		})},
 		{name: "demo", may: slices.Concat(ground, []string{"client", "config", "supervise"})},
 		// So is the story in which everything is killed. It sees from outside what the supervisors left running.
