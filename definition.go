@@ -23,6 +23,7 @@ type EnvironmentDefinition struct {
 	Instances int               // wanted
 	Minimum   int               // instances that take traffic at any moment
 	Target    TargetDefinition
+	Processes []ProcessDefinition `json:",omitempty"` // beside the web process, in the order of the pipeline file
 	Strategy  StrategyDefinition
 	Balancer  BalancerDefinition
 	Health    HealthDefinition

@@ -67,6 +67,8 @@ type Instance struct {
 	Problem string    // the probe's last answer, or why it is failing
 	Traffic Traffic   // zero value where there is no balancer, with Known set
 	Since   time.Time // since when it has been in its State
+
+	Processes []Process `json:",omitempty"` // those beside its web process, which State and Address are about
 }
 
 // Slot is a fixed place of a target for one running instance: a host, or one of several ports of it. Files of other

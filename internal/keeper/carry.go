@@ -194,7 +194,7 @@ func limit(o deploy.Operation, d towpath.EnvironmentDefinition) time.Duration {
 		return o.Within + spare
 	case deploy.Stop:
 		if d.Target.Process != nil {
-			return d.Target.Process.Stop.Within + spare
+			return longestStop(d) + spare
 		}
 		return 5 * time.Minute
 	case deploy.Drain:
@@ -204,9 +204,21 @@ func limit(o deploy.Operation, d towpath.EnvironmentDefinition) time.Duration {
 	case deploy.Test, deploy.RunHook:
 		return 10 * time.Minute
 	case deploy.Remove:
+		if d.Target.Process != nil {
+			return longestStop(d) + 2*time.Minute // it may have to end what an interrupted start has left
+		}
 		return 2 * time.Minute
 	}
 	return spare
+}
+
+// longestStop is how long the slowest process of an instance may take to end.
+func longestStop(d towpath.EnvironmentDefinition) time.Duration {
+	longest := d.Target.Process.Stop.Within
+	for _, p := range d.Processes {
+		longest = max(longest, p.Stop.Within)
+	}
+	return longest
 }
 
 // do performs an operation by whose hands it needs.

@@ -15,8 +15,20 @@ func (p *performer) hush(o *towpath.Observation) {
 	o.Instances = slices.Clone(o.Instances)
 	for n := range o.Instances {
 		o.Instances[n].Problem = p.mask(o.Instances[n].Problem)
+		o.Instances[n].Processes = p.hushed(o.Instances[n].Processes)
 	}
 	for n := range o.Findings {
 		o.Findings[n].Text = p.mask(o.Findings[n].Text)
 	}
+}
+
+func (p *performer) hushed(processes []towpath.Process) []towpath.Process {
+	processes = slices.Clone(processes)
+	for n := range processes {
+		processes[n].Problem, processes[n].Log = p.mask(processes[n].Problem), slices.Clone(processes[n].Log)
+		for line := range processes[n].Log {
+			processes[n].Log[line] = p.mask(processes[n].Log[line])
+		}
+	}
+	return processes
 }

@@ -35,6 +35,10 @@ func reportOf(seen towpath.Observation, doing string) report {
 	for n := range seen.Instances {
 		seen.Instances[n].Traffic.Requests, seen.Instances[n].Traffic.Streams = 0, 0
 		seen.Instances[n].Since = time.Time{}
+		seen.Instances[n].Processes = slices.Clone(seen.Instances[n].Processes)
+		for k := range seen.Instances[n].Processes {
+			seen.Instances[n].Processes[k].Since = time.Time{}
+		}
 	}
 	content, err := json.Marshal([]any{seen, doing})
 	if err != nil {

@@ -46,6 +46,7 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 		}
 	}
 	b.setStop(name, &e, v)
+	b.processes(&e, v)
 	b.outliveTTL(&e, v)
 	e.Strategy = b.strategy(e, v)
 	e.Minimum = b.minimum(name, e, v)

@@ -193,6 +193,7 @@ func (w *writer) environment(e towpath.EnvironmentDefinition) {
 	w.put(2, "instances", e.Instances)
 	w.put(2, "minimum", e.Minimum)
 	w.target(e.Target)
+	w.processes(e.Processes)
 	w.strategy(e.Strategy)
 	w.balancer(e.Balancer)
 	w.health(e.Health)

@@ -26,11 +26,7 @@ func environmentShape() *shape {
 			field{key: "streams", doc: "upgraded connections and event streams", fallback: "5m", shape: duration(0, day)},
 			field{key: "stop", doc: "the process, once it is asked to end", shape: duration(0, day)},
 		))},
-		field{key: "processes", doc: "what runs beside the web process", later: true, shape: table(nameFormat(), either(text(nil), mapping(
-			field{key: "command", doc: "command", required: true, shape: text(nil)},
-			field{key: "stop", doc: "how it is asked to end", shape: stopShape()},
-			field{key: "single", doc: "never overlaps with its successor", shape: yesNo()},
-		)))},
+		field{key: "processes", doc: "what runs beside the web process, by name; web is the web process itself", shape: processesShape()},
 		field{key: "assets", doc: "folder whose files of kept releases stay served", later: true, shape: text(keptPathFormat())},
 		field{key: "watch", doc: "how long, and against what, a new release is watched once it takes traffic", shape: mapping(
 			field{key: "for", doc: "how long", required: true, shape: duration(time.Second, day)},
@@ -70,8 +66,8 @@ func queryShape() *shape {
 
 func targetShape() *shape {
 	return oneOf(
-		field{key: "process", doc: "each instance is a supervised process on the keeper's machine", shape: mapping(
-			field{key: "command", doc: "run in the release's folder; it listens on PORT", required: true, shape: text(nil)},
+		field{key: "process", bare: true, doc: "each instance is a supervised process on the keeper's machine", shape: mapping(
+			field{key: "command", doc: "run in the release's folder; it listens on PORT", shape: text(nil)},
 			field{key: "port", doc: "a fixed port; by default a free one is chosen", shape: number(1, 65535)},
 			field{key: "stop", doc: "how it is asked to end", shape: stopShape()},
 		)},

@@ -172,13 +172,14 @@ func (s *supervisor) stopChild(ctx context.Context) {
 		return
 	}
 	s.update(func(state *State) { state.set(StatusStopping, "") })
-	place := failpoint.At("stop an instance")
+	place, asked := failpoint.At("stop an instance"), time.Now()
 	place.Before()
 	if err := s.child.Stop(context.WithoutCancel(ctx), s.spec.Stop.Within); err != nil {
 		s.log.Error("child not ended", "error", err)
 	}
 	place.After()
 	exit := s.collect()
+	exit.Killed = s.spec.Stop.Within > 0 && exit.At.Sub(asked) >= s.spec.Stop.Within
 	s.update(func(state *State) { state.ended(exit) })
 }
 

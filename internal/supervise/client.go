@@ -78,6 +78,14 @@ func (c Client) Restart(ctx context.Context, dir string, epoch Epoch) (State, er
 	return state, nil
 }
 
+// Dismiss orders an instance to stop, and does not wait. Where its supervisor is dead, Stop carries that out.
+func (c Client) Dismiss(ctx context.Context, dir string, epoch Epoch) error {
+	if err := c.give(ctx, dir, order{Epoch: epoch, Want: WantStopped}); err != nil {
+		return fmt.Errorf("dismiss %s: %w", dir, err)
+	}
+	return nil
+}
+
 // Stop ends an instance, as its spec says, and returns once nothing of it runs. Its folder stays.
 func (c Client) Stop(ctx context.Context, dir string, epoch Epoch) (State, error) {
 	state, err := c.stop(ctx, dir, order{Epoch: epoch, Want: WantStopped})

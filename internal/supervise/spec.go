@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,8 @@ var (
 type Spec struct {
 	// Instance is the identifier of the instance.
 	Instance string `json:"instance"`
+	// Process names which of the instance's processes it is; empty is the one that serves.
+	Process string `json:"process,omitempty"`
 	// Release is the number of the release that it runs.
 	Release int `json:"release"`
 	// Command is the program and its arguments. Exactly one of Command and Shell is given.
@@ -56,7 +59,7 @@ type Spec struct {
 
 // Stop says how an instance is ended.
 type Stop struct {
-	// Signal asks it to end: TERM (also when empty), INT, QUIT, HUP.
+	// Signal asks it to end: TERM (also when empty), INT, QUIT, HUP, KILL, and, but on Windows, USR1 and USR2.
 	Signal string `json:"signal,omitempty"`
 	// Within is how long it may take before it is killed; 0 kills at once.
 	Within time.Duration `json:"within,omitempty"`
@@ -134,17 +137,11 @@ func (s Spec) port() (string, error) {
 }
 
 func (s Stop) signal() (syscall.Signal, error) {
-	switch strings.TrimPrefix(strings.ToUpper(s.Signal), "SIG") {
-	case "", "TERM":
-		return syscall.SIGTERM, nil
-	case "INT":
-		return syscall.SIGINT, nil
-	case "QUIT":
-		return syscall.SIGQUIT, nil
-	case "HUP":
-		return syscall.SIGHUP, nil
+	known := signals()
+	if signal, is := known[cmp.Or(strings.TrimPrefix(strings.ToUpper(s.Signal), "SIG"), "TERM")]; is {
+		return signal, nil
 	}
-	return 0, fmt.Errorf("%w: stop signal %q is none of TERM, INT, QUIT, HUP", ErrInvalidSpec, s.Signal)
+	return 0, fmt.Errorf("%w: stop signal %q is none of %s", ErrInvalidSpec, s.Signal, strings.Join(sortedKeys(known), ", "))
 }
 
 // environment is what the child gets. What we say about it wins over Env.
@@ -154,6 +151,9 @@ func (s Spec) environment() []string {
 		env = append(env, key+"="+s.Env[key])
 	}
 	env = append(env, "TOWPATH_INSTANCE="+s.Instance, "TOWPATH_RELEASE="+strconv.Itoa(s.Release))
+	if s.Process != "" {
+		env = append(env, "TOWPATH_PROCESS="+s.Process)
+	}
 	if port, err := s.port(); err == nil && port != "" {
 		env = append(env, "PORT="+port, "TOWPATH_ADDRESS="+s.Address)
 	}
@@ -178,7 +178,7 @@ func inherited() []string {
 	return env
 }
 
-func sortedKeys(values map[string]string) []string {
+func sortedKeys[V any](values map[string]V) []string {
 	keys := make([]string, 0, len(values))
 	for key := range values {
 		keys = append(keys, key)

@@ -70,7 +70,9 @@ type Exit struct {
 	Code    int            `json:"code"`
 	Signal  syscall.Signal `json:"signal,omitempty"`
 	Unknown bool           `json:"unknown,omitempty"`
-	At      time.Time      `json:"at"`
+	// Killed says that it was told to end, and did not in its time.
+	Killed bool      `json:"killed,omitempty"`
+	At     time.Time `json:"at"`
 }
 
 // readState returns what is written, the zero State before the first.

@@ -574,7 +574,7 @@ func TestASpecThatCannotBeCarriedOutIsRefused(t *testing.T) {
 		"two commands":      func(s *supervise.Spec) { s.Command = []string{"true"} },
 		"relative folder":   func(s *supervise.Spec) { s.Dir = "x" },
 		"no port":           func(s *supervise.Spec) { s.Address = "127.0.0.1" },
-		"unknown signal":    func(s *supervise.Spec) { s.Stop.Signal = "KILL" },
+		"unknown signal":    func(s *supervise.Spec) { s.Stop.Signal = "PLEASE" },
 		"negative back-off": func(s *supervise.Spec) { s.Restart.First = -1 },
 	}
 	for name, spoil := range tests {

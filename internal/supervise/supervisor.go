@@ -160,7 +160,10 @@ func (s *supervisor) finish(ctx context.Context) (done bool, err error) {
 	if last, err := s.fence.last(); err != nil || last.Want == WantRunning {
 		return false, err
 	}
-	s.update(func(state *State) { state.set(StatusStopped, "") })
+	s.update(func(state *State) {
+		state.Failures = 0 // whoever starts it again gives it all its tries
+		state.set(StatusStopped, "")
+	})
 	s.log.Info("instance stopped")
 	s.close()
 	return true, nil

@@ -3,6 +3,7 @@ package balancertest
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -225,7 +226,7 @@ func anotherKeeperSeesTheSame(r *rig) {
 	before := r.observe().Instances
 	r.driver = r.open()
 	for n, after := range r.observe().Instances {
-		if after != before[n] {
+		if !reflect.DeepEqual(after, before[n]) {
 			r.Errorf("%+v, before %+v", after, before[n])
 		}
 	}

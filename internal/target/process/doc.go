@@ -7,6 +7,7 @@
 //	  lock         held while an epoch is compared and while what it allows takes effect at once
 //	  files/<id>/  the release's files; a folder stands there whole or not at all
 //	  run/<id>/    the supervisor's folder: what runs, its epoch, its log
+//	  beside/<id>@<process>/  the same, for what runs beside an instance's web process
 //
 // What is observed follows from these folders, from the supervisors' words and from the probe, and from nothing that
 // is remembered. The one thing that is remembered is how the last probes of an instance ended, since one failed probe

@@ -52,7 +52,7 @@ func New(options Options) (*Driver, error) {
 		return nil, fmt.Errorf("open the target of %s: %w", options.Environment, err)
 	}
 	h := homeOf(dataDir, options.Environment)
-	for _, folder := range []string{h.files, h.run} {
+	for _, folder := range append(h.folders(), h.files) {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			return nil, fmt.Errorf("open the target of %s: %w", options.Environment, err)
 		}
@@ -108,20 +108,27 @@ func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error)
 	return deploy.Receipt{}, &deploy.Permanent{Err: fmt.Errorf("a target cannot %s", o.Operation)}
 }
 
-// inspect reads the ends of the instances' logs.
+// inspect reads the ends of the instances' logs, and of those of what runs beside them.
 func (d *Driver) inspect(o deploy.Inspect) (receipt deploy.Receipt) {
-	for _, id := range o.Instances {
-		lines, err := supervise.Tail(d.home.runOf(id), tailLines)
+	tell := func(name, folder string) {
+		lines, err := supervise.Tail(folder, tailLines)
 		if err != nil {
 			lines = []string{"its log cannot be read: " + err.Error()}
 		}
-		receipt.Log = append(append(receipt.Log, id+":"), lines...)
+		receipt.Log = append(append(receipt.Log, name+":"), lines...)
+	}
+	for _, id := range o.Instances {
+		tell(id, d.home.runOf(id))
+		entries, _ := d.entriesBeside(id) // what cannot be listed has no log either
+		for _, e := range entries {
+			tell(e.Spec.Process+" of "+id, e.Dir)
+		}
 	}
 	return receipt
 }
 
 // home is the environment's folder.
-type home struct{ root, files, run string }
+type home struct{ root, files, run, beside string }
 
 // homeOf keeps the parts of a key apart, whatever they are made of.
 func homeOf(dataDir, environment string) home {
@@ -129,7 +136,9 @@ func homeOf(dataDir, environment string) home {
 	for part := range strings.SplitSeq(environment, "/") {
 		root = filepath.Join(root, folderName(part))
 	}
-	return home{root: root, files: filepath.Join(root, "files"), run: filepath.Join(root, "run")}
+	return home{
+		root: root, files: filepath.Join(root, "files"), run: filepath.Join(root, "run"), beside: filepath.Join(root, "beside"),
+	}
 }
 
 // folderName leaves no way out of the folder above.

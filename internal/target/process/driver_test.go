@@ -118,16 +118,23 @@ func (m *machine) clear() {
 	}
 	last := supervise.Epoch{Number: 1 << 40, Holder: "clear"}
 	orders := supervise.Client{Command: []string{os.Args[0], "supervise"}}
-	entries, _ := supervise.List(filepath.Join(m.root, "run"))
-	for _, e := range entries {
+	for _, e := range m.entries() {
 		if _, err := orders.Stop(context.Background(), e.Dir, last); err != nil {
 			m.Error(err)
 		}
 	}
 	m.until("no supervisor writes any more", func() bool {
-		entries, _ := supervise.List(filepath.Join(m.root, "run"))
-		return !slices.ContainsFunc(entries, func(e supervise.Entry) bool { return e.Supervised })
+		return !slices.ContainsFunc(m.entries(), func(e supervise.Entry) bool { return e.Supervised })
 	})
+}
+
+// entries are all that is supervised, or was.
+func (m *machine) entries() (all []supervise.Entry) {
+	for _, folder := range []string{"run", "beside"} {
+		entries, _ := supervise.List(filepath.Join(m.root, folder))
+		all = append(all, entries...)
+	}
+	return all
 }
 
 func (m *machine) do(o deploy.Operation) error {

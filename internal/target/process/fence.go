@@ -101,7 +101,7 @@ func (d *Driver) under(ctx context.Context, epoch towpath.Epoch, do func() error
 }
 
 func (d *Driver) claim(ctx context.Context, epoch towpath.Epoch) error {
-	entries, err := supervise.List(d.home.run)
+	entries, err := d.everyEntry()
 	if err != nil {
 		return &deploy.Retryable{Err: err}
 	}

@@ -37,11 +37,11 @@ func (m *mends) look(e supervise.Entry) {
 func (m *mends) mend(e supervise.Entry) {
 	m.driver.ordering.Lock()
 	defer m.driver.ordering.Unlock()
-	e, err := m.driver.entry(e.Spec.Instance)
+	e, err := m.driver.entryIn(e.Dir)
 	if err != nil || e.Want != supervise.WantRunning || e.Supervised {
 		return
 	}
-	logger := m.driver.options.Logger.With("instance", e.Spec.Instance)
+	logger := m.driver.options.Logger.With("instance", e.Spec.Instance, "process", e.Spec.Process)
 	if _, err := m.driver.supervisor.Launch(m.driver.closing, e.Dir, e.State.Epoch, e.Spec); err != nil {
 		logger.Warn("supervisor not replaced", "error", err)
 		return

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,8 +29,9 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 	if err != nil {
 		return seen, fmt.Errorf("observe %s: %w", d.options.Environment, err)
 	}
-	if seen.Epoch, err = d.fence.seen(); err != nil {
-		return seen, err
+	besides, err := d.besides(&seen.Epoch)
+	if err != nil {
+		return seen, fmt.Errorf("observe %s: %w", d.options.Environment, err)
 	}
 	var probes sync.WaitGroup
 	started := make([]towpath.Instance, len(entries))
@@ -38,7 +40,7 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 			seen.Epoch = later
 		}
 		d.mends.look(entry)
-		probes.Go(func() { started[i] = d.observe(ctx, entry) })
+		probes.Go(func() { started[i] = d.observe(ctx, entry, besides[entry.Spec.Instance]) })
 	}
 	probes.Wait()
 	d.probers.Keep(started)
@@ -50,6 +52,23 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 		}
 	}
 	return seen, nil
+}
+
+// besides answers what is beside each instance, by its ID, and has what needs it mended. The epoch becomes the highest that
+// was seen in the environment.
+func (d *Driver) besides(epoch *towpath.Epoch) (map[string][]supervise.Entry, error) {
+	seen, err := d.fence.seen()
+	if err != nil {
+		return nil, err
+	}
+	*epoch = seen
+	entries, err := supervise.List(d.home.beside)
+	by := make(map[string][]supervise.Entry)
+	for _, e := range entries {
+		d.mends.look(e)
+		by[e.Spec.Instance] = append(by[e.Spec.Instance], e)
+	}
+	return by, err
 }
 
 // placed answers the instances whose files are there, started or not.
@@ -79,28 +98,32 @@ func (d *Driver) placed() ([]towpath.Instance, error) {
 	return instances, nil
 }
 
-// observe says of one instance what its supervisor knows, and, where its process runs, what the probe does.
-func (d *Driver) observe(ctx context.Context, entry supervise.Entry) towpath.Instance {
+// observe says of one instance what its supervisors know, and, where its processes run, what the probe does.
+func (d *Driver) observe(ctx context.Context, entry supervise.Entry, others []supervise.Entry) towpath.Instance {
 	i := towpath.Instance{
 		ID: entry.Spec.Instance, Release: entry.Spec.Release, Address: entry.Spec.Address,
 		State: stateOf(entry), Health: towpath.HealthUnknown, Since: entry.State.Since,
+		Processes: beside(others),
+	}
+	if i.State == towpath.InstanceStopped && isEnding(others) {
+		i.State = towpath.InstanceFailing
 	}
 	if i.State == towpath.InstanceStopped || entry.Want != supervise.WantRunning {
 		return i
 	}
 	p := d.probers.Of(subject(entry))
-	if entry.Alive {
+	problem := cmp.Or(problemOf(entry), problemBeside(others))
+	if problem == "" {
 		p.Look(ctx, probe.Patience)
 	} else {
-		p.Note(errors.New(problemOf(entry)))
+		p.Note(errors.New(problem))
 	}
 	said := p.Verdict()
 	i.Health, i.Problem = said.Health, said.Problem
 	if said.Health != towpath.HealthPassing {
-		i.Since = said.Since
-		if problem := problemOf(entry); problem != "" {
-			i.Problem = problem
-		}
+		i.Since, i.Problem = said.Since, cmp.Or(problem, i.Problem)
+	} else if !areSteady(others) {
+		i.Health = towpath.HealthUnknown
 	}
 	return i
 }

@@ -63,7 +63,7 @@ func ofFiles(ctx context.Context, err error) error {
 func (d *Driver) clearAway() error {
 	for _, pattern := range []string{
 		filepath.Join(d.home.files, ".placing-*"), filepath.Join(d.home.files, ".removed-*"),
-		filepath.Join(d.home.run, ".removed-*"),
+		filepath.Join(d.home.run, ".removed-*"), filepath.Join(d.home.beside, ".removed-*"),
 	} {
 		left, err := filepath.Glob(pattern)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -44,6 +45,16 @@ func (d *Driver) prove(ctx context.Context, id string, within time.Duration) err
 			return &deploy.Permanent{Err: fmt.Errorf("probe %s: %w", id, err)}
 		}
 		d.mends.look(entry) // its launch may have failed, and nobody else looks while this waits
+		others, err := d.entriesBeside(id)
+		if err != nil {
+			return &deploy.Retryable{Err: fmt.Errorf("probe %s: %w", id, err)}
+		}
+		for _, e := range others {
+			d.mends.look(e)
+		}
+		if e, is := desperate(others); is {
+			return givenUp(e)
+		}
 		p := d.probers.Of(subject(entry))
 		if entry.Alive {
 			tried, _ := p.Try()
@@ -52,26 +63,28 @@ func (d *Driver) prove(ctx context.Context, id string, within time.Duration) err
 			case <-ctx.Done():
 			}
 		}
-		if p.Verdict().Health == towpath.HealthPassing && entry.Alive {
+		if p.Verdict().Health == towpath.HealthPassing && entry.Alive && areSteady(others) {
 			return nil
 		}
 		if p.HasPassed() {
 			pace = d.probers.Interval()
 		}
 		if !pause(ctx, pace) {
-			return d.unproved(ctx, entry, p.Verdict(), within)
+			return d.unproved(ctx, append([]supervise.Entry{entry}, others...), p.Verdict(), within)
 		}
 	}
 }
 
-func (d *Driver) unproved(ctx context.Context, e supervise.Entry, said probe.Verdict, within time.Duration) error {
+// unproved tells why an instance was not proved in time, with what that of its processes said last which does not run.
+func (d *Driver) unproved(ctx context.Context, all []supervise.Entry, said probe.Verdict, within time.Duration) error {
+	e, problem := all[0], problemOf(all[0])
 	if cause := context.Cause(ctx); cause != errNotInTime { //nolint:errorlint // it is never wrapped
 		return &deploy.UnknownOutcome{Err: fmt.Errorf("probe %s: %w", e.Spec.Instance, cause)}
 	}
-	problem := problemOf(e)
-	if problem == "" {
-		problem = said.Problem
+	if n := slices.IndexFunc(all, func(e supervise.Entry) bool { return !e.Alive }); problem == "" && n > 0 {
+		e, problem = all[n], problemBeside(all[1:])
 	}
+	problem = cmp.Or(problem, said.Problem, "not all of its processes run")
 	log, _ := supervise.Tail(e.Dir, tailLines) // the reason is told without it as well
 	return &deploy.Permanent{
 		Err: fmt.Errorf("%s of release %d did not pass its probe within %s: %s",

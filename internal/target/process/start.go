@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,7 +20,8 @@ import (
 	"github.com/towpath-cd/towpath/internal/supervise"
 )
 
-// start launches a supervisor above each instance. It returns when those answer, which is before the instances serve.
+// start launches a supervisor above each process of the instances. It returns when those answer, which is before the
+// instances serve.
 func (d *Driver) start(ctx context.Context, o deploy.Order, operation deploy.Start) (deploy.Receipt, error) {
 	d.ordering.Lock()
 	defer d.ordering.Unlock()
@@ -30,18 +32,23 @@ func (d *Driver) start(ctx context.Context, o deploy.Order, operation deploy.Sta
 		}
 		launches, ctx := errgroup.WithContext(ctx)
 		for _, spec := range specs {
-			launches.Go(func() error { return d.launch(ctx, o.Epoch, spec) })
+			launches.Go(func() error {
+				if err := d.startBeside(ctx, o, spec.Instance); err != nil {
+					return err
+				}
+				return d.launch(ctx, o.Epoch, d.home.runOf(spec.Instance), spec)
+			})
 		}
 		return launches.Wait()
 	})
 	return deploy.Receipt{}, err
 }
 
-func (d *Driver) launch(ctx context.Context, epoch towpath.Epoch, spec supervise.Spec) error {
+func (d *Driver) launch(ctx context.Context, epoch towpath.Epoch, folder string, spec supervise.Spec) error {
 	if _, err := os.Stat(spec.Dir); err != nil {
 		return &deploy.Permanent{Err: fmt.Errorf("start %s: its files are not there: %w", spec.Instance, err)}
 	}
-	_, err := d.supervisor.Launch(ctx, d.home.runOf(spec.Instance), supervise.Epoch(epoch), spec)
+	_, err := d.supervisor.Launch(ctx, folder, supervise.Epoch(epoch), spec)
 	return explain(err)
 }
 
@@ -107,25 +114,58 @@ func (d *Driver) environment(r towpath.Release) map[string]string {
 func (d *Driver) stop(ctx context.Context, epoch towpath.Epoch, o deploy.Stop) (deploy.Receipt, error) {
 	d.ordering.Lock()
 	defer d.ordering.Unlock()
-	stops := new(errgroup.Group)
-	for _, id := range o.Instances {
-		stops.Go(func() error {
-			_, err := d.supervisor.Stop(ctx, d.home.runOf(id), supervise.Epoch(epoch))
-			if err == nil {
-				d.seeStopped(ctx, id)
-			}
-			return explain(err)
+	stops, told := new(errgroup.Group), make([]string, len(o.Instances))
+	for n, id := range o.Instances {
+		stops.Go(func() (err error) {
+			told[n], err = d.stopOne(ctx, epoch, id)
+			return err
 		})
 	}
-	return deploy.Receipt{}, stops.Wait()
+	err := stops.Wait()
+	told = slices.DeleteFunc(told, func(s string) bool { return s == "" })
+	return deploy.Receipt{Detail: strings.Join(told, "; ")}, err
+}
+
+// stopOne ends all processes of an instance, and tells which of them had to be killed.
+func (d *Driver) stopOne(ctx context.Context, epoch towpath.Epoch, id string) (told string, err error) {
+	others, err := d.dismissBeside(ctx, epoch, id)
+	if err != nil {
+		return "", err
+	}
+	folders := []string{d.home.runOf(id)}
+	for _, e := range others {
+		folders = append(folders, e.Dir)
+	}
+	stops, words := new(errgroup.Group), make([]string, len(folders))
+	for n, folder := range folders {
+		stops.Go(func() (err error) {
+			words[n], err = d.stopIn(ctx, epoch, folder)
+			return err
+		})
+	}
+	err = stops.Wait()
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), "; "), err
+}
+
+// stopIn ends what is supervised in a folder, and tells whether it had to be killed.
+func (d *Driver) stopIn(ctx context.Context, epoch towpath.Epoch, folder string) (told string, err error) {
+	state, err := d.supervisor.Stop(ctx, folder, supervise.Epoch(epoch))
+	if err != nil {
+		return "", explain(err)
+	}
+	d.seeStopped(ctx, folder)
+	if e, err := d.entryIn(folder); err == nil {
+		told = killed(e.Spec, state)
+	}
+	return told, nil
 }
 
 // seeStopped waits until what was answered can be read as well, so that the next observation does not find it running.
-func (d *Driver) seeStopped(ctx context.Context, id string) {
+func (d *Driver) seeStopped(ctx context.Context, folder string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	for {
-		e, err := d.entry(id)
+		e, err := d.entryIn(folder)
 		if err != nil || stateOf(e) == towpath.InstanceStopped || !pause(ctx, lockPace) {
 			return
 		}
@@ -137,6 +177,9 @@ func (d *Driver) remove(ctx context.Context, epoch towpath.Epoch, o deploy.Remov
 	d.ordering.Lock()
 	defer d.ordering.Unlock()
 	for _, id := range o.Instances {
+		if err := d.removeBeside(ctx, epoch, id); err != nil {
+			return deploy.Receipt{}, err
+		}
 		if err := explain(d.supervisor.Remove(ctx, d.home.runOf(id), supervise.Epoch(epoch))); err != nil {
 			return deploy.Receipt{}, err
 		}

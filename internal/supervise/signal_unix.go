@@ -1,0 +1,13 @@
+//go:build unix
+
+package supervise
+
+import "syscall"
+
+// signals are those that can ask an instance to end.
+func signals() map[string]syscall.Signal {
+	return map[string]syscall.Signal{
+		"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "QUIT": syscall.SIGQUIT, "HUP": syscall.SIGHUP,
+		"USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "KILL": syscall.SIGKILL,
+	}
+}
