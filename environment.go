@@ -39,10 +39,11 @@ type Environment struct {
 	Machine         string // worker's ID: the only one that can keep it, where instances run on the keeper's machine
 	UnattendedSince time.Time
 
-	Idle         map[string]time.Time // by instance's ID: since when it has been without traffic
-	StandbyUntil time.Time            // until when the releases before the live one stay ready
-	LastInstance int                  // highest serial that an instance ever had here
-	RemovedAt    time.Time            `json:",omitzero"` // when a person's removal was done; zero while the environment is wanted
+	Idle         map[string]time.Time  // by instance's ID: since when it has been without traffic
+	StandbyUntil time.Time             // until when the releases before the live one stay ready
+	Singles      map[string]Assignment `json:",omitempty"` // by process: where those run of which at most one may
+	LastInstance int                   // highest serial that an instance ever had here
+	RemovedAt    time.Time             `json:",omitzero"` // when a person's removal was done; zero while the environment is wanted
 }
 
 // KeeperLease is the right of a worker to perform in an environment.

@@ -11,6 +11,7 @@ type Observation struct {
 	Epoch     Epoch // highest seen by any target or balancer
 	Instances []Instance
 	Slots     []Slot    `json:",omitempty"` // of a target whose slots are fixed, in the order of its definition
+	Singles   []Single  `json:",omitempty"` // processes of which at most one may run, wherever one does or may
 	Address   string    // where the balancer answers requests for the environment; empty where it has none
 	Served    []Served  `json:",omitempty"` // by release, where the balancer counts
 	Findings  []Finding `json:",omitempty"` // of what looks after a release that is watched, beside its balancer

@@ -26,6 +26,8 @@ func (r KeeperReport) Happened(at time.Time) (towpath.EnvironmentEvent, error) {
 		return towpath.HookLost{Epoch: r.Epoch, Deployment: r.Deployment, Hook: towpath.Hook(r.Hook), At: at}, nil
 	case "step":
 		return towpath.StepBegan{Epoch: r.Epoch, Deployment: r.Deployment, Step: r.Step, At: at}, nil
+	case "single":
+		return towpath.SingleAssigned{Epoch: r.Epoch, Process: r.Process, Instance: r.Instance, Slot: r.Slot, At: at}, nil
 	case "watching":
 		return towpath.WatchBegan{Epoch: r.Epoch, Deployment: r.Deployment, Baseline: r.Baseline, At: at}, nil
 	case "idle":

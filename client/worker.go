@@ -274,6 +274,9 @@ type KeeperReport struct {
 	Hook         string               `json:"hook,omitempty"`          // with hook-begun, hook-ended and hook-lost: which
 	Baseline     []towpath.Served     `json:"baseline,omitempty"`      // with watching: what had been answered by then
 	Step         int                  `json:"step,omitempty"`          // with step: which of a canary has begun, from 0
+	Process      string               `json:"process,omitempty"`       // with single: which process runs beside Instance, in Slot, and nowhere else
+	Instance     string               `json:"instance,omitempty"`      // with single: its ID
+	Slot         string               `json:"slot,omitempty"`          // with single: where that is, if slots are fixed
 	Idle         []string             `json:"idle,omitempty"`          // instances' IDs
 	Taking       []int                `json:"taking,omitempty"`        // releases' numbers
 	LastInstance int                  `json:"last_instance,omitempty"` // with idle: highest serial of an instance seen

@@ -4,14 +4,14 @@ package deploy
 // traffic. Nothing serves in between. Files are put in place before that, to keep it short.
 func allAtOnce() strategy {
 	return strategy{
-		reach: []rule{reachable, place, sightOfOthers, empty, drain, endAllStreams, forgetOthers, stopOthers, start, probe, sight, beginWatch, shift, watch},
-		tidy:  []rule{drop, settle},
+		reach: []rule{reachable, place, sightOfOthers, empty, drain, endAllStreams, forgetOthers, stopOthers, endSingles, start, probe, sight, beginWatch, shift, singles, watch},
+		tidy:  []rule{drop, settle, awaitSingles},
 	}
 }
 
 // takeDown leaves nothing: after a first deployment that failed there is nothing to go back to.
 func takeDown() strategy {
-	return strategy{reach: []rule{sightOfOthers, empty, drain, endAllStreams, drop, settle, sight}}
+	return strategy{reach: []rule{sightOfOthers, empty, drain, endAllStreams, endSingles, drop, settle, sight}}
 }
 
 // empty takes the traffic from what will be stopped, which no stranger is.

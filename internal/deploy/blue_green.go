@@ -5,8 +5,8 @@ package deploy
 // it, and another instance takes its place.
 func blueGreen() strategy {
 	return strategy{
-		reach: []rule{repair, reachable, place, makeRoom, start, probe, test, promotion, sight, beginWatch, shift, drain, watch},
-		tidy:  []rule{drop, endStreams, settle, standBy},
+		reach: []rule{repair, reachable, place, makeRoom, start, probe, test, promotion, sight, beginWatch, shift, singles, drain, watch},
+		tidy:  []rule{drop, endStreams, settle, standBy, awaitSingles},
 	}
 }
 

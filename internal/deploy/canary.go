@@ -13,9 +13,9 @@ import (
 func canary() strategy {
 	return strategy{
 		reach: []rule{
-			repair, reachable, place, makeRoom, start, probe, test, sight, beginWatch, stand, holdStep, shift, endSteps, drain, watch,
+			repair, reachable, place, makeRoom, start, probe, test, sight, beginWatch, stand, holdStep, shift, singles, endSteps, drain, watch,
 		},
-		tidy: []rule{drop, endStreams, settle, standBy},
+		tidy: []rule{drop, endStreams, settle, standBy, awaitSingles},
 	}
 }
 

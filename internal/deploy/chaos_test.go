@@ -56,6 +56,9 @@ func (c *chaos) draw(balanced bool) towpath.EnvironmentDefinition {
 	if rapid.IntRange(0, 3).Draw(c.t, "hooked") == 0 {
 		d.Hooks = towpath.HooksDefinition{Before: "./before.sh", After: "./after.sh", Failed: "./failed.sh"}
 	}
+	if rapid.Bool().Draw(c.t, "single") {
+		d.Processes = []towpath.ProcessDefinition{{Name: "clock", Single: true}}
+	}
 	c.drawStrategy(&d)
 	return d
 }

@@ -27,6 +27,10 @@ func TestForecastTellsPeopleWhatWillHappen(t *testing.T) {
 		"rollback_from_standby":    shop().serves(release42, release41).standsBy(release41).rollsBack().facts(),
 		"rollback_without_standby": shop().serves(release42, release41).rollsBack().facts(),
 		"all_at_once":              shop().allAtOnce().serves(release41).wants(release42).facts(),
+		"single":                   shop().serves(release41).single("r41-1").wants(release42).facts(),
+		"single_all_at_once":       shop().allAtOnce().serves(release41).single("r41-1").wants(release42).facts(),
+		"single_on_hosts":          shop().onHosts(3).rolling(1, 0).serves(release41).single("r41-1").wants(release42).facts(),
+		"single_on_a_host_away":    shop().onHosts(3).rolling(1, 0).minimum(1).serves(release42).files(release41).single("r42-3").rollsBack().away("web3").facts(),
 		"nothing_to_do":            shop().serves(release41).facts(),
 		"standing_by":              shop().serves(release42, release41).standsBy(release41).facts(),
 		"instance_missing":         shop().serves(release41).loses("r41-1").facts(),
@@ -98,11 +102,13 @@ type story struct {
 	slots       []towpath.Slot
 	cached      *towpath.Cached
 	instances   []towpath.Instance
+	singles     []towpath.Single
 }
 
 func (s *story) facts() deploy.Facts {
 	return deploy.Facts{
-		Environment: s.environment, Observed: towpath.Observation{Instances: s.instances, Slots: s.slots, Cached: s.cached, At: noon}, Now: noon,
+		Environment: s.environment, Now: noon,
+		Observed: towpath.Observation{Instances: s.instances, Slots: s.slots, Cached: s.cached, Singles: s.singles, At: noon},
 	}
 }
 

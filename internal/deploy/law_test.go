@@ -218,7 +218,7 @@ func (w *world) serving() int {
 
 // satisfied answers what is not as the goal wants it: the fourth property's end.
 func (w *world) satisfied() error {
-	if err := w.unneeded(); err != nil {
+	if err := errors.Join(w.unneeded(), w.singlesSatisfied()); err != nil {
 		return err
 	}
 	if serving := w.serving(); serving != w.wanted() || w.runningCount() != w.wanted() {

@@ -21,7 +21,7 @@ func (c *chaos) mischief() {
 		func() { c.blind = !c.blind },
 		func() { c.misrouted = true },
 		c.away, c.haze, c.crash, c.restart, c.hang, c.vanish, c.startByHand,
-		c.weighByHand, c.forgetByHand, c.stray, c.strayMember, c.sicken,
+		c.weighByHand, c.forgetByHand, c.stray, c.strayMember, c.sicken, c.singleDies, c.sayGone,
 	}
 	kinds[rapid.IntRange(0, len(kinds)-1).Draw(c.t, "mischief")]()
 }

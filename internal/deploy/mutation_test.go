@@ -135,6 +135,21 @@ var mutations = []mutation{
 		property: "TestPropertyWhatWasMovedByHandIsLeftWhereDriftIsReported",
 	},
 	{
+		what: "a single process is started while it may run on a host that does not answer",
+		file: "single.go", from: "if !has || s.unsure(name) != \"\" ||", to: "if !has ||",
+		property: "TestPropertyOfASingleProcessAtMostOneRuns",
+	},
+	{
+		what: "a single process moves before the traffic does",
+		file: "blue_green.go", from: "beginWatch, shift, singles, drain", to: "beginWatch, singles, shift, drain",
+		property: "TestPropertyOfASingleProcessAtMostOneRuns",
+	},
+	{
+		what: "a single process of another release stays",
+		file: "single.go", from: "if (!has || p.Instance != home.ID) && s.isInReach(p.Slot) {", to: "if !has && s.isInReach(p.Slot) {",
+		property: "TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse",
+	},
+	{
 		what: "a table that is right is set again",
 		file: "rule.go", from: "isRight := isEven(table, given) && s.isTable(spared)", to: "isRight := isEven(table, given) && s.isTable(nil)",
 		property: "TestPropertyASatisfiedSituationNeedsNothing",

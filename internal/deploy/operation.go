@@ -61,6 +61,11 @@ type (
 	Stop struct{ Instances []string }
 	// Remove deletes the files of stopped instances.
 	Remove struct{ Instances []string }
+	// StartSingle starts a single process beside an instance, and sees that it runs. A target refuses it while it cannot say
+	// that none of that name runs elsewhere on its machines, as far as they answer.
+	StartSingle struct{ Process, Instance string }
+	// StopSingle ends a single process beside an instance. It has ended certainly when it is done.
+	StopSingle struct{ Process, Instance string }
 	// Inspect reads what the instances said last (Receipt.Log). It changes nothing.
 	Inspect struct{ Instances []string }
 )
@@ -108,6 +113,11 @@ type (
 		Deployment string
 		Step       int
 	}
+	// Assign records beside which instance a single process may run (towpath.SingleAssigned).
+	Assign struct {
+		Process, Instance string
+		Slot              string `json:",omitempty"`
+	}
 	// Condemn gives the goal up: it does not stand its watch. It is never done, it fails, with Reason and with what the
 	// instances said last.
 	Condemn struct {
@@ -144,11 +154,11 @@ type (
 // PerformerOf answers whose hands an operation needs.
 func PerformerOf(o Operation) Performer {
 	switch o.(type) {
-	case Check, Place, Start, Probe, Stop, Remove, Inspect:
+	case Check, Place, Start, Probe, Stop, Remove, Inspect, StartSingle, StopSingle:
 		return ByTarget
 	case Shift, Drain, EndStreams, Shorten, Forget:
 		return ByBalancer
-	case Test, RunHook, LoseHook, BeginWatch, BeginStep, Condemn, Conclude:
+	case Test, RunHook, LoseHook, BeginWatch, BeginStep, Assign, Condemn, Conclude:
 		return ByKeeper
 	default:
 		return ByNobody
@@ -193,6 +203,10 @@ func InstancesOf(o Operation) []string {
 		return o.Instances
 	case StandBy:
 		return o.Instances
+	case StartSingle:
+		return []string{o.Instance}
+	case StopSingle:
+		return []string{o.Instance}
 	case Shift:
 		return slices.Sorted(maps.Keys(o.Weights))
 	default:
@@ -207,17 +221,20 @@ func (o Check) String() string {
 func (o Place) String() string {
 	return fmt.Sprintf("place %s of release %d", list(o.Instances), o.Release)
 }
-func (o Start) String() string      { return "start " + list(o.Instances) }
-func (o Probe) String() string      { return "probe " + list(o.Instances) }
-func (o Stop) String() string       { return "stop " + list(o.Instances) }
-func (o Remove) String() string     { return "remove " + list(o.Instances) }
-func (o Drain) String() string      { return "drain " + list(o.Instances) }
-func (o EndStreams) String() string { return "end streams of " + list(o.Instances) }
-func (o Shorten) String() string    { return "shorten what clients keep to " + brief(o.TTL) }
-func (o Forget) String() string     { return "forget " + list(o.Instances) }
-func (o Test) String() string       { return "test " + list(o.Instances) }
-func (o Inspect) String() string    { return "inspect " + list(o.Instances) }
-func (o RunHook) String() string    { return "hook " + string(o.Hook) }
+func (o Start) String() string       { return "start " + list(o.Instances) }
+func (o Probe) String() string       { return "probe " + list(o.Instances) }
+func (o Stop) String() string        { return "stop " + list(o.Instances) }
+func (o Remove) String() string      { return "remove " + list(o.Instances) }
+func (o Drain) String() string       { return "drain " + list(o.Instances) }
+func (o EndStreams) String() string  { return "end streams of " + list(o.Instances) }
+func (o Shorten) String() string     { return "shorten what clients keep to " + brief(o.TTL) }
+func (o Forget) String() string      { return "forget " + list(o.Instances) }
+func (o StartSingle) String() string { return "start " + o.Process + " beside " + o.Instance }
+func (o StopSingle) String() string  { return "stop " + o.Process + " beside " + o.Instance }
+func (o Assign) String() string      { return "record that " + o.Process + " belongs to " + o.Instance }
+func (o Test) String() string        { return "test " + list(o.Instances) }
+func (o Inspect) String() string     { return "inspect " + list(o.Instances) }
+func (o RunHook) String() string     { return "hook " + string(o.Hook) }
 func (o LoseHook) String() string {
 	return "call a person: the hook " + string(o.Hook) + " was cut off"
 }
@@ -256,6 +273,9 @@ func (Shorten) operation()        {}
 func (Forget) operation()         {}
 func (Test) operation()           {}
 func (Inspect) operation()        {}
+func (StartSingle) operation()    {}
+func (StopSingle) operation()     {}
+func (Assign) operation()         {}
 func (RunHook) operation()        {}
 func (LoseHook) operation()       {}
 func (BeginWatch) operation()     {}

@@ -67,6 +67,10 @@ func (w *world) perform(o deploy.Operation, some func(string) bool) error {
 		return each(o.Instances, some, w.closeStreams)
 	case deploy.Forget:
 		return each(o.Instances, some, w.forget)
+	case deploy.StartSingle:
+		return w.startSingle(o)
+	case deploy.StopSingle:
+		return w.stopSingle(o)
 	default:
 		return w.note(o, some)
 	}
@@ -95,6 +99,8 @@ func (w *world) note(o deploy.Operation, some func(string) bool) error {
 		w.happens(towpath.WatchBegan{Epoch: w.environment.Epoch, Deployment: o.Deployment, Baseline: w.served(), At: w.now})
 	case deploy.BeginStep:
 		w.happens(towpath.StepBegan{Epoch: w.environment.Epoch, Deployment: o.Deployment, Step: o.Step, At: w.now})
+	case deploy.Assign:
+		w.happens(towpath.SingleAssigned{Epoch: w.environment.Epoch, Process: o.Process, Instance: o.Instance, Slot: o.Slot, At: w.now})
 	case deploy.Hold: // from when it really began
 		d, steps := w.environment.Deployment, w.definition().Strategy.Steps
 		w.now = latest(w.now, latest(o.Until, d.StepAt.Add(steps[d.CanaryStep].For)))

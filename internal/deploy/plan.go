@@ -152,7 +152,7 @@ func (s situation) first(rules []rule) []Step {
 
 // conclusion is what people are told of the way to the goal.
 func (s situation) conclusion() string {
-	words := []string{s.verdictInWords(), s.missingInWords()}
+	words := []string{s.verdictInWords(), s.missingInWords(), s.singlesInWords()}
 	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), "; ")
 }
 

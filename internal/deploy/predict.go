@@ -32,6 +32,14 @@ func (f Facts) after(o Operation) Facts {
 		f.remove(func(i towpath.Instance) bool { return i.State == towpath.InstanceGone && !i.Traffic.Member })
 	case Stop:
 		f.stop(o.Instances)
+	case StartSingle:
+		f.Observed.Singles = append(slices.Clone(f.Observed.Singles), towpath.Single{
+			Process: o.Process, Instance: o.Instance, Slot: f.slotOf(o.Instance), State: towpath.InstanceRunning, Since: f.Now,
+		})
+	case StopSingle:
+		f.Observed.Singles = slices.DeleteFunc(slices.Clone(f.Observed.Singles), func(p towpath.Single) bool {
+			return p.Process == o.Process && p.Instance == o.Instance
+		})
 	case Remove:
 		f.remove(func(i towpath.Instance) bool { return slices.Contains(o.Instances, i.ID) })
 	default:
@@ -58,6 +66,10 @@ func (f *Facts) record(o Operation) {
 	case BeginStep:
 		f.deployment(func(d *towpath.Deployment) {
 			d.CanaryStep, d.StepAt, d.PromotedBy, d.PromotedAt = o.Step, f.Now, "", time.Time{}
+		})
+	case Assign:
+		f.Environment, _ = f.Environment.Next(towpath.SingleAssigned{
+			Epoch: f.Environment.Epoch, Process: o.Process, Instance: o.Instance, Slot: o.Slot, At: f.Now,
 		})
 	case Hold:
 		f.Now = later(f.Now, o.Until)
@@ -131,6 +143,11 @@ func (f *Facts) each(names []string, change func(*towpath.Instance)) {
 			change(&f.Observed.Instances[n])
 		}
 	}
+}
+
+func (f *Facts) slotOf(instance string) (slot string) {
+	f.each([]string{instance}, func(i *towpath.Instance) { slot = i.Slot })
+	return slot
 }
 
 func (f *Facts) remove(isRemoved func(towpath.Instance) bool) {

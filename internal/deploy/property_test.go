@@ -35,6 +35,10 @@ func TestPropertyWhatWasMovedByHandIsLeftWhereDriftIsReported(t *testing.T) {
 	holds(t, handsAreLeftAlone)
 }
 
+func TestPropertyOfASingleProcessAtMostOneRuns(t *testing.T) {
+	holds(t, oneRunsAtMost, singlesFollowTheTraffic)
+}
+
 func TestPropertyAHookIsRunAtMostOnceADeployment(t *testing.T) { holds(t, hooksAreRunOnce) }
 
 func TestPropertyEveryFailureIsFollowedByOneServingReleaseAndNothingElse(t *testing.T) {
@@ -95,7 +99,7 @@ func TestPropertyARemovalLeavesNothing(t *testing.T) {
 		c.converge()
 		c.happens(towpath.RemovalRequested{ID: "removal", By: "ana", At: c.now})
 		c.converge()
-		if len(c.processes)+len(c.members) > 0 || !c.environment.IsRemoved() {
+		if len(c.processes)+len(c.members)+len(c.singles) > 0 || !c.environment.IsRemoved() {
 			t.Fatalf("removed %t\n%v", c.environment.IsRemoved(), c.world)
 		}
 	})
@@ -230,6 +234,7 @@ func satisfiedWorld(t *rapid.T) *world {
 		if w.isBalanced() {
 			w.members[id] = &member{weight: weight, requests: rapid.IntRange(0, 3).Draw(t, "requests")}
 		}
+		w.settleSingles(id)
 	}
 	return w
 }

@@ -14,9 +14,9 @@ func rolling() strategy {
 	return strategy{
 		reach: []rule{
 			repair, reachable, place, startTurn, probeStarted, sight, beginWatch, stand, exchange,
-			drain, endStreams, forgetLeft, stopLeft, stuck, watch,
+			drain, endStreams, forgetLeft, stopLeft, stuck, singles, watch,
 		},
-		tidy: []rule{drop, settle},
+		tidy: []rule{drop, settle, awaitSingles},
 	}
 }
 

@@ -183,6 +183,9 @@ func (s situation) takeAway(instances []towpath.Instance) []Step {
 	if len(there) == 0 {
 		return nil
 	}
+	if steps := s.singlesOf(there); len(steps) > 0 {
+		return steps
+	}
 	return one(Remove{Instances: ids(there)}, "nothing needs them any more")
 }
 

@@ -94,6 +94,10 @@ func (s *story) tell(steps []Step) int {
 		return s.tellStart(o, steps)
 	case StandBy:
 		return s.tellStandBy(o, steps)
+	case Assign:
+		return 1
+	case StopSingle:
+		return s.tellMove(o, steps)
 	case Forget, Stop:
 		if told := farewell(steps); told > 0 {
 			s.add("remove", s.instances(InstancesOf(o)), "")
@@ -138,6 +142,8 @@ func (s *story) tellOne(operation Operation) {
 		s.add("shorten", s.shortening(o), "")
 	case Await:
 		s.add("wait", s.waiting(o), "")
+	case StartSingle:
+		s.add("start", o.Process+" of "+s.ofInstance(o.Instance), "")
 	case Stop:
 		s.add("stop", s.instances(o.Instances), s.inFlight())
 	default:
@@ -177,6 +183,38 @@ func (s *story) tellStart(o Start, steps []Step) int {
 	}
 	s.add("start", what, detail)
 	return 1
+}
+
+// tellMove tells that a single process ends, and where it runs then.
+func (s *story) tellMove(o StopSingle, steps []Step) int {
+	what := o.Process + " of " + s.ofInstance(o.Instance)
+	for n, step := range steps[1:] {
+		switch next := step.Operation.(type) {
+		case Assign:
+		case StartSingle:
+			if next.Process != o.Process {
+				s.add("stop", what, "")
+				return 1
+			}
+			s.add("stop", what+", then start that of "+s.ofInstance(next.Instance), "never two at once")
+			return n + 2
+		default:
+			s.add("stop", what, "")
+			return 1
+		}
+	}
+	s.add("stop", what, "")
+	return 1
+}
+
+// ofInstance names the release of an instance, and its slot, if those are fixed.
+func (s *story) ofInstance(id string) string {
+	number, _ := towpath.ParseInstanceID(id)
+	name := fmt.Sprintf("release %d", number)
+	if slot := s.facts.slotOf(id); slot != "" {
+		name += " on " + slot
+	}
+	return name
 }
 
 // starting names what a start brings up: where, if slots are fixed or one comes after the other, and instead of what.

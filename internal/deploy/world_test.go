@@ -28,6 +28,7 @@ type world struct {
 	misrouted   bool            // the balancer takes requests elsewhere than the definition says
 	hazy        map[string]bool // instances that the target cannot say anything about
 	hosts       hosts
+	singles     []single // that run
 }
 
 // process is an instance as it really is.
@@ -114,6 +115,7 @@ func (w *world) observe() towpath.Observation {
 	if w.isBalanced() && !w.blind {
 		seen.Served = w.served()
 	}
+	seen.Singles = w.lookAtSingles()
 	w.record(seen)
 	return seen
 }
@@ -214,6 +216,7 @@ func (w *world) String() string {
 	for _, id := range slices.Sorted(maps.Keys(w.processes)) {
 		text += fmt.Sprintf("\n  %s %+v", id, *w.processes[id])
 	}
+	text += fmt.Sprintf("\n  singles %+v, recorded %+v, of %+v", w.singles, e.Singles, w.definition().Processes)
 	for _, id := range slices.Sorted(maps.Keys(w.members)) {
 		text += fmt.Sprintf("\n  member %s %+v", id, *w.members[id])
 	}

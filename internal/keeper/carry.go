@@ -186,13 +186,13 @@ func limit(o deploy.Operation, d towpath.EnvironmentDefinition) time.Duration {
 	switch o := o.(type) {
 	case deploy.Place:
 		return 10 * time.Minute
-	case deploy.Check, deploy.Start:
+	case deploy.Check, deploy.Start, deploy.StartSingle:
 		if d.Target.Hosts != nil {
 			return 5 * time.Minute // its scripts run on every host
 		}
 	case deploy.Probe:
 		return o.Within + spare
-	case deploy.Stop:
+	case deploy.Stop, deploy.StopSingle:
 		if d.Target.Process != nil {
 			return longestStop(d) + spare
 		}
@@ -234,6 +234,8 @@ func (p *performer) do(ctx context.Context, f deploy.Facts, o deploy.Operation) 
 		return deploy.Receipt{}, p.beginWatch(ctx, f, o)
 	case deploy.BeginStep:
 		return deploy.Receipt{}, p.beginStep(ctx, f, o)
+	case deploy.Assign:
+		return deploy.Receipt{}, p.assign(ctx, f, o)
 	case deploy.Condemn:
 		return deploy.Receipt{}, p.condemn(ctx, f, o)
 	case deploy.Test:
@@ -292,6 +294,11 @@ func namedBy(o deploy.Operation) (instances []string, release int) {
 	case deploy.Start:
 		release, _ = towpath.ParseInstanceID(o.Instances[0])
 		return o.Instances, release
+	case deploy.StartSingle:
+		release, _ = towpath.ParseInstanceID(o.Instance)
+		return []string{o.Instance}, release
+	case deploy.StopSingle:
+		return []string{o.Instance}, 0
 	case deploy.Probe:
 		return o.Instances, 0
 	case deploy.Stop:
@@ -372,6 +379,12 @@ func (p *performer) beginWatch(ctx context.Context, f deploy.Facts, o deploy.Beg
 // beginStep records that the goal has the share of a canary's step.
 func (p *performer) beginStep(ctx context.Context, f deploy.Facts, o deploy.BeginStep) error {
 	_, err := p.report(ctx, f, client.KeeperReport{Event: "step", Deployment: o.Deployment, Step: o.Step})
+	return err
+}
+
+// assign records beside which instance a single process may run from now on.
+func (p *performer) assign(ctx context.Context, f deploy.Facts, o deploy.Assign) error {
+	_, err := p.report(ctx, f, client.KeeperReport{Event: "single", Process: o.Process, Instance: o.Instance, Slot: o.Slot})
 	return err
 }
 

@@ -17,6 +17,10 @@ func (p *performer) hush(o *towpath.Observation) {
 		o.Instances[n].Problem = p.mask(o.Instances[n].Problem)
 		o.Instances[n].Processes = p.hushed(o.Instances[n].Processes)
 	}
+	o.Singles = slices.Clone(o.Singles)
+	for n := range o.Singles {
+		o.Singles[n].Problem, o.Singles[n].Log = p.mask(o.Singles[n].Problem), p.maskAll(o.Singles[n].Log)
+	}
 	for n := range o.Findings {
 		o.Findings[n].Text = p.mask(o.Findings[n].Text)
 	}
@@ -25,10 +29,15 @@ func (p *performer) hush(o *towpath.Observation) {
 func (p *performer) hushed(processes []towpath.Process) []towpath.Process {
 	processes = slices.Clone(processes)
 	for n := range processes {
-		processes[n].Problem, processes[n].Log = p.mask(processes[n].Problem), slices.Clone(processes[n].Log)
-		for line := range processes[n].Log {
-			processes[n].Log[line] = p.mask(processes[n].Log[line])
-		}
+		processes[n].Problem, processes[n].Log = p.mask(processes[n].Problem), p.maskAll(processes[n].Log)
 	}
 	return processes
+}
+
+func (p *performer) maskAll(lines []string) []string {
+	lines = slices.Clone(lines)
+	for n := range lines {
+		lines[n] = p.mask(lines[n])
+	}
+	return lines
 }

@@ -40,6 +40,10 @@ func reportOf(seen towpath.Observation, doing string) report {
 			seen.Instances[n].Processes[k].Since = time.Time{}
 		}
 	}
+	seen.Singles = slices.Clone(seen.Singles)
+	for n := range seen.Singles {
+		seen.Singles[n].Since = time.Time{}
+	}
 	content, err := json.Marshal([]any{seen, doing})
 	if err != nil {
 		return "" // as if nothing had been told: it is told

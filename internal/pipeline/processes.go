@@ -15,7 +15,7 @@ func processesShape() *shape {
 	return table(slugFormat("a process's name"), either(text(nil), mapping(
 		field{key: "command", doc: "run in the release's folder", shape: text(nil)},
 		field{key: "stop", doc: "how it is asked to end", shape: stopShape()},
-		field{key: "single", doc: "at any moment at most one runs, of whatever release", later: true, shape: yesNo()},
+		field{key: "single", doc: "at any moment at most one runs, of whatever release", shape: yesNo()},
 	)))
 }
 
@@ -57,6 +57,10 @@ func (b *builder) webProcess(e *towpath.EnvironmentDefinition, p, v *value) {
 		}
 		e.Target.Process.Command = command
 	}
+	if p.get("single").bool() {
+		b.unfit(p.get("single").key, "the web process of "+e.Name+" cannot be single: the new one serves before the old one ends",
+			"take single out; strategy: all-at-once ends the old one first")
+	}
 	stop := p.get("stop")
 	if !p.has("stop") {
 		return
@@ -70,6 +74,7 @@ func (b *builder) webProcess(e *towpath.EnvironmentDefinition, p, v *value) {
 // process reads one that runs beside the web process. It may take as long as that to stop, where nothing else is said.
 func (b *builder) process(e *towpath.EnvironmentDefinition, name string, p *value) towpath.ProcessDefinition {
 	d := towpath.ProcessDefinition{Name: name, Command: commandOf(p), Stop: stopOf(p.get("stop"), e.Target.Process.Stop.Within)}
+	d.Single = p.get("single").bool()
 	if d.Command == "" && !p.misread("command") {
 		b.unfit(p.key, fmt.Sprintf("the process %s of %s has no command", name, e.Name), "add command: ./shop "+name)
 	}
@@ -101,6 +106,9 @@ func (w *writer) processes(all []towpath.ProcessDefinition) {
 	for _, p := range all {
 		w.open(3, p.Name)
 		w.put(4, "command", p.Command)
+		if p.Single {
+			w.put(4, "single", true)
+		}
 		w.open(4, "stop")
 		w.put(5, "signal", p.Stop.Signal)
 		w.put(5, "within", p.Stop.Within)

@@ -172,6 +172,7 @@ func (s *supervisor) stopChild(ctx context.Context) {
 		return
 	}
 	s.update(func(state *State) { state.set(StatusStopping, "") })
+	child := s.child
 	place, asked := failpoint.At("stop an instance"), time.Now()
 	place.Before()
 	if err := s.child.Stop(context.WithoutCancel(ctx), s.spec.Stop.Within); err != nil {
@@ -179,8 +180,19 @@ func (s *supervisor) stopChild(ctx context.Context) {
 	}
 	place.After()
 	exit := s.collect()
+	if _, err := child.Wait(); errors.Is(err, process.ErrLeftBehind) {
+		s.clearGroup(context.WithoutCancel(ctx), child.Group())
+	}
 	exit.Killed = s.spec.Stop.Within > 0 && exit.At.Sub(asked) >= s.spec.Stop.Within
 	s.update(func(state *State) { state.ended(exit) })
+}
+
+// clearGroup ends what the kernel would not let die at first: nothing is said to be stopped while anything of it runs.
+func (s *supervisor) clearGroup(ctx context.Context, group string) {
+	for err := process.KillGroup(group); err != nil; err = process.KillGroup(group) {
+		s.log.Error("something of the child runs still", "error", err)
+		pause(ctx, time.Second)
+	}
 }
 
 // collect takes leave of a child that has ended.

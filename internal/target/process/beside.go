@@ -173,7 +173,7 @@ func killed(s supervise.Spec, state supervise.State) string {
 }
 
 // folders are those that supervisors have in an environment.
-func (h home) folders() []string { return []string{h.run, h.beside} }
+func (h home) folders() []string { return []string{h.run, h.beside, h.single} }
 
 // everyEntry answers what is supervised, or was.
 func (d *Driver) everyEntry() (all []supervise.Entry, err error) {

@@ -8,6 +8,7 @@
 //	  files/<id>/  the release's files; a folder stands there whole or not at all
 //	  run/<id>/    the supervisor's folder: what runs, its epoch, its log
 //	  beside/<id>@<process>/  the same, for what runs beside an instance's web process
+//	  single/<id>@<process>/  the same, for a process of which at most one may run, and which runs from that instance's files
 //
 // What is observed follows from these folders, from the supervisors' words and from the probe, and from nothing that
 // is remembered. The one thing that is remembered is how the last probes of an instance ended, since one failed probe

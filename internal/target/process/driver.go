@@ -104,6 +104,10 @@ func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error)
 		return d.remove(ctx, o.Epoch, operation)
 	case deploy.Inspect:
 		return d.inspect(operation), nil
+	case deploy.StartSingle:
+		return d.startSingle(ctx, o, operation)
+	case deploy.StopSingle:
+		return d.stopSingle(ctx, o.Epoch, operation)
 	}
 	return deploy.Receipt{}, &deploy.Permanent{Err: fmt.Errorf("a target cannot %s", o.Operation)}
 }
@@ -128,7 +132,7 @@ func (d *Driver) inspect(o deploy.Inspect) (receipt deploy.Receipt) {
 }
 
 // home is the environment's folder.
-type home struct{ root, files, run, beside string }
+type home struct{ root, files, run, beside, single string }
 
 // homeOf keeps the parts of a key apart, whatever they are made of.
 func homeOf(dataDir, environment string) home {
@@ -138,6 +142,7 @@ func homeOf(dataDir, environment string) home {
 	}
 	return home{
 		root: root, files: filepath.Join(root, "files"), run: filepath.Join(root, "run"), beside: filepath.Join(root, "beside"),
+		single: filepath.Join(root, "single"),
 	}
 }
 

@@ -130,7 +130,7 @@ func (m *machine) clear() {
 
 // entries are all that is supervised, or was.
 func (m *machine) entries() (all []supervise.Entry) {
-	for _, folder := range []string{"run", "beside"} {
+	for _, folder := range []string{"run", "beside", "single"} {
 		entries, _ := supervise.List(filepath.Join(m.root, folder))
 		all = append(all, entries...)
 	}

@@ -33,6 +33,9 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 	if err != nil {
 		return seen, fmt.Errorf("observe %s: %w", d.options.Environment, err)
 	}
+	if seen.Singles, err = d.singles(); err != nil {
+		return seen, fmt.Errorf("observe %s: %w", d.options.Environment, err)
+	}
 	var probes sync.WaitGroup
 	started := make([]towpath.Instance, len(entries))
 	for i, entry := range entries {

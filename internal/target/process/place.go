@@ -64,6 +64,7 @@ func (d *Driver) clearAway() error {
 	for _, pattern := range []string{
 		filepath.Join(d.home.files, ".placing-*"), filepath.Join(d.home.files, ".removed-*"),
 		filepath.Join(d.home.run, ".removed-*"), filepath.Join(d.home.beside, ".removed-*"),
+		filepath.Join(d.home.single, ".removed-*"),
 	} {
 		left, err := filepath.Glob(pattern)
 		if err != nil {

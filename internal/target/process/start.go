@@ -180,6 +180,9 @@ func (d *Driver) remove(ctx context.Context, epoch towpath.Epoch, o deploy.Remov
 		if err := d.removeBeside(ctx, epoch, id); err != nil {
 			return deploy.Receipt{}, err
 		}
+		if err := d.removeSingles(ctx, epoch, func(s supervise.Spec) bool { return s.Instance == id }); err != nil {
+			return deploy.Receipt{}, err
+		}
 		if err := explain(d.supervisor.Remove(ctx, d.home.runOf(id), supervise.Epoch(epoch))); err != nil {
 			return deploy.Receipt{}, err
 		}
