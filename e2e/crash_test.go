@@ -27,10 +27,12 @@ func unreachable() map[string]string {
 		elsewhere = "it is carried out in the commit in which it arises, and never comes to the outbox"
 		nobody    = "it is a wait, which nobody performs"
 		person    = "a person's command line, which its person repeats"
+		single    = "the story has no single process: TestASingleProcessNeverOverlapsThoughAllThatLookAfterItAreKilled of target/process dies around it"
 		onHosts   = "the story has no hosts: TestAKeeperThatIsKilledLeavesWhatTheNextOneMends of target/hosts dies there"
 	)
 	return map[string]string{
 		"place on hosts": onHosts, "flip hosts": onHosts, "start on hosts": onHosts, "stop on hosts": onHosts, "remove from hosts": onHosts,
+		"perform Assign": single, "perform StartSingle": single, "perform StopSingle": single,
 		"carry out EnqueueStep": elsewhere, "carry out RecordDeployment": elsewhere,
 		"carry out StopStep": elsewhere, "carry out WakeKeeper": elsewhere,
 		"perform Await": nobody, "perform AwaitPromotion": nobody, "perform StandBy": nobody, "perform Watch": nobody, "perform Hold": nobody,

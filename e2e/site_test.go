@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -196,8 +197,11 @@ func (s *site) instances() []supervise.Entry {
 	s.Helper()
 	var found []supervise.Entry
 	for _, data := range []string{s.workerData(), filepath.Join(s.data, "worker")} {
-		folders, err := filepath.Glob(filepath.Join(data, "instances", "*", "*", "run"))
+		folders, err := filepath.Glob(filepath.Join(data, "instances", "*", "*", "*"))
 		s.must(err)
+		folders = slices.DeleteFunc(folders, func(f string) bool {
+			return !slices.Contains([]string{"run", "beside", "single"}, filepath.Base(f))
+		})
 		for _, folder := range folders {
 			entries, err := supervise.List(folder)
 			s.must(err)
