@@ -33,6 +33,7 @@ type Environment struct {
 	Unattended  time.Time    `json:"unattended,omitzero"`  // since when it has no keeper
 	Doing       string       `json:"doing,omitempty"`      // what the keeper does now, in words
 	Instances   []Instance   `json:"instances,omitempty"`  // as last observed
+	Processes   []Process    `json:"processes,omitempty"`  // beside the web processes, as last observed
 	ObservedAt  time.Time    `json:"observed_at,omitzero"` //
 	StandbyTill time.Time    `json:"standby_until,omitzero"`
 	RemovedAt   time.Time    `json:"removed_at,omitzero"` // when it was taken down; lists leave it out then
@@ -71,6 +72,17 @@ type Instance struct {
 	Weight   int    `json:"weight"`
 	Requests int    `json:"requests"`
 	Streams  int    `json:"streams"`
+}
+
+// Process runs beside the web process of an instance, or, where it is single, once in the environment.
+type Process struct {
+	Name     string   `json:"name"`
+	Instance string   `json:"instance"` // whose files it runs from
+	Release  int      `json:"release"`
+	Single   bool     `json:"single,omitempty"`
+	State    string   `json:"state"`
+	Problem  string   `json:"problem,omitempty"`
+	Log      []string `json:"log,omitempty"` // what it said last, where it does not run
 }
 
 // Deployment is a release's way into an environment.

@@ -67,6 +67,23 @@ func (c *Console) environmentTable(environments []client.Environment) *table {
 	return t
 }
 
+// seenTables is what was seen of an environment's instances, and of what runs beside them.
+func (c *Console) seenTables(e client.Environment) string {
+	text := c.instanceTable(e).String()
+	if len(e.Processes) == 0 {
+		return text
+	}
+	t := newTable(c.ink(), "process", "of", "release", "state", "")
+	for _, p := range e.Processes {
+		name := p.Name
+		if p.Single {
+			name += " (single)"
+		}
+		t.add(name, p.Instance, fmt.Sprint(p.Release), p.State, p.Problem)
+	}
+	return text + "\n" + t.String()
+}
+
 // instanceTable is what was seen of an environment's instances.
 func (c *Console) instanceTable(e client.Environment) *table {
 	t := newTable(c.ink(), "instance", "release", "state", "health", "address", "share", "requests", "streams", "")

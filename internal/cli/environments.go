@@ -50,7 +50,7 @@ func (c *Console) showEnvironment(ctx context.Context, server *client.Client, na
 	text = joined("\n", text, joined("   ", e.Strategy, e.URL, healthText(e.Health), keeper),
 		strings.Join(environmentDetails(e, now), "\n"), standby, knownText(e.Known))
 	if len(e.Instances) > 0 {
-		text += fmt.Sprintf("\n\n%s\nseen %s", c.instanceTable(e), ago(e.ObservedAt, now))
+		text += fmt.Sprintf("\n\n%s\nseen %s", c.seenTables(e), ago(e.ObservedAt, now))
 	}
 	return c.Show(e, text)
 }

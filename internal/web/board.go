@@ -45,7 +45,7 @@ func (s *Server) boardFor(c call[none], filter client.BoardFilter) (client.Board
 		return err
 	})
 	for i := range found {
-		found[i].Instances = nil
+		found[i].Instances, found[i].Processes = nil, nil
 	}
 	return boardOf(found, filter), err
 }

@@ -119,7 +119,7 @@ func queueOf(e towpath.Environment, now time.Time) []client.Deployment {
 
 // observe adds what the keeper saw last.
 func observe(e towpath.Environment, seen towpath.Observation, answer *client.Environment) {
-	answer.ObservedAt = seen.At
+	answer.ObservedAt, answer.Processes = seen.At, processesOf(seen)
 	if address := seen.Reach(e.Live.Number); answer.URL == "" && address != "" {
 		answer.URL = "http://" + address
 	}
@@ -129,6 +129,24 @@ func observe(e towpath.Environment, seen towpath.Observation, answer *client.Env
 			Problem: i.Problem, Weight: i.Traffic.Weight, Requests: i.Traffic.Requests, Streams: i.Traffic.Streams,
 		})
 	}
+}
+
+// processesOf are those beside the web processes of instances, and those of which at most one runs.
+func processesOf(seen towpath.Observation) (all []client.Process) {
+	for _, i := range seen.Instances {
+		for _, p := range i.Processes {
+			all = append(all, client.Process{
+				Name: p.Name, Instance: i.ID, Release: i.Release, State: string(p.State), Problem: p.Problem, Log: p.Log,
+			})
+		}
+	}
+	for _, p := range seen.Singles {
+		release, _ := towpath.ParseInstanceID(p.Instance)
+		all = append(all, client.Process{
+			Name: p.Process, Instance: p.Instance, Release: release, Single: true, State: string(p.State), Problem: p.Problem, Log: p.Log,
+		})
+	}
+	return all
 }
 
 func refOf(r towpath.ReleaseRef) *client.Release {
