@@ -157,8 +157,8 @@ func playApp(ctx context.Context) error {
 			fmt.Fprintln(w, variable)
 		}
 	})
-	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
-		<-time.After(time.Second)
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		awaitFile(r.Context(), r.URL.Query().Get("until"))
 		fmt.Fprintf(w, "%s, slowly", says)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
@@ -176,6 +176,22 @@ func playApp(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// awaitFile waits until somebody makes a file, or for nobody's answer any more.
+func awaitFile(ctx context.Context, path string) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+	}
 }
 
 // ask prints what an address answers.

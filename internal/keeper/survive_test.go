@@ -233,12 +233,14 @@ func TestSecretsReachTheInstanceAndNothingElse(t *testing.T) {
 }
 
 func TestASlowRequestOutlivesTheSwitch(t *testing.T) {
-	s := newSite(t, blueGreen())
+	d := blueGreen()
+	d.Drain.Requests = 5 * time.Minute // as long as the test takes to see it
+	s := newSite(t, d)
 	s.keeps()
 	s.goes(s.release("one"))
-	slow := make(chan string, 1)
+	slow, enough := make(chan string, 1), filepath.Join(t.TempDir(), "enough")
 	go func() {
-		response, err := http.Get("http://" + s.address + "/slow")
+		response, err := http.Get("http://" + s.address + "/slow?until=" + enough)
 		if err != nil {
 			slow <- err.Error()
 			return
@@ -259,6 +261,9 @@ func TestASlowRequestOutlivesTheSwitch(t *testing.T) {
 		return len(e.Idle) == 1 && len(slow) == 0
 	})
 	s.hears("drain")
+	if err := os.WriteFile(enough, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s.ends(id, towpath.DeploymentLive)
 	if said := <-slow; said != "one, slowly<nil>" {
 		t.Errorf("the slow request was answered with %q", said)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -25,7 +26,11 @@ type connection struct {
 	room     chan struct{} // one for each session that runs
 	dead     chan struct{} // closed when nothing comes through any more
 	lastWord error         // why; read it once dead is closed
+	ending   sync.Once
 }
+
+// errSilent is why a connection ends whose other side gave no sign of life.
+var errSilent = errors.New("no sign of life")
 
 // dial makes a connection through raw, which it closes when that fails.
 func dial(ctx context.Context, raw net.Conn, s settings) (*connection, error) {
@@ -81,9 +86,14 @@ func refusal(ctx context.Context, s settings, k known, shown keys, unknown, err 
 	return &Error{Host: s.name, Kind: ErrUnreachable, Err: fmt.Errorf("%s: %w", s.address, err)}
 }
 
-func (c *connection) await() {
-	c.lastWord = c.client.Wait()
-	close(c.dead)
+func (c *connection) await() { c.end(c.client.Wait()) }
+
+// end tells everybody that the connection is dead. The first reason counts.
+func (c *connection) end(why error) {
+	c.ending.Do(func() {
+		c.lastWord = why
+		close(c.dead)
+	})
 }
 
 func (c *connection) isAlive() bool {
@@ -112,7 +122,8 @@ func (c *connection) keepAlive(pace time.Duration) {
 		case <-tick.C:
 		}
 		if !c.answers(pace) {
-			_ = c.client.Close() // it is dead
+			c.end(errSilent)     // before its sessions end, so that whoever sees one end does not find it alive
+			_ = c.client.Close() // which ends them
 			return
 		}
 	}
