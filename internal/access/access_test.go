@@ -2,7 +2,6 @@ package access_test
 
 import (
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/access"
 	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/store/storetest"
 )
 
 // house is a server's front door: a guard over a real store, with two projects ("mine" with the pipeline "shop",
@@ -28,12 +28,8 @@ type house struct {
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{T: t, now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC), path: filepath.Join(t.TempDir(), "towpath.db")}
+	h.store = storetest.Open(t, h.path)
 	var err error
-	h.store, err = store.Open(t.Context(), store.Options{Path: h.path, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = h.store.Close() })
 	if h.owner, err = access.OwnerToken(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/secret"
 	"github.com/towpath-cd/towpath/internal/steplog"
 	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/store/storetest"
 	"github.com/towpath-cd/towpath/internal/trigger"
 )
 
@@ -72,7 +73,8 @@ func newHouse(t testing.TB, pipeline string) *house {
 	h := &house{t: t, receiver: newReceiver(t), clock: &clock{now: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)}}
 	folder := t.TempDir()
 	quiet := slog.New(slog.DiscardHandler)
-	h.open(filepath.Join(folder, "towpath.db"))
+	h.path = filepath.Join(folder, "towpath.db")
+	h.store = storetest.Open(t, h.path)
 	keys := good(secret.LoadOrCreate(filepath.Join(folder, "secret.key")))(t)
 	h.secrets = access.NewSecrets(keys)
 	h.logs = good(steplog.NewStore(filepath.Join(folder, "logs")))(t)
@@ -99,6 +101,7 @@ func newHouse(t testing.TB, pipeline string) *house {
 	return h
 }
 
+// open opens a database that is there already.
 func (h *house) open(path string) {
 	h.t.Helper()
 	h.path = path

@@ -12,6 +12,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/store/storetest"
 )
 
 // noon is when these stories happen.
@@ -20,7 +21,7 @@ var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 // open opens a new, empty store.
 func open(t testing.TB) *store.Store {
 	t.Helper()
-	return openAt(t, filepath.Join(t.TempDir(), "towpath.db"))
+	return storetest.Open(t, filepath.Join(t.TempDir(), "towpath.db"))
 }
 
 func openAt(t testing.TB, path string) *store.Store {

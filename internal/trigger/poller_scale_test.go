@@ -17,6 +17,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/git"
 	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/store/storetest"
 	"github.com/towpath-cd/towpath/internal/trigger"
 )
 
@@ -31,8 +32,7 @@ func crowdOf(t *testing.T, count int, address func(i int) string) *crowd {
 	t.Helper()
 	c := &crowd{watched: &watched{t: t, now: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)}}
 	folder := t.TempDir()
-	c.store = must(store.Open(t.Context(), store.Options{Path: filepath.Join(folder, "towpath.db"), Log: slog.New(slog.DiscardHandler)}))(t)
-	t.Cleanup(func() { _ = c.store.Close() })
+	c.store = storetest.Open(t, filepath.Join(folder, "towpath.db"))
 	c.read = trigger.NewRepositories(must(git.New(git.Options{}))(t), filepath.Join(folder, "mirrors"))
 	c.poller = c.newPoller(func() time.Time { return c.now })
 	for i := range count {

@@ -16,6 +16,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/git"
 	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/store/storetest"
 	"github.com/towpath-cd/towpath/internal/trigger"
 )
 
@@ -35,8 +36,7 @@ func watch(t testing.TB) *watched {
 	t.Helper()
 	w := &watched{t: t, now: time.Date(2026, 11, 1, 9, 0, 0, 0, time.UTC)}
 	folder := t.TempDir()
-	w.store = must(store.Open(t.Context(), store.Options{Path: filepath.Join(folder, "towpath.db"), Log: slog.New(slog.DiscardHandler)}))(t)
-	t.Cleanup(func() { _ = w.store.Close() })
+	w.store = storetest.Open(t, filepath.Join(folder, "towpath.db"))
 	w.read = trigger.NewRepositories(must(git.New(git.Options{}))(t), filepath.Join(folder, "mirrors"))
 	w.poller = trigger.NewPoller(trigger.PollerOptions{
 		Store: w.store, Repositories: w.read, Recorded: func() { w.rung++ }, Clock: func() time.Time { return w.now },

@@ -33,6 +33,7 @@ import (
 	"github.com/towpath-cd/towpath/internal/secret"
 	"github.com/towpath-cd/towpath/internal/steplog"
 	"github.com/towpath-cd/towpath/internal/store"
+	"github.com/towpath-cd/towpath/internal/store/storetest"
 	"github.com/towpath-cd/towpath/internal/trigger"
 	"github.com/towpath-cd/towpath/internal/web"
 )
@@ -53,9 +54,7 @@ func newHouse(t *testing.T) *house { return newHouseBehind(t, "") }
 func newHouseBehind(t *testing.T, address string) *house {
 	t.Helper()
 	ctx, folder, log := t.Context(), t.TempDir(), slog.New(slog.DiscardHandler)
-	db, err := store.Open(ctx, store.Options{Path: filepath.Join(folder, "towpath.db"), Log: log})
-	must(t, err)
-	t.Cleanup(func() { must(t, db.Close()) })
+	db := storetest.Open(t, filepath.Join(folder, "towpath.db"))
 	keys, err := secret.OpenRing(filepath.Join(folder, "secret.key"))
 	must(t, err)
 	logs, err := steplog.NewStore(filepath.Join(folder, "logs"))
