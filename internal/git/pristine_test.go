@@ -13,6 +13,13 @@ import (
 // remembered is a fresh checkout of 52 files, a link among them, before anybody touched it.
 func remembered(t testing.TB) (*upstream, *git.Mirror, *git.Pristine) {
 	t.Helper()
+	up, m := rememberable(t)
+	return up, m, freshly(t, up, m)
+}
+
+// rememberable is a repository of 52 files, a link among them, with its mirror.
+func rememberable(t testing.TB) (*upstream, *git.Mirror) {
+	t.Helper()
 	up := newUpstream(t)
 	up.fill()
 	if err := os.Symlink("README", filepath.Join(up.dir, "link")); err != nil {
@@ -20,11 +27,20 @@ func remembered(t testing.TB) (*upstream, *git.Mirror, *git.Pristine) {
 	}
 	head := up.commit("d1/deep/er", "x", "deep")
 	m := mirrorOf(t, up.dir)
-	c := git.Checkout{Revision: head, Dir: filepath.Join(t.TempDir(), "work")}
-	if err := errors.Join(m.Ensure(t.Context(), git.Want{Revision: head}), m.Checkout(t.Context(), c)); err != nil {
+	if err := m.Ensure(t.Context(), git.Want{Revision: head}); err != nil {
 		t.Fatal(err)
 	}
-	return up, m, must(git.Remember(c))(t)
+	return up, m
+}
+
+// freshly checks out what is newest, and remembers how it looks.
+func freshly(t testing.TB, up *upstream, m *git.Mirror) *git.Pristine {
+	t.Helper()
+	c := git.Checkout{Revision: up.git("rev-parse", "HEAD"), Dir: filepath.Join(t.TempDir(), "work")}
+	if err := m.Checkout(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	return must(git.Remember(c))(t)
 }
 
 func in(t testing.TB, p *git.Pristine, script string) {
@@ -62,6 +78,7 @@ func TestAChangedFileIsNoticedHoweverSlyly(t *testing.T) {
 	if testing.Short() {
 		most = 1
 	}
+	up, m := rememberable(t)
 	for _, script := range []string{
 		"echo more >>d1/f1", "rm d1/f1", "chmod +x d1/f1", "mv d1/f1 x; cp -p x d1/f1; rm x",
 		"printf 1 | dd of=d1/f1 conv=notrunc status=none; touch -r d2/f2 d1/f1",
@@ -69,7 +86,7 @@ func TestAChangedFileIsNoticedHoweverSlyly(t *testing.T) {
 		"printf 7 | dd of=d1/f1 conv=notrunc status=none", "ln d1/f1 other",
 	} {
 		for steps := range most { // after which it was looked at so often, and found as it should
-			_, _, p := remembered(t)
+			p := freshly(t, up, m)
 			for range steps {
 				if err := p.Restore(os.RemoveAll); err != nil {
 					t.Fatal(err)
