@@ -7,13 +7,17 @@ export GOFLAGS ?= -buildvcs=false
 TOOLS     := $(CURDIR)/tools/go.mod
 GOLANGCI  := go tool -modfile=$(TOOLS) golangci-lint
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+# Decision 0136: tests without what a debugger reads, packages that wait long begun first, and short tests in memory where there is room.
+LEAN      := -ldflags='-s -w'
+SLOW      := $(addprefix ./internal/,worker keeper flow target/hosts git simulate)
+SCRATCH   := $(shell .ci/scratch)
 GENERATED := '*_templ.go' '*.schema.json' '*/shop.zip'
 
 build: ; go build -trimpath -ldflags='-s -w' -o bin/towpath ./cmd/towpath
 demo: ; go run ./cmd/towpath demo
 
-test: packages shop simulate ; go test -race -count=1 -timeout 45m ./...
-test-short: ; go test -short -p 3 -parallel 8 -timeout 2m $$(go list ./... | grep -v /e2e) # the stories of the whole binary take longer
+test: packages shop simulate ; go test -race -count=1 $(LEAN) -timeout 45m $(SLOW) ./...
+test-short: ; TMPDIR=$(SCRATCH) go test -short $(LEAN) -p 3 -parallel 8 -timeout 4m $(SLOW) $$(go list ./... | grep -v /e2e) # the stories of the whole binary take longer
 test-big: packages shop gitea kubernetes wine ; go test -race -timeout 80m -tags big ./...
 simulate: ; go test -count=1 -timeout 30m -run 'TestEvery|TestTheStories' ./internal/simulate # all stories: without -race, as they are ten times as fast
 shop: ; cd examples/shop && go vet ./... && go test -timeout 2m ./...
