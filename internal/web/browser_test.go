@@ -18,6 +18,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// patience is how long a page may take on a machine that is busy: two hundred rows wait for a renderer that has little of it.
+const patience = 2 * time.Minute
+
 // browser is a real one, without a window. It notes what its pages complain of.
 type browser struct {
 	*house
@@ -60,7 +63,7 @@ func (h *house) profile() string {
 	folder, err := os.MkdirTemp("", "towpath-browser-")
 	must(h.T, err)
 	h.Cleanup(func() {
-		deadline, tick := time.After(20*time.Second), time.NewTicker(20*time.Millisecond)
+		deadline, tick := time.After(patience), time.NewTicker(20*time.Millisecond)
 		defer tick.Stop()
 		for os.RemoveAll(folder) != nil {
 			select {
@@ -100,10 +103,10 @@ func (b *browser) hasNoComplaints() {
 	}
 }
 
-// does actions, within twenty seconds.
+// does actions, within the patience that there is.
 func (b *browser) does(actions ...chromedp.Action) {
 	b.Helper()
-	ctx, cancel := context.WithTimeoutCause(b.ctx, 20*time.Second, fmt.Errorf("it took too long"))
+	ctx, cancel := context.WithTimeoutCause(b.ctx, patience, fmt.Errorf("it took too long"))
 	defer cancel()
 	if err := chromedp.Run(ctx, actions...); err != nil {
 		var text string
@@ -121,7 +124,7 @@ func (b *browser) opens(path string) {
 func (b *browser) clicks(text string) {
 	b.Helper()
 	of := fmt.Sprintf(`//*[self::a or self::button][normalize-space()=%q]`, text)
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	if _, err := chromedp.RunResponse(ctx, chromedp.Click(of, chromedp.BySearch)); err != nil {
 		b.Fatalf("click %q: %v", text, err)

@@ -229,7 +229,7 @@ func (s *server) tell() {
 // until waits for something to become true of what the server knows.
 func (s *server) until(what string, holds func() bool) {
 	s.t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute) // to end it, not to judge: a step that looks for what it may not see reads the whole machine
 	for {
 		s.mutex.Lock()
 		done, changed := holds(), s.changed
