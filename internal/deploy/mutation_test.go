@@ -90,6 +90,11 @@ var mutations = []mutation{
 		property: "TestPropertyWhatGoesBackDoesNotHangOnAHostThatIsGone",
 	},
 	{
+		what: "healthy instances lose their share for a host that is gone",
+		file: "slot.go", from: "floor := min(s.minimum, s.serving(before))", to: "floor := min(0, s.serving(before))",
+		property: "TestPropertyAHostThatIsGoneCostsNoCapacity",
+	},
+	{
 		what: "a canary gets more than its step",
 		file: "canary.go", from: "table[i.ID] = fresh", to: "table[i.ID] = max(fresh, FullWeight)",
 		property: "TestPropertyACanaryHoldsItsSteps",

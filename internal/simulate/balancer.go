@@ -12,7 +12,9 @@ import (
 // balancer gives requests to its members by their weights.
 type balancer struct {
 	site    *site
+	can     balancing
 	members []*member // in the order in which they came
+	former  []*member // that clients may still know
 	fence   fence
 	blind   time.Duration // until then it cannot be read
 	served  []towpath.Served
@@ -21,10 +23,12 @@ type balancer struct {
 // member is an instance in the balancer's table.
 type member struct {
 	id       string
+	address  string
 	weight   int
 	requests int
 	streams  int
 	idle     time.Duration // since when its weight has been 0
+	from     time.Duration // since when it has some
 	cut      int           // counts how often all that was in flight ended at once
 	closed   int           // counts how often its streams were closed
 }
@@ -45,26 +49,56 @@ func (b *balancer) observe() (towpath.Observation, error) {
 	w := b.site.world
 	if w.fault(w.drawn.faults.blind) && w.now >= b.blind {
 		b.blind = w.now + w.dice.between(0, 5*time.Second)
-		w.say(b.site.host.id, "balancer of %s cannot be read", b.site.key)
+		w.say("balancer", "of %s cannot be read", b.site.key)
 	}
 	if w.now < b.blind {
 		return towpath.Observation{}, errUnreadable
 	}
-	seen := towpath.Observation{Epoch: b.fence.highest, Address: "127.0.0.1:8080", At: b.site.host.clock.wall()}
-	seen.Served = slices.Clone(b.served)
+	seen := towpath.Observation{Epoch: b.fence.highest, Address: "127.0.0.1:8080", At: b.site.target.boxes[0].clock.wall()}
+	if b.can.errors {
+		seen.Served = slices.Clone(b.served)
+	}
 	for _, m := range b.members {
-		seen.Instances = append(seen.Instances, towpath.Instance{ID: m.id, Traffic: towpath.Traffic{
-			Known: true, Member: true, Weight: m.weight, Requests: m.requests, Streams: m.streams,
-		}})
+		seen.Instances = append(seen.Instances, towpath.Instance{ID: m.id, Address: m.address, Traffic: b.traffic(m)})
 	}
 	return seen, nil
+}
+
+// traffic is what the balancer can say of a member.
+func (b *balancer) traffic(m *member) towpath.Traffic {
+	t := towpath.Traffic{Known: true, Member: true, Weight: m.weight}
+	switch {
+	case !b.can.counts:
+		t.Uncounted = m.weight > 0 || m.from < m.idle // it had some
+	case b.can.streams:
+		t.Requests, t.Streams = m.requests, m.streams
+	default:
+		t.Requests = m.requests + m.streams
+	}
+	return t
+}
+
+// isIdle says that no request is in flight, for all that the balancer knows.
+func (b *balancer) isIdle(ids []string) bool {
+	return !slices.ContainsFunc(ids, func(id string) bool {
+		m := b.find(id)
+		return m != nil && (b.traffic(m).Requests > 0 || b.traffic(m).Uncounted)
+	})
+}
+
+// admit refuses who has been followed, where the balancer can.
+func (b *balancer) admit(o order) error {
+	if !b.can.fences {
+		return nil
+	}
+	return b.fence.admit(b.site, "balancer", o)
 }
 
 var errHasTraffic = errors.New("it has a share of the traffic")
 
 // act does an order of a balancer.
 func (b *balancer) act(o order) error {
-	if err := b.fence.admit(b.site, "balancer", o); err != nil {
+	if err := b.admit(o); err != nil {
 		return err
 	}
 	for _, id := range deploy.InstancesOf(o.operation) {
@@ -77,11 +111,21 @@ func (b *balancer) act(o order) error {
 		b.shift(o, operation)
 	case deploy.Forget:
 		for _, id := range operation.Instances {
-			b.site.world.judge.acts(b.site, o, id)
-			b.members = slices.DeleteFunc(b.members, func(m *member) bool { return m.id == id })
+			b.forget(o, id)
 		}
 	}
 	return nil
+}
+
+func (b *balancer) forget(o order, id string) {
+	m, j := b.find(id), b.site.world.judge
+	if m == nil {
+		return
+	}
+	j.stale(b.site, "balancer", o)
+	j.forgets(b.site, o, m)
+	b.members = slices.DeleteFunc(b.members, func(other *member) bool { return other == m })
+	b.former = append(b.former, m)
 }
 
 func isShift(o order) bool {
@@ -95,17 +139,30 @@ func (b *balancer) shift(o order, operation deploy.Shift) {
 	check := j.shifts(b.site, o, operation)
 	for _, id := range deploy.InstancesOf(operation) {
 		if b.find(id) == nil {
-			b.members = append(b.members, &member{id: id, idle: b.site.world.now})
+			m := &member{id: id, idle: b.site.world.now, from: b.site.world.now}
+			if i := b.site.target.find(id); i != nil {
+				m.address = i.address
+			}
+			b.members = append(b.members, m)
 		}
 	}
 	for _, m := range b.members {
-		weight := operation.Weights[m.id]
-		if weight == 0 && m.weight > 0 {
-			m.idle = b.site.world.now
-		}
-		m.weight = weight
+		b.weigh(m, operation.Weights[m.id])
 	}
 	check()
+}
+
+func (b *balancer) weigh(m *member, weight int) {
+	if !b.can.weights && weight > 0 {
+		weight = deploy.FullWeight
+	}
+	switch {
+	case weight == 0 && m.weight > 0:
+		m.idle = b.site.world.now
+	case weight > 0 && m.weight == 0:
+		m.from = b.site.world.now
+	}
+	m.weight = weight
 }
 
 // inFlight counts what is in flight at the members that an operation names.
@@ -117,6 +174,16 @@ func (b *balancer) inFlight(ids []string) (requests, streams int) {
 		}
 	}
 	return requests, streams
+}
+
+// weightOf adds up the shares of a release.
+func (b *balancer) weightOf(release int) (sum int) {
+	for _, m := range b.members {
+		if of, _ := towpath.ParseInstanceID(m.id); of == release {
+			sum += m.weight
+		}
+	}
+	return sum
 }
 
 // closeStreams ends what is left of streams.

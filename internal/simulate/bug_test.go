@@ -26,7 +26,7 @@ type bug struct {
 }
 
 func bugs() []bug {
-	return slices.Concat(bugsOfTheStore(), bugsOfTheReducer(), bugsOfThePlanner(), bugsBesideIt())
+	return slices.Concat(bugsOfTheStore(), bugsOfTheReducer(), bugsOfThePlanner(), bugsBesideIt(), bugsOnHosts(), bugsInSteps())
 }
 
 // bugSeeds is within how many stories each bug has to be seen.
@@ -386,7 +386,10 @@ func bugsBesideIt() []bug {
 		{served, "a change of weights that is carried out once more, some time after", func(w *wiring) {
 			w.repeats = 7 * time.Second
 			w.tune = func(s *scenario) {
-				s.place.blueGreen, s.place.balanced, s.place.minimum, s.place.instances = false, true, 0, 2
+				s.place = place{
+					strategy: towpath.StrategyAllAtOnce, balancer: byProxy, instances: 2, requests: time.Second, streams: 2 * time.Second,
+					within: 6 * time.Second,
+				}
 				s.shape, s.faults, s.pushes, s.parallel = shape{}, faults{}, 8, true
 			}
 		}},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/towpath-cd/towpath"
+	"github.com/towpath-cd/towpath/internal/deploy"
 )
 
 // serve has clients send requests to an environment. They never try again, and notice what fails.
@@ -61,22 +62,37 @@ func (b *balancer) count(m *member, failed bool) {
 	}
 }
 
-// choose is by the weights, and by chance.
+// choose is by the weights, and by chance. Some clients go by what they were told a while ago.
 func (b *balancer) choose() *member {
+	all, at := b.members, b.site.world.now
+	if b.can.lasts > 0 {
+		all, at = slices.Concat(b.members, b.former), at-b.site.world.dice.between(0, b.can.lasts)
+	}
 	total := 0
-	for _, m := range b.members {
-		total += m.weight
+	for _, m := range all {
+		total += m.weightAt(at)
 	}
 	if total == 0 {
 		return nil
 	}
 	n := b.site.world.dice.IntN(total)
-	for _, m := range b.members {
-		if n -= m.weight; n < 0 {
+	for _, m := range all {
+		if n -= m.weightAt(at); n < 0 {
 			return m
 		}
 	}
 	return nil
+}
+
+// weightAt is what the member's weight was, as far back as clients remember.
+func (m *member) weightAt(at time.Duration) int {
+	switch {
+	case m.weight > 0 && m.from <= at:
+		return m.weight
+	case m.weight == 0 && m.from <= at && at < m.idle:
+		return deploy.FullWeight
+	}
+	return 0
 }
 
 // cut ends what is in flight at an instance that has ended.

@@ -35,6 +35,10 @@ var (
 	turns  = invariant{"turns", "the goal turns back once, to the live release, and then it stops", "design 3.2"}
 	failed = invariant{"failed", "a release that failed is not a goal again until a person says so", "design 3.2"}
 
+	stepwise = invariant{"stepwise", "a canary has no more than the share of its step, and a step ends after its time or by one word of a person", "design 3.2"}
+	kept     = invariant{"kept", "files of good releases stay on hosts, as many as the definition says", "design 3.2"}
+	hooks    = invariant{"hooks", "a hook is run at most once a deployment", "design 3.2"}
+
 	settles = invariant{"settles", "in the end one release serves with all its instances, nothing is left over, and the plan is empty", "design 3.2 (4, 5)"}
 )
 
@@ -42,6 +46,6 @@ var (
 func invariants() []invariant {
 	return []invariant{
 		recorded, outcome, ends, attempts, once, tells, answers, sameBytes, approved, proved, capacity, drained, served,
-		fenced, newer, pinned, frozen, watched, ready, turns, failed, settles,
+		fenced, newer, pinned, frozen, watched, ready, turns, failed, stepwise, kept, hooks, settles,
 	}
 }

@@ -50,7 +50,7 @@ type judge struct {
 	rotten      map[int]bool
 	grants      map[towpath.Epoch]*grant
 	granted     int
-	latest      map[string]int // by environment: the latest grant whose keeper has looked
+	latest      map[string]int // by environment and place in it: the latest grant whose keeper has looked
 	memory      map[string]*memory
 	alerts      map[string]string // by what they tell: their key
 	isTold      map[string]bool

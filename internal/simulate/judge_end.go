@@ -107,15 +107,13 @@ func (j *judge) unsettled() string {
 			return key + " is halted: " + e.Halted
 		}
 		sites := 0
-		for _, h := range j.world.hosts {
-			for _, s := range h.sites {
-				if s.key != key || len(s.target.instances) == 0 && h.id != e.Machine {
-					continue
-				}
-				sites++
-				if why := j.unsettledSite(s, e); why != "" {
-					return why
-				}
+		for _, s := range j.world.sites {
+			if s.key != key || s.machine != nil && len(s.target.instances) == 0 && s.machine.id != e.Machine {
+				continue
+			}
+			sites++
+			if why := j.unsettledSite(s, e); why != "" {
+				return why
 			}
 		}
 		if sites == 0 && e.Live.Number > 0 {
@@ -133,16 +131,12 @@ func (j *judge) unsettledSite(s *site, e towpath.Environment) string {
 	if e.Live.Number == 0 {
 		wanted = 0
 	}
-	for _, i := range s.target.instances {
-		if i.release != e.Live.Number || !i.fine {
-			return fmt.Sprintf("%s: release %d is live, and %s is there, %s, fine: %t", s.key, e.Live.Number, i.id, i.state, i.fine)
-		}
+	why := j.unsettledHosts(s, e)
+	if s.machine != nil {
+		why = j.unsettledProcesses(s, e, wanted)
 	}
-	if len(s.target.instances) != wanted {
-		return fmt.Sprintf("%s: %d instances are there, %d are wanted", s.key, len(s.target.instances), wanted)
-	}
-	if s.balancer == nil {
-		return ""
+	if why != "" || s.balancer == nil {
+		return why
 	}
 	for _, m := range s.balancer.members {
 		if s.target.find(m.id) == nil || m.weight == 0 {
@@ -151,6 +145,18 @@ func (j *judge) unsettledSite(s *site, e towpath.Environment) string {
 	}
 	if len(s.balancer.members) != wanted {
 		return fmt.Sprintf("%s: the balancer has %d members, %d instances are wanted", s.key, len(s.balancer.members), wanted)
+	}
+	return ""
+}
+
+func (j *judge) unsettledProcesses(s *site, e towpath.Environment, wanted int) string {
+	for _, i := range s.target.instances {
+		if i.release != e.Live.Number || !i.fine {
+			return fmt.Sprintf("%s: release %d is live, and %s is there, %s, fine: %t", s.key, e.Live.Number, i.id, i.state, i.fine)
+		}
+	}
+	if len(s.target.instances) != wanted {
+		return fmt.Sprintf("%s: %d instances are there, %d are wanted", s.key, len(s.target.instances), wanted)
 	}
 	return ""
 }

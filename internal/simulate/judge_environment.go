@@ -17,11 +17,16 @@ type memory struct {
 	last     int                  // release that began last
 	wanted   map[int]bool         // releases that a person has asked for
 	watches  map[string]watchSeen // by deployment
+	steps    map[string]stepped   // by deployment
+	hooks    map[string]bool      // by deployment and hook: it was run
 }
 
 func (j *judge) remember(key string) *memory {
 	if j.memory[key] == nil {
-		j.memory[key] = &memory{failed: map[int]bool{}, began: map[string]bool{}, turned: map[string]bool{}, wanted: map[int]bool{}, watches: map[string]watchSeen{}}
+		j.memory[key] = &memory{
+			failed: map[int]bool{}, began: map[string]bool{}, turned: map[string]bool{}, wanted: map[int]bool{},
+			watches: map[string]watchSeen{}, steps: map[string]stepped{}, hooks: map[string]bool{},
+		}
 	}
 	return j.memory[key]
 }
@@ -67,6 +72,7 @@ func (j *judge) environmentIs(e towpath.Environment) {
 		j.begins(e, *d, m)
 	}
 	j.watches(e.Key, *d, m)
+	j.stepsOn(e.Key, *d, m)
 	switch d.State {
 	case towpath.DeploymentRunning:
 		if m.turned[d.ID] {
@@ -106,6 +112,9 @@ func (j *judge) begins(e towpath.Environment, d towpath.Deployment, m *memory) {
 		j.breaks(frozen, "%s is frozen, and release %d is deployed", e.Key, d.Release.Number)
 	}
 	if d.Cause != towpath.CauseRun {
+		if d.Cause == towpath.CauseManual {
+			m.pin = 0 // also one of a failure since it was asked for
+		}
 		return
 	}
 	switch {
@@ -162,17 +171,28 @@ func (j *judge) ordered(k *keeper, environments []towpath.Environment) {
 	}
 }
 
-// looks is a keeper that sees how things are: what earlier ones have ordered must not change it any more.
-func (j *judge) looks(s *site, epoch towpath.Epoch) {
-	if g := j.grants[epoch]; g != nil {
-		j.latest[s.key] = max(j.latest[s.key], g.number)
+// looks is a keeper that sees how things are: what earlier ones have ordered must not change it any more, where it was seen.
+func (j *judge) looks(s *site, epoch towpath.Epoch, seen towpath.Observation) {
+	g := j.grants[epoch]
+	if g == nil {
+		return
 	}
+	isAway := map[string]bool{}
+	for _, slot := range seen.Slots {
+		isAway[slot.Host] = slot.Problem != ""
+	}
+	for _, b := range s.target.boxes {
+		if !isAway[b.name] {
+			j.latest[s.key+" "+b.name] = max(j.latest[s.key+" "+b.name], g.number)
+		}
+	}
+	j.latest[s.key+" balancer"] = max(j.latest[s.key+" balancer"], g.number)
 }
 
-// stale judges the keeper that gave an order which was just admitted.
-func (j *judge) stale(s *site, o order) {
-	if g := j.grants[o.epoch]; g == nil || g.number < j.latest[s.key] {
-		j.breaks(fenced, "%s: %q of epoch %s changes something after a later keeper has looked", s.key, o, o.epoch)
+// stale judges the keeper whose order is about to change something there.
+func (j *judge) stale(s *site, where string, o order) {
+	if g := j.grants[o.epoch]; g == nil || g.number < j.latest[s.key+" "+where] {
+		j.breaks(fenced, "%s: %q of epoch %s changes something of %s after a later keeper has looked", s.key, o, o.epoch, where)
 	}
 }
 
@@ -198,7 +218,6 @@ func (j *judge) fated(known map[int]bool, release int, chance float64) bool {
 
 // placed judges the bytes of an instance.
 func (j *judge) placed(s *site, o order, i *instance) {
-	j.stale(s, o)
 	run := o.release.Run
 	if built := j.builtFor(run); len(i.digests) != 1 || !built[i.digests[0]] {
 		j.breaks(sameBytes, "%s: %s is placed with %v, and run %s has built %v", s.key, i.id, i.digests, run, sortedKeys(built))

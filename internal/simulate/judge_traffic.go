@@ -3,35 +3,67 @@ package simulate
 import (
 	"time"
 
+	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/deploy"
 )
 
-// acts judges an order at the moment at which it does something to an instance.
-func (j *judge) acts(s *site, o order, id string) {
-	j.stale(s, o)
-	switch o.operation.(type) {
-	case deploy.Stop, deploy.Remove, deploy.Forget:
-	default:
-		return
-	}
+// ends judges an order that is about to end an instance, or to take away its files.
+func (j *judge) ends(s *site, o order, i *instance) {
+	j.standsReady(s, o, i.id)
 	if s.balancer == nil {
+		j.lowers(s, o, i)
 		return
 	}
-	j.standsReady(s, o, id)
-	m := s.balancer.find(id)
-	if m == nil {
-		return
+	if m := s.balancer.find(i.id); m != nil {
+		j.idles(s, o, m)
 	}
-	elapsed := j.world.now - m.idle
+}
+
+// forgets judges an order that takes a member out of the table.
+func (j *judge) forgets(s *site, o order, m *member) {
+	j.standsReady(s, o, m.id)
+	j.idles(s, o, m)
+}
+
+// idles judges that nothing is lost when a member ends.
+func (j *judge) idles(s *site, o order, m *member) {
+	elapsed, streams := j.world.now-m.idle, s.place.streams
+	if !s.place.balancer.streams {
+		streams = s.place.requests // it cannot tell them apart
+	}
 	switch {
 	case m.weight > 0:
-		j.breaks(drained, "%s: %q while %s takes traffic", s.key, o, id)
+		j.breaks(drained, "%s: %q while %s takes traffic", s.key, o, m.id)
 	case j.world.server.jumped > m.idle: // drains are measured by the server's clock
 	case m.requests > 0 && elapsed < almost(s.place.requests):
-		j.breaks(drained, "%s: %q while %s has %d requests in flight, %s after its last", s.key, o, id, m.requests, elapsed)
-	case m.streams > 0 && elapsed < almost(s.place.streams):
-		j.breaks(drained, "%s: %q while %s has %d streams open, %s after its last request", s.key, o, id, m.streams, elapsed)
+		j.breaks(drained, "%s: %q while %s has %d requests in flight, %s after its last", s.key, o, m.id, m.requests, elapsed)
+	case m.streams > 0 && elapsed < almost(streams):
+		j.breaks(drained, "%s: %q while %s has %d streams open, %s after its last request", s.key, o, m.id, m.streams, elapsed)
 	}
+}
+
+// lowers judges capacity where no balancer moves traffic: whatever runs has some.
+func (j *judge) lowers(s *site, o order, ended *instance) {
+	before, after := 0, 0
+	for _, i := range s.target.instances {
+		if i.fine && i.wasFine(o.seenAt) {
+			before++
+		}
+		if i != ended && (i.fine || i.isStarted() && i.wasFine(o.seenAt)) {
+			after++
+		}
+	}
+	if floor := min(before, s.floor(o)); ended.fine && after < floor {
+		j.breaks(capacity, "%s: after %q %d healthy instances run, and %d have to", s.key, o, after, floor)
+	}
+}
+
+// floor is how many have to take traffic while an order is carried out.
+func (s *site) floor(o order) int {
+	if o.goal == 0 || s.place.strategy == towpath.StrategyAllAtOnce {
+		return 0
+	}
+	return min(s.place.minimum, s.place.instances)
 }
 
 // almost leaves clocks that drift their due.
@@ -39,7 +71,7 @@ func almost(d time.Duration) time.Duration { return d - d/50 }
 
 // shifts judges a change of the weights, by what was true when it was planned or is now; the answer judges its result.
 func (j *judge) shifts(s *site, o order, operation deploy.Shift) func() {
-	j.stale(s, o)
+	j.stale(s, "balancer", o)
 	taking := map[string]bool{}
 	floor := 0
 	for _, m := range s.balancer.members {
@@ -48,11 +80,10 @@ func (j *judge) shifts(s *site, o order, operation deploy.Shift) func() {
 			floor++
 		}
 	}
-	floor = min(floor, s.place.minimum, s.place.instances)
-	if o.goal == 0 || !s.place.blueGreen {
-		floor = 0
-	}
+	floor = min(floor, s.floor(o))
+	old := s.balancer.weightOf(o.known.Live.Number)
 	return func() {
+		j.steps(s, o, operation, old)
 		serving := 0
 		for _, m := range s.balancer.members {
 			i := s.target.find(m.id)

@@ -31,11 +31,9 @@ func (j *judge) watches(key string, d towpath.Deployment, m *memory) {
 
 // servedIn is what has really been answered in an environment.
 func (j *judge) servedIn(key string) (served []towpath.Served) {
-	for _, h := range j.world.hosts {
-		for _, s := range h.sites {
-			if s.key == key && s.balancer != nil {
-				served = append(served, s.balancer.served...)
-			}
+	for _, s := range j.world.sites {
+		if s.key == key && s.balancer != nil {
+			served = append(served, s.balancer.served...)
 		}
 	}
 	return slices.Clone(served)
@@ -92,7 +90,7 @@ func part(s towpath.Served) float64 { return float64(s.Errors) / float64(max(1, 
 // standsReady judges that nothing takes down the old side while the new one is watched.
 func (j *judge) standsReady(s *site, o order, id string) {
 	e := j.places[s.key]
-	if !s.place.blueGreen || s.place.watched == 0 || e.Deployment == nil || e.Deployment.State != towpath.DeploymentRunning {
+	if !s.place.keepsOldSide() || s.place.watched == 0 || e.Deployment == nil || e.Deployment.State != towpath.DeploymentRunning {
 		return
 	}
 	if e.Deployment.WatchedAt.IsZero() || o.goal != e.Goal.Number {

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -14,8 +15,6 @@ type host struct {
 	clock  *clock
 	worker *worker
 	keeper *keeper
-	sites  []*site       // in the order in which they came into being
-	outage time.Duration // until then it does nothing that it is told
 }
 
 // mostHosts is how many machines a world has at most.
@@ -44,49 +43,46 @@ func (w *world) newClock() *clock {
 // right sets a clock to the time. It goes on drifting, as clocks do.
 func (c *clock) right() { c.offset = 0 }
 
-// site is an environment on a machine: where its instances run, and what gives them traffic.
+// site is an environment: where its instances run, and what gives them traffic. One of processes is as often there as there
+// are machines that have kept it.
 type site struct {
 	world    *world
-	host     *host
+	machine  *host // whose processes it is; nil where they run on hosts
 	key      string
 	place    place
 	target   *target
 	balancer *balancer // nil without one
 }
 
-// siteOf answers the environment's place on a machine.
+// siteOf answers the environment as a keeper's machine has it.
 func (h *host) siteOf(key string) *site {
-	for _, s := range h.sites {
-		if s.key == key {
+	w := h.world
+	for _, s := range w.sites {
+		if s.key == key && (s.machine == h || s.machine == nil) {
 			return s
 		}
 	}
-	s := &site{world: h.world, host: h, key: key, place: h.world.drawn.place}
+	s := &site{world: w, key: key, place: w.drawn.place}
 	s.target = &target{site: s}
-	if s.place.balanced {
-		s.balancer = &balancer{site: s}
+	if s.place.hosts > 0 {
+		s.target.boxes = w.newHosts(s.place)
+	} else {
+		s.machine = h
+		s.target.boxes = []*box{{world: w, name: h.id, clock: h.clock, cut: map[string]time.Duration{}}}
 	}
-	h.sites = append(h.sites, s)
+	if s.place.isBalanced() {
+		s.balancer = &balancer{site: s, can: s.place.balancer}
+	}
+	w.sites = append(w.sites, s)
 	s.serve()
+	s.trouble()
 	return s
 }
 
 // mend ends what is wrong with a machine.
 func (h *host) mend() {
 	h.clock.right()
-	h.outage = 0
 	h.keeper.frozen, h.worker.frozen = 0, 0
-	for _, s := range h.sites {
-		if s.balancer != nil {
-			s.balancer.blind = 0
-		}
-		for _, i := range s.target.instances {
-			if i.broken {
-				i.broken = false
-				s.target.refresh(i)
-			}
-		}
-	}
 }
 
 // reboot is a machine that starts again: its processes are gone, and come back.
@@ -99,13 +95,18 @@ func (h *host) reboot() {
 	if h.keeper.up {
 		h.keeper.fall("with its machine")
 	}
-	for _, s := range h.sites {
+	for _, s := range h.sites() {
 		for _, i := range s.target.instances {
 			if i.state == towpath.InstanceRunning {
 				s.target.crash(i, "its machine started again")
 			}
 		}
 	}
+}
+
+// sites are those that run on the machine.
+func (h *host) sites() []*site {
+	return slices.DeleteFunc(slices.Clone(h.world.sites), func(s *site) bool { return s.machine != h })
 }
 
 // trouble is what befalls machines by itself.
@@ -119,14 +120,10 @@ func (h *host) trouble() {
 			h.clock.jump()
 		}
 		if w.fault(f.outages) {
-			h.outage = w.now + w.dice.between(5*time.Second, 60*time.Second)
-			w.say(h.id, "does nothing that it is told, until %s", h.outage.Round(time.Second))
-		}
-		for _, s := range h.sites {
-			for _, i := range s.target.instances {
-				if i.state == towpath.InstanceRunning && w.fault(f.breaks) {
-					s.target.harm(i)
-				}
+			until := w.now + w.dice.between(5*time.Second, 60*time.Second)
+			w.say(h.id, "does nothing that it is told, until %s", until.Round(time.Second))
+			for _, s := range h.sites() {
+				s.target.boxes[0].busy = until
 			}
 		}
 	})

@@ -3,6 +3,7 @@ package simulate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/towpath-cd/towpath"
@@ -29,7 +30,7 @@ func (p *people) begin() {
 	for range w.drawn.pushes - 1 {
 		w.after(w.dice.between(0, w.drawn.trouble), nil, "", w.repository.push)
 	}
-	if w.drawn.place.promoted {
+	if w.drawn.place.isPromoted() {
 		w.every(2*time.Second, 5*time.Second, p.process, p.promote)
 	}
 	if f.restless > 0 {
@@ -59,10 +60,20 @@ func (p *people) calm() {
 			if e.Freeze != nil {
 				p.thaw(name)
 			}
+			if isCutOff(e) {
+				p.rollback(name)
+			}
 			if e.Halted != "" && e.Deployment == nil {
 				p.deploy(name, p.world.judge.lastGood(e))
 			}
 		}
+	})
+}
+
+// isCutOff says that a hook was, so that a person has to look.
+func isCutOff(e towpath.Environment) bool {
+	return e.Deployment != nil && slices.ContainsFunc(e.Deployment.Hooks, func(r towpath.HookReceipt) bool {
+		return r.State == towpath.HookUnknown && e.Deployment.State == towpath.DeploymentRunning
 	})
 }
 
@@ -166,6 +177,7 @@ func (p *people) promote() {
 		d := p.world.judge.places["shop/"+name].Deployment
 		if d != nil && d.PromotedBy == "" && d.State == towpath.DeploymentRunning {
 			p.change(name, "promote "+d.ID+" in", func(at time.Time) towpath.EnvironmentEvent {
+				p.world.judge.promotes("shop/"+name, d.ID)
 				return towpath.Promoted{Deployment: d.ID, By: ben, At: at}
 			}, nil)
 		}

@@ -66,7 +66,7 @@ func (p *performer) trouble() bool {
 // isCuttable says that an operation waits, or stages what nothing uses yet.
 func isCuttable(o deploy.Operation) bool {
 	switch o.(type) {
-	case deploy.Check, deploy.Place, deploy.Probe, deploy.Drain, deploy.EndStreams, deploy.Test:
+	case deploy.Check, deploy.Place, deploy.Probe, deploy.Drain, deploy.EndStreams, deploy.Test, deploy.RunHook:
 		return true
 	}
 	return false
@@ -90,6 +90,9 @@ func (p *performer) wait(f deploy.Facts, o deploy.Operation) {
 	switch o := o.(type) {
 	case deploy.StandBy:
 		until = o.Until
+	case deploy.Hold:
+		p.again(max(time.Millisecond, min(watchPace, o.Until.Sub(p.serverNow()))))
+		return
 	case deploy.Watch:
 		p.again(max(time.Millisecond, min(watchPace, o.Until.Sub(p.serverNow()))))
 		return
@@ -109,33 +112,11 @@ func (p *performer) wait(f deploy.Facts, o deploy.Operation) {
 
 // do has an operation done by whose hands it needs.
 func (p *performer) do(f deploy.Facts, o deploy.Operation, seenAt time.Duration, done func(error)) {
-	w := p.keeper.world
-	switch o := o.(type) {
-	case deploy.Conclude:
-		p.conclude(f, "its goal is reached", func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.GoalReached{Epoch: f.Environment.Epoch, Deployment: o.Deployment, Returning: isReturning(f), At: at}
-		}, done)
-		return
-	case deploy.BeginWatch:
-		p.conclude(f, "the watch begins", func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.WatchBegan{Epoch: f.Environment.Epoch, Deployment: o.Deployment, Baseline: f.Observed.Served, At: at}
-		}, done)
-		return
-	case deploy.Condemn:
-		done(&deploy.Permanent{Err: errCondemned})
-		return
-	case deploy.Test:
-		if w.fault(w.drawn.faults.stepFails) {
-			p.next(time.Second, func() { done(errUnproved) })
-			return
-		}
-		id := f.Environment.Deployment.ID
-		p.conclude(f, "the test passed", func(at time.Time) towpath.EnvironmentEvent {
-			return towpath.DeploymentTested{Epoch: f.Environment.Epoch, Deployment: id, At: at}
-		}, done)
+	if deploy.PerformerOf(o) == deploy.ByKeeper {
+		p.doItself(f, o, done)
 		return
 	}
-	given := order{epoch: f.Environment.Epoch, operation: o, goal: f.Environment.Goal.Number, seenAt: seenAt}
+	given := order{epoch: f.Environment.Epoch, operation: o, known: f.Environment, goal: f.Environment.Goal.Number, seenAt: seenAt}
 	if number := releaseOf(o); number > 0 {
 		for _, r := range p.order.Releases {
 			if r.Number == number {
@@ -148,6 +129,45 @@ func (p *performer) do(f deploy.Facts, o deploy.Operation, seenAt time.Duration,
 		}
 	}
 	p.give(given, done)
+}
+
+// doItself does what needs no driver.
+func (p *performer) doItself(f deploy.Facts, o deploy.Operation, done func(error)) {
+	epoch := f.Environment.Epoch
+	switch o := o.(type) {
+	case deploy.Conclude:
+		p.conclude(f, "its goal is reached", func(at time.Time) towpath.EnvironmentEvent {
+			return towpath.GoalReached{Epoch: epoch, Deployment: o.Deployment, Returning: isReturning(f), At: at}
+		}, done)
+	case deploy.BeginWatch:
+		p.conclude(f, "the watch begins", func(at time.Time) towpath.EnvironmentEvent {
+			return towpath.WatchBegan{Epoch: epoch, Deployment: o.Deployment, Baseline: f.Observed.Served, At: at}
+		}, done)
+	case deploy.BeginStep:
+		p.conclude(f, "a step begins", func(at time.Time) towpath.EnvironmentEvent {
+			return towpath.StepBegan{Epoch: epoch, Deployment: o.Deployment, Step: o.Step, At: at}
+		}, done)
+	case deploy.Test:
+		p.test(f, done)
+	case deploy.RunHook:
+		p.beginHook(f, o.Hook, done)
+	case deploy.LoseHook:
+		p.conclude(f, "a hook was cut off", func(at time.Time) towpath.EnvironmentEvent {
+			return towpath.HookLost{Epoch: epoch, Deployment: f.Environment.Deployment.ID, Hook: o.Hook, At: at}
+		}, done)
+	default: // it is condemned
+		done(&deploy.Permanent{Err: errCondemned})
+	}
+}
+
+func (p *performer) test(f deploy.Facts, done func(error)) {
+	if w := p.keeper.world; w.fault(w.drawn.faults.stepFails) {
+		p.next(time.Second, func() { done(errUnproved) })
+		return
+	}
+	p.conclude(f, "the test passed", func(at time.Time) towpath.EnvironmentEvent {
+		return towpath.DeploymentTested{Epoch: f.Environment.Epoch, Deployment: f.Environment.Deployment.ID, At: at}
+	}, done)
 }
 
 // releaseOf is the release that a target needs to know for an operation.

@@ -24,10 +24,10 @@ type performer struct {
 	keeper   *keeper
 	site     *site
 	order    flow.Order
-	told     time.Time     // server's time of the order
-	heard    time.Duration // machine's steady time of it
-	observed towpath.Epoch // highest that drivers have told of
-	claimed  towpath.Epoch // under which both drivers have heard of us
+	told     time.Time                   // server's time of the order
+	heard    time.Duration               // machine's steady time of it
+	observed towpath.Epoch               // highest that drivers have told of
+	sights   map[*box][]towpath.Instance // what was seen last of each machine
 	isStale  bool
 	isOver   bool
 	turn     int  // the one that goes on
@@ -122,7 +122,7 @@ func (p *performer) round() {
 		p.again(busyPace)
 		return
 	}
-	if p.claimed != p.order.Environment.Epoch && p.keeper.world.wiring.claims {
+	if !p.site.isHeardOf(p.order.Environment.Epoch, p.keeper.host) && p.keeper.world.wiring.claims {
 		p.claim()
 		return
 	}
@@ -136,8 +136,11 @@ func (p *performer) claim() {
 			p.fail(p.facts(towpath.Observation{}), "to be heard", err)
 			return
 		}
-		p.claimed = epoch
-		p.next(0, p.round)
+		if p.order.Environment.Epoch != epoch {
+			p.next(0, p.round)
+			return
+		}
+		p.next(0, p.look)
 	})
 }
 
@@ -145,8 +148,8 @@ func (p *performer) claim() {
 func (p *performer) look() {
 	w := p.keeper.world
 	seenAt := w.now
-	w.judge.looks(p.site, p.order.Environment.Epoch)
-	target := p.site.target.observe()
+	target := p.site.target.observe(p)
+	w.judge.looks(p.site, p.order.Environment.Epoch, target)
 	var balancer towpath.Observation
 	p.unread = nil
 	if p.site.balancer != nil {

@@ -19,18 +19,6 @@ type scenario struct {
 	faults   faults
 }
 
-// place is an environment's definition, as the world knows it.
-type place struct {
-	instances, minimum int
-	blueGreen          bool
-	balanced           bool
-	standby            time.Duration
-	tested, promoted   bool
-	watched            time.Duration // how long a release has to stand the traffic; 0 is not at all
-	requests, streams  time.Duration // drains
-	within             time.Duration // of the probe
-}
-
 // shape is what a pipeline is made of besides its build and the deployment to production.
 type shape struct{ test, staging, approve, script bool }
 
@@ -55,6 +43,10 @@ type faults struct {
 	rotten      float64 // releases that pass their probe, and answer most requests with an error
 	breaks      float64 // instances, a second
 	restarts    float64 // machines, a second
+	away        float64 // hosts that are dead, or cut off from a keeper; a second
+	fills       float64 // disks of hosts, a second
+	slows       float64 // hosts that answer late, a second
+	straggles   float64 // hosts that come back after all else is well
 	workerDies  float64 // a step
 	stepFails   float64
 	jumps       float64 // clocks, a second
@@ -76,25 +68,10 @@ func draw(d dice) scenario {
 		s.hosts = mostHosts
 	}
 	s.queued, s.retries = !s.parallel && d.chance(0.25), pick(d, 0, 0, 1, 2)
+	if !s.place.balancer.fences { // its orders end with the lease, which is as good as the clocks are
+		s.faults.jumps, s.faults.double, s.faults.restore = 0, 0, false
+	}
 	return s
-}
-
-func drawPlace(d dice) place {
-	p := place{
-		instances: 1 + d.IntN(3), balanced: d.chance(0.9), blueGreen: d.chance(0.75),
-		requests: pick(d, time.Second, 3*time.Second), streams: pick(d, 2*time.Second, 8*time.Second), within: 6 * time.Second,
-	}
-	p.blueGreen = p.blueGreen && p.balanced
-	if p.balanced {
-		p.watched = pick(d, 0, 5*time.Second, 12*time.Second)
-	}
-	if !p.blueGreen {
-		return p
-	}
-	p.minimum = pick(d, p.instances, d.IntN(p.instances+1))
-	p.standby = pick(d, 0, 4*time.Second, 10*time.Second)
-	p.tested, p.promoted = d.chance(0.2), d.chance(0.15)
-	return p
 }
 
 func drawFaults(d dice) faults {
@@ -110,6 +87,7 @@ func drawFaults(d dice) faults {
 		keeperDies: often(0.05), freezes: often(0.03), double: often(0.5),
 		fails: often(0.2), outages: often(0.02), unknown: often(0.1), hangs: often(0.03), blind: often(0.1),
 		sick: often(0.3), rotten: often(0.4), breaks: often(0.02), restarts: often(0.01),
+		away: often(0.03), fills: often(0.01), slows: often(0.02), straggles: often(0.5),
 		workerDies: often(0.1), stepFails: often(0.1), jumps: often(0.02), drift: often(0.005),
 		unreadable: often(0.2), wrongFile: often(0.15), unheard: often(0.2), unwilling: often(0.3), restless: often(0.06),
 	}
@@ -151,29 +129,5 @@ func (s scenario) file() string {
 	for _, name := range s.environments() {
 		fmt.Fprintf(&b, "  %s:\n%s", name, s.place.definition())
 	}
-	return b.String()
-}
-
-func (p place) definition() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "    target: {process: {command: ./shop}}\n    instances: %d\n    health: {http: /healthz, within: %s}\n", p.instances, p.within)
-	if p.balanced {
-		fmt.Fprintf(&b, "    balancer: {proxy: {host: \"*\"}}\n    drain: {requests: %s, streams: %s, stop: 1s}\n", p.requests, p.streams)
-	}
-	if p.watched > 0 {
-		fmt.Fprintf(&b, "    watch: {for: %s, errors: 10%%, minimum: 4}\n", p.watched)
-	}
-	if !p.blueGreen {
-		b.WriteString("    strategy: all-at-once\n")
-		return b.String()
-	}
-	fmt.Fprintf(&b, "    minimum: %d\n    strategy: {blue-green: {standby: %s", p.minimum, p.standby)
-	if p.tested {
-		b.WriteString(", test: ./smoke.sh")
-	}
-	if p.promoted {
-		b.WriteString(", until: promoted")
-	}
-	b.WriteString("}}\n")
 	return b.String()
 }

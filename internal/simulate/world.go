@@ -27,6 +27,7 @@ type world struct {
 	server     *server
 	repository *repository
 	hosts      []*host
+	sites      []*site // in the order in which they came into being
 	people     *people
 	receiver   *receiver
 }
@@ -145,6 +146,9 @@ func (w *world) quiet() {
 	w.say("world", "from here on nothing goes wrong")
 	for _, h := range w.hosts {
 		h.mend()
+	}
+	for _, s := range w.sites {
+		s.mend()
 	}
 	w.server.mend()
 	w.people.calm()
