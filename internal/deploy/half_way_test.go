@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -22,6 +23,7 @@ func TestPropertyAHostThatIsGoneCostsNoCapacity(t *testing.T) {
 			c.rollBack()
 		}
 		c.goBack()
+		c.tidyUp()
 		c.comeBack()
 		c.converge()
 		if err := c.satisfied(); err != nil {
@@ -40,7 +42,7 @@ func halfWay(t *rapid.T, laws ...law) *chaos {
 	for _, name := range []string{"web1", "web2", "web3"}[:rapid.IntRange(2, 3).Draw(t, "hosts")] {
 		c.target.Hosts.Hosts = append(c.target.Hosts.Hosts, towpath.Host{Name: name})
 	}
-	c.world = newWorld(c.draw(true))
+	c.world = newWorld(c.draw(rapid.Bool().Draw(t, "balanced")))
 	one, two := towpath.ReleaseRef{Number: 1, Change: 1}, towpath.ReleaseRef{Number: 2, Change: 2}
 	c.happens(towpath.DeploymentRequested{At: c.now, Deployment: towpath.Deployment{ID: "one", Release: one, Cause: towpath.CauseRun}})
 	c.happens(towpath.GoalReached{Epoch: c.environment.Epoch, Deployment: "one", At: c.now})
@@ -55,7 +57,24 @@ func halfWay(t *rapid.T, laws ...law) *chaos {
 		}
 		id := towpath.InstanceID(2, n+1)
 		c.processes[id] = &process{release: 2, slot: slot.Name, since: c.now, state: towpath.InstanceRunning, passed: true}
-		c.members[id] = &member{weight: deploy.FullWeight, requests: rapid.IntRange(0, 2).Draw(t, "requests")}
+		if c.isBalanced() {
+			c.members[id] = &member{weight: deploy.FullWeight, requests: rapid.IntRange(0, 2).Draw(t, "requests")}
+		}
 	}
 	return c
+}
+
+// tidyUp lets a keeper work for a while after a deployment has ended, unless it waits for more to be seen.
+func (c *chaos) tidyUp() {
+	for range 30 {
+		seen := c.observe()
+		for _, step := range deploy.NewPlan(deploy.Facts{Environment: c.environment, Observed: seen, Now: c.now}).UpToBarrier() {
+			c.wait(time.Second)
+			if broken, failed := c.judged(c.laws, step.Operation, seen, nil); broken != nil {
+				c.t.Fatalf("%v\n%v", broken, c.world)
+			} else if failed != nil {
+				break
+			}
+		}
+	}
 }

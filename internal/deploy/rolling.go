@@ -16,7 +16,7 @@ func rolling() strategy {
 			repair, reachable, place, startTurn, probeStarted, sight, beginWatch, stand, exchange,
 			drain, endStreams, forgetLeft, stopLeft, stuck, singles, watch,
 		},
-		tidy: []rule{drop, settle, awaitSingles},
+		tidy: []rule{dropLeft, remain, settle, awaitSingles},
 	}
 }
 
@@ -227,6 +227,25 @@ func (s situation) left() []towpath.Instance {
 func forgetLeft(s situation) []Step { return s.forget(s.left()) }
 
 func stopLeft(s situation) []Step { return s.stop(s.left()) }
+
+// dropLeft takes away what nothing needs any more. Where no balancer could take its traffic before, what runs goes in its turn,
+// as while others follow it: beside a host that is left out it may be needed.
+func dropLeft(s situation) []Step { return s.takeAway(filter(s.leaving(), s.isOver)) }
+
+func (s situation) isOver(i towpath.Instance) bool {
+	if s.isBalanced() || !isStarted(i) {
+		return true
+	}
+	return slices.ContainsFunc(s.yielding(nil), func(y towpath.Instance) bool { return y.ID == i.ID })
+}
+
+// remain says why something runs that is not wanted.
+func remain(s situation) []Step {
+	if len(filter(s.leaving(), func(i towpath.Instance) bool { return !s.isOver(i) && !s.isOutOfReach(i) })) == 0 {
+		return nil
+	}
+	return stay(s)
+}
 
 // stuck waits where nothing can be replaced without too few serving. Where a host is left out, that is no reason to
 // hold up what goes back: the others follow when it answers again.
