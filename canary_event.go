@@ -39,8 +39,9 @@ func (e StepBegan) apply(t *environmentTransition) {
 	t.wake()
 }
 
-// refusePromotion says why a person's word comes too early or too late for a canary: each is about the step that is held.
-func refusePromotion(env Environment) error {
+// refusePromotion says why a person's word comes too early or too late for a canary: each is about the step that is held, and
+// where it says which one the person saw, about no other.
+func refusePromotion(env Environment, seen int) error {
 	d, steps := env.Deployment, env.Definition.Strategy.Steps
 	switch {
 	case len(steps) == 0:
@@ -50,6 +51,9 @@ func refusePromotion(env Environment) error {
 	case d.StepAt.IsZero() || !d.PromotedAt.IsZero():
 		return Errorf(CodeConflict, "the next step of deployment %s has yet to begin", d.ID).
 			WithHint("promote it once it has its share")
+	case seen != 0 && seen != d.CanaryStep+1:
+		return Errorf(CodeConflict, "deployment %s is at step %d, and the word was about step %d", d.ID, d.CanaryStep+1, seen).
+			WithHint("look at how it does, and promote it again")
 	}
 	return nil
 }

@@ -31,9 +31,11 @@ func TestAPromotionLetsTheStepThatIsHeldGoOnOnce(t *testing.T) {
 	happens(promoted, true)
 	happens(promoted, false) // somebody else has clicked
 	happens(begins(1), true)
+	happens(Promoted{Deployment: "d1", Step: 1, By: "ben", At: at}, false) // he saw a page of the step before
 	if d := e.Deployment; d.CanaryStep != 1 || !d.StepAt.Equal(at) || d.PromotedBy != "" {
 		t.Errorf("the deployment is %+v", d)
 	}
+	happens(Promoted{Deployment: "d1", Step: 2, By: "ben", At: at}, true)
 	happens(begins(3), false)
 	happens(begins(2), true)
 	happens(promoted, false) // all are over

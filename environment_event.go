@@ -39,6 +39,7 @@ type RollbackRequested struct {
 // Promoted is a person's word that traffic may move to the new side.
 type Promoted struct {
 	Deployment string
+	Step       int // of a canary, counted from 1, that the person saw; 0 is whichever is held
 	By         string
 	At         time.Time
 }
@@ -197,7 +198,7 @@ func (e Promoted) refusedBy(env Environment) error {
 	if err := refuseDeployment(env, e.Deployment, DeploymentRunning); err != nil {
 		return err
 	}
-	return refusePromotion(env)
+	return refusePromotion(env, e.Step)
 }
 
 func (e Promoted) apply(t *environmentTransition) {

@@ -195,9 +195,15 @@ func (c *Client) PlanBack(ctx context.Context, key string, to int) (Plan, error)
 	return get[Plan](ctx, c, environmentPath(key, "/plan"), url.Values{"rollback": {wanted}})
 }
 
+// Promotion says what it is that a person lets go on: where anything else is under way by then, it is refused.
+type Promotion struct {
+	Deployment string `json:"deployment,omitempty"` // ID; empty is whichever is under way
+	Step       int    `json:"step,omitempty"`       // of a canary, counted from 1; 0 is whichever is held
+}
+
 // Promote lets the traffic move where the strategy waits for a person.
-func (c *Client) Promote(ctx context.Context, key string) (Environment, error) {
-	return post[Environment](ctx, c, environmentPath(key, "/promote"), nil)
+func (c *Client) Promote(ctx context.Context, key string, of Promotion) (Environment, error) {
+	return post[Environment](ctx, c, environmentPath(key, "/promote"), of)
 }
 
 // Freeze stops deployments until a time, or until Thaw where that is zero. Rollbacks go on.

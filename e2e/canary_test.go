@@ -30,7 +30,7 @@ func TestACanarysShareGrowsByTimeAndByAPersonWithoutAFailure(t *testing.T) {
 		}
 		return share[2] > share[1] && share[1] > 0 && e.Deployment != nil
 	})
-	_, err := s.api.Promote(s.Context(), "app/live")
+	_, err := s.api.Promote(s.Context(), "app/live", client.Promotion{Step: 2})
 	s.must(err)
 	s.ends(2, "passed")
 	s.serves("two")

@@ -47,7 +47,7 @@ func newPromoteCommand(console *Console) *cobra.Command {
 	return console.environmentCommand(environmentChange{
 		use: "promote ENV", short: "Let traffic move where the strategy waits for a person", example: "  towpath promote production",
 		do: func(ctx context.Context, server *client.Client, key string) (client.Environment, error) {
-			return server.Promote(ctx, key)
+			return server.Promote(ctx, key, client.Promotion{})
 		},
 		done: "is promoted; traffic moves now",
 	})

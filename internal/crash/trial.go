@@ -141,7 +141,7 @@ func (t *trial) deploys(ctx context.Context, r client.Run) (client.Run, error) {
 func (t *trial) ends(ctx context.Context, r client.Run) error {
 	began := time.Now()
 	_, err := t.run(ctx, r, "is over", func(client.Run) bool {
-		_, _ = t.Owner.Promote(ctx, trialEnvironment) // which is refused most of the time
+		_, _ = t.Owner.Promote(ctx, trialEnvironment, client.Promotion{}) // which is refused most of the time
 		if time.Since(began) > stuckAfter {
 			began = time.Now()
 			_, _ = t.Owner.Rollback(ctx, trialEnvironment, "it is stuck")

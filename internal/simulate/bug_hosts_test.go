@@ -123,6 +123,12 @@ func bugsInSteps() []bug {
 			})
 			w.tune = tunedTo(inSteps(), faults{})
 		}},
+		{stepwise, "a person's word that comes twice, and is taken for the next step", func(w *wiring) {
+			w.anyStep = true
+			p := inSteps()
+			p.steps = []step{{share: 10, promoted: true}, {share: 20, promoted: true}, {share: 30, promoted: true}}
+			w.tune = tunedTo(p, faults{doubled: 0.5, late: 0.5})
+		}},
 		{hooks, "a hook that is run again where it was cut off", func(w *wiring) {
 			w.plan = believing(func(f *deploy.Facts) {
 				if d := f.Environment.Deployment; d != nil {

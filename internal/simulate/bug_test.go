@@ -313,17 +313,24 @@ func bugsOfThePlanner() []bug {
 				}
 				return seen
 			}
-			w.tune = func(s *scenario) { s.place.watched, s.faults = 12*time.Second, faults{rotten: 0.5} }
+			w.tune = func(s *scenario) { s.place, s.faults = watchedPlace(), faults{rotten: 0.5} }
 		}},
 		{ready, "a planner that forgets the old side while the new one is watched", func(w *wiring) {
 			w.plan = forgetsEarly
-			w.tune = func(s *scenario) { s.place.watched, s.faults = 12*time.Second, faults{} }
+			w.tune = func(s *scenario) { s.place, s.faults = watchedPlace(), faults{} }
 		}},
 		{settles, "a planner that leaves what it has stopped", func(w *wiring) {
 			w.plan = func(f deploy.Facts) deploy.Plan {
 				return without[deploy.Remove](deploy.NewPlan(f))
 			}
 		}},
+	}
+}
+
+func watchedPlace() place {
+	return place{
+		strategy: towpath.StrategyBlueGreen, balancer: byProxy, instances: 2, minimum: 2, watched: 12 * time.Second,
+		requests: time.Second, streams: 2 * time.Second, within: 6 * time.Second,
 	}
 }
 
@@ -433,6 +440,9 @@ func TestTheStoriesSeeEveryKindOfTrouble(t *testing.T) {
 		"it gives up", "roll back", "cancel", "freeze", "thaw", "deploy release", "start a run",
 		"repeats run 1: {Failed:false Step: From:}", "repeats run 1: {Failed:true",
 		"the goal is reached", "decides on something else", "true", ": false", "halted,", "expired",
+		"is gone until", "is back", "is cut off from w2", "has a full disk", "answers late", "goes back from r", "start r",
+		"record that step 2 has begun", "promote step 1", "runs the hook before", "runs the hook failed", "a hook was cut off",
+		"kind:haproxy", "kind:caddy", "kind:dns", "strategy:rolling", "strategy:canary",
 	} {
 		if !strings.Contains(script.String(), trouble) {
 			t.Errorf("in no story there is %q", trouble)

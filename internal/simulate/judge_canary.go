@@ -30,12 +30,12 @@ func (j *judge) stepsOn(key string, d towpath.Deployment, m *memory) {
 	m.steps[d.ID] = stepped{step: d.CanaryStep, since: j.world.now, began: true}
 }
 
-// promotes notes a person's word that has come.
-func (j *judge) promotes(key, deployment string) {
+// promotes notes a person's word about a step, counted from 1, that has come.
+func (j *judge) promotes(key, deployment string, step int) {
 	j.look() // what had begun before had begun
 	m := j.remember(key)
 	s := m.steps[deployment]
-	s.promoted = s.began
+	s.promoted = s.promoted || s.began && s.step == step-1
 	m.steps[deployment] = s
 }
 

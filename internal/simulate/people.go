@@ -176,9 +176,17 @@ func (p *people) promote() {
 	for _, name := range p.world.drawn.environments() {
 		d := p.world.judge.places["shop/"+name].Deployment
 		if d != nil && d.PromotedBy == "" && d.State == towpath.DeploymentRunning {
-			p.change(name, "promote "+d.ID+" in", func(at time.Time) towpath.EnvironmentEvent {
-				p.world.judge.promotes("shop/"+name, d.ID)
-				return towpath.Promoted{Deployment: d.ID, By: ben, At: at}
+			step := 0
+			if len(p.world.drawn.place.steps) > 0 {
+				step = d.CanaryStep + 1
+			}
+			p.change(name, fmt.Sprintf("promote step %d of %s in", step, d.ID), func(at time.Time) towpath.EnvironmentEvent {
+				p.world.judge.promotes("shop/"+name, d.ID, step)
+				word := towpath.Promoted{Deployment: d.ID, Step: step, By: ben, At: at}
+				if p.world.wiring.anyStep {
+					word.Step = 0
+				}
+				return word
 			}, nil)
 		}
 	}

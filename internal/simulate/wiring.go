@@ -19,6 +19,7 @@ type wiring struct {
 	update    func(*store.Store, context.Context, func(*store.Tx) error) error
 	announcer func(flow.Announcer) flow.Announcer
 	outlasts  bool            // orders that nobody can refuse do not end with their keeper's lease
+	anyStep   bool            // a person's word is taken for whichever step is held
 	claims    bool            // a keeper is heard by its drivers before it looks
 	tune      func(*scenario) // makes the scenario one in which a bug is soon seen
 	repeats   time.Duration   // after which each change of the weights is carried out once more; 0 is never

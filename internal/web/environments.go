@@ -191,13 +191,13 @@ func (s *Server) wanted(c call[client.Deploy]) (release int, detail string, err 
 	return release, fmt.Sprintf("release %d, live in %s", release, c.Body.From), err
 }
 
-func (s *Server) promote(c call[none]) (client.Environment, error) {
+func (s *Server) promote(c call[client.Promotion]) (client.Environment, error) {
 	return s.changeEnvironment(c.Request, c.Caller, "promote", "", func(e towpath.Environment) towpath.EnvironmentEvent {
-		id := ""
-		if e.Deployment != nil {
+		id := c.Body.Deployment
+		if id == "" && e.Deployment != nil {
 			id = e.Deployment.ID
 		}
-		return towpath.Promoted{Deployment: id, By: c.Name, At: s.Clock()}
+		return towpath.Promoted{Deployment: id, Step: c.Body.Step, By: c.Name, At: s.Clock()}
 	})
 }
 

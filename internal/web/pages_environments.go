@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -79,7 +80,9 @@ func (s *Server) planView(tx *store.Tx, view *page.Environment, key string) erro
 	if view.Environment, err = s.environmentOf(tx, e); err != nil {
 		return err
 	}
-	view.Waits = waitsForPromotion(e)
+	if view.Waits = waitsForPromotion(e); view.Waits && len(e.Definition.Strategy.Steps) > 0 {
+		view.Step = e.Deployment.CanaryStep + 1
+	}
 	if view.PlanOf > 0 || e.Deployment != nil {
 		plan, err := s.planFor(tx, e, view.PlanOf)
 		if err != nil {
@@ -136,8 +139,14 @@ func (s *Server) deployByForm(c call[none]) (string, error) {
 	return there(c), err
 }
 
+// promoteByForm is about what the page showed: it may be an old one.
 func (s *Server) promoteByForm(c call[none]) (string, error) {
-	_, err := s.promote(c)
+	step, err := strconv.Atoi(cmp.Or(c.PostForm.Get("step"), "0"))
+	if err != nil {
+		return there(c), towpath.Errorf(towpath.CodeInvalid, "%q is not the number of a step", c.PostForm.Get("step"))
+	}
+	of := client.Promotion{Deployment: c.PostForm.Get("deployment"), Step: step}
+	_, err = s.promote(call[client.Promotion]{Request: c.Request, Caller: c.Caller, Body: of})
 	return there(c), err
 }
 
