@@ -30,6 +30,7 @@ type EnvironmentDefinition struct {
 	Drain     DrainDefinition
 	Watch     WatchDefinition `json:",omitzero"`
 	Hooks     HooksDefinition `json:",omitzero"`
+	Assets    string          `json:",omitempty"` // folder in a release whose files the others beside it have too; empty is none
 	Drift     DriftPolicy     `json:",omitempty"`
 	Windows   []Window        `json:",omitempty"` // when deployments may start; none is always
 }

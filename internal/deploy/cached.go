@@ -94,9 +94,9 @@ func (s *story) shortening(o Shorten) string {
 func (s *story) draining(o Drain) (what, detail string) {
 	name, ttl := s.facts.Environment.Definition.Balancer.Caching()
 	if name == "" {
-		return fmt.Sprintf("%s until idle, at most %s", s.releases(o.Instances), brief(o.Within)), ""
+		return fmt.Sprintf("%s until idle, at most %s", s.those(o.Instances), brief(o.Within)), ""
 	}
-	return fmt.Sprintf("%s for %s", s.releases(o.Instances), brief(o.Within)), fmt.Sprintf("clients keep %s for up to %s", name, brief(ttl))
+	return fmt.Sprintf("%s for %s", s.those(o.Instances), brief(o.Within)), fmt.Sprintf("clients keep %s for up to %s", name, brief(ttl))
 }
 
 // following tells how long clients take to follow a way back.

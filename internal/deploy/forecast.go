@@ -21,6 +21,7 @@ type Forecast struct {
 	Clients     string // what those see who keep where it answered; empty where nobody does, or nothing loses traffic
 	Schema      string
 	Destroys    string
+	Common      string // what the old release and the new one share, so that each reads what the other writes; empty is nothing
 }
 
 // Line is one thing that will be done.
@@ -52,6 +53,7 @@ func forecast(f Facts, plan Plan) Forecast {
 		Clients:     story.clients(f),
 		Schema:      "none",
 		Destroys:    destroys(f),
+		Common:      commonInWords(e),
 	}
 }
 
@@ -74,6 +76,9 @@ func (f Forecast) String() string {
 	fmt.Fprintf(&b, "\ndowntime: %s. way back: %s. schema: %s. destroys: %s.\n", f.Downtime, f.WayBack, f.Schema, f.Destroys)
 	if f.Clients != "" {
 		fmt.Fprintf(&b, "clients: %s.\n", f.Clients)
+	}
+	if f.Common != "" {
+		fmt.Fprintf(&b, "%s.\n", f.Common)
 	}
 	return b.String()
 }

@@ -79,6 +79,13 @@ func (s *story) away(host string) *story {
 	return s
 }
 
+// inCommon lets releases share what they write, and have each other's assets.
+func (s *story) inCommon() *story {
+	s.environment.Definition.Assets = "public"
+	s.environment.Definition.Target.Hosts.Shared = []string{"log", "config/local.yaml"}
+	return s
+}
+
 // sized has so many instances from now on.
 func (s *story) sized(count int) *story {
 	s.count = count

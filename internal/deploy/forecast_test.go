@@ -42,6 +42,7 @@ func TestForecastTellsPeopleWhatWillHappen(t *testing.T) {
 		"hosts_rolling":            shop().onHosts(3).rolling(1, 0).serves(release41).wants(release42).facts(),
 		"hosts_rolling_alone":      shop().unbalanced().onHosts(3).rolling(2, 0).serves(release41).wants(release42).facts(),
 		"hosts_rolling_surge":      shop().onHosts(2, "blue", "green").rolling(1, 1).serves(release41).wants(release42).facts(),
+		"hosts_in_common":          shop().onHosts(2).rolling(1, 0).inCommon().serves(release41).wants(release42).facts(),
 		"hosts_all_at_once":        shop().onHosts(2).allAtOnceBalanced().serves(release41).wants(release42).facts(),
 		"hosts_blue_green":         shop().onHosts(2, "blue", "green").serves(release41).wants(release42).facts(),
 		"hosts_back_without_one":   shop().onHosts(3).rolling(1, 0).minimum(1).serves(release42).files(release41).rollsBack().away("web3").facts(),

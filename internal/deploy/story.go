@@ -118,7 +118,7 @@ func (s *story) tellOne(operation Operation) {
 	case Check:
 		s.add("check", "room for release "+fmt.Sprint(o.Release), "")
 	case Place:
-		s.add("place", fmt.Sprintf("release %d: %s", o.Release, count(len(o.Instances), "instance")), "")
+		s.add("place", fmt.Sprintf("release %d: %s", o.Release, count(len(o.Instances), "instance")), s.exchangedAssets(o))
 	case Probe:
 		s.add("probe", fmt.Sprintf("%s: %s (%s)", s.releases(o.Instances), probeInWords(health), brief(o.Within)), "")
 	case Test:
@@ -137,7 +137,7 @@ func (s *story) tellOne(operation Operation) {
 		what, detail := s.draining(o)
 		s.add("drain", what, detail)
 	case EndStreams:
-		s.add("streams", fmt.Sprintf("of %s may end for %s, then they are closed", s.releases(o.Instances), brief(o.Within)), "")
+		s.add("streams", fmt.Sprintf("of %s may end for %s, then they are closed", s.those(o.Instances), brief(o.Within)), "")
 	case Shorten:
 		s.add("shorten", s.shortening(o), "")
 	case Await:

@@ -55,6 +55,7 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 	b.checkHosts(e, v)
 	b.checkStrategy(e, v)
 	e.Watch = b.watch(e, v)
+	e.Assets = b.assets(e, v)
 	if v.get("drift").string() == string(towpath.DriftMend) {
 		e.Drift = towpath.DriftMend
 	}

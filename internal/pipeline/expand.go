@@ -204,6 +204,9 @@ func (w *writer) environment(e towpath.EnvironmentDefinition) {
 		w.put(3, "stop", process.Stop.Within)
 	}
 	w.watch(e.Watch)
+	if e.Assets != "" {
+		w.put(2, "assets", e.Assets)
+	}
 	drift := "report"
 	if e.Drift == towpath.DriftMend {
 		drift = "mend"

@@ -27,7 +27,7 @@ func environmentShape() *shape {
 			field{key: "stop", doc: "the process, once it is asked to end", shape: duration(0, day)},
 		))},
 		field{key: "processes", doc: "what runs beside the web process, by name; web is the web process itself", shape: processesShape()},
-		field{key: "assets", doc: "folder whose files of kept releases stay served", later: true, shape: text(keptPathFormat())},
+		field{key: "assets", doc: "folder in a release whose files the releases beside it have too, so that a page of either finds its scripts", shape: text(assetsFormat())},
 		field{key: "watch", doc: "how long, and against what, a new release is watched once it takes traffic", shape: mapping(
 			field{key: "for", doc: "how long", required: true, shape: duration(time.Second, day)},
 			field{key: "errors", doc: "share of requests that may fail", fallback: "1%", shape: text(percentFormat())},

@@ -107,6 +107,7 @@ func pages(version, mode string, takes time.Duration) http.Handler {
 	var books books
 	mux.HandleFunc("/metrics", books.metrics)
 	mux.HandleFunc("/lost", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, books.lost.Load()) })
+	mux.Handle("/public/", http.StripPrefix("/public/", http.FileServer(http.Dir("public"))))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if mode == "erring" {
 			http.Error(w, "the books are wet", http.StatusInternalServerError)

@@ -11,6 +11,7 @@
 //	.towpath/lock         held by flock(1) while an order is carried out
 //	.towpath/instances/   one file for each instance that is placed: it is there as soon as all the rest is
 //	.towpath/slots/       which instance was started in a slot, since which boot, and how that ended
+//	.towpath/assets/<id>  files of the assets folder that an instance has itself; with .from, what it got of others
 //	.towpath/log/<id>     what the scripts of an instance printed
 //	.towpath/tmp/         what is on its way in, and is swept away
 //

@@ -34,7 +34,7 @@ func (d *Driver) environ(r towpath.Release, s seat) string {
 
 // list tells a script of several instances.
 func (d *Driver) list(o towpath.Release, seats []seat) variables {
-	v := variables{"TW_N": strconv.Itoa(len(seats)), "TW_STOP": d.definition.Stop}
+	v := variables{"TW_N": strconv.Itoa(len(seats)), "TW_STOP": d.definition.Stop, "TW_ASSETS": d.options.Definition.Assets}
 	for n, s := range seats {
 		to := "releases/" + s.id
 		if s.slot.dir != "." {

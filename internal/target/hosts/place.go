@@ -65,7 +65,7 @@ func ofFiles(ctx context.Context, err error) error {
 func (d *Driver) placeOne(ctx context.Context, m *machine, o deploy.Order, s seat, p *parcel) (int, error) {
 	v := variables{
 		"TW_ID": s.id, "TW_SLOT": s.slot.name, "TW_COUNT": strconv.Itoa(len(p.files)), "TW_PREPARE": d.definition.Prepare,
-		"TW_SHARED": strings.Join(d.definition.Shared, "\n"), "TW_ENV": d.environ(o.Release, s),
+		"TW_SHARED": strings.Join(d.definition.Shared, "\n"), "TW_ENV": d.environ(o.Release, s), "TW_ASSETS": d.options.Definition.Assets,
 	}
 	said, err := m.order(ctx, o.Epoch, "stage "+s.id, scriptStage, v, strings.NewReader(p.manifest))
 	if err != nil {

@@ -78,7 +78,7 @@ sweep() {
   drop .towpath/tmp
   for d in releases/*; do
     i=${d##*/}
-    [ -f ".towpath/instances/$i" ] || [ ! -d "$d" ] || rm -rf "$d" "tmp/$i" ".towpath/log/$i"
+    [ -f ".towpath/instances/$i" ] || [ ! -d "$d" ] || rm -rf "$d" "tmp/$i" ".towpath/log/$i" ".towpath/assets/$i" ".towpath/assets/$i.from"
   done
   for m in .towpath/manifests/*; do
     [ -f ".towpath/instances/${m##*/}" ] || drop "$m" ".towpath/instances/${m##*/}.new"

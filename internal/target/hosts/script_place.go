@@ -50,7 +50,7 @@ tell staged
 
 // scriptFill takes what was missing, and makes the instance: what is in common, what the pipeline file prepares, and at
 // last the file that says that it is placed.
-const scriptFill = scriptEnter + `
+const scriptFill = scriptEnter + scriptAssets + `
 share() {
   s=shared/$1 r=$t/files/$1
   if [ ! -e "$s" ] && [ ! -L "$s" ]; then
@@ -91,15 +91,16 @@ if [ -n "$TW_PREPARE" ] && ! act "$t/files" "$TW_ENV" "$TW_PREPARE"; then
 fi
 [ -z "$TW_PREPARE$TW_SHARED" ] || flush
 [ ! -d "releases/$TW_ID" ] || rm -rf "releases/$TW_ID"
-mv "$t/files" "releases/$TW_ID" && mv -f ".towpath/instances/$TW_ID.new" ".towpath/instances/$TW_ID" ||
-  fail again "releases/$TW_ID cannot be made"
+mv "$t/files" "releases/$TW_ID" || fail again "releases/$TW_ID cannot be made"
+mingle "$TW_ID" 2>.towpath/said || fail again "the files of $TW_ASSETS cannot be linked: $(tail -n 3 .towpath/said)"
+mv -f ".towpath/instances/$TW_ID.new" ".towpath/instances/$TW_ID" || fail again "it cannot be written down that $TW_ID is placed"
 put .towpath/last "$TW_ID"
 rm -rf "$t"
 tell done
 `
 
 // scriptRemove takes instances away, the word that they are placed first: what is left of one is swept away.
-const scriptRemove = scriptEnter + `
+const scriptRemove = scriptEnter + scriptAssets + `
 remove() {
   for s in .towpath/slots/*; do
     [ -f "$s" ] || continue
@@ -110,9 +111,10 @@ remove() {
       fail broken "$id runs in ${s##*/}"
     fi
   done
-  rm -f ".towpath/instances/$id" && rm -rf "releases/$id" "tmp/$id" ".towpath/log/$id" ".towpath/manifests/$id" || fail again "$id cannot be removed"
+  rm -f ".towpath/instances/$id" && rm -rf "releases/$id" "tmp/$id" ".towpath/log/$id" ".towpath/manifests/$id" ".towpath/assets/$id" ".towpath/assets/$id.from" || fail again "$id cannot be removed"
 }
 enter
 each remove
+mingle 2>.towpath/said || fail again "the files of $TW_ASSETS cannot be linked: $(tail -n 3 .towpath/said)"
 tell done
 `

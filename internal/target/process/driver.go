@@ -32,6 +32,7 @@ type Driver struct {
 	definition towpath.ProcessTarget
 	home       home
 	fence      fence
+	assets     assets
 	supervisor supervise.Client
 	probers    *probe.Probers
 	mends      mends
@@ -58,7 +59,7 @@ func New(options Options) (*Driver, error) {
 		}
 	}
 	d := &Driver{
-		options: options, definition: *target, home: h, fence: fence{home: h},
+		options: options, definition: *target, home: h, fence: fence{home: h}, assets: assets{home: h, folder: options.Definition.Assets},
 		supervisor: supervise.Client{Command: options.Supervise}, running: new(sync.WaitGroup),
 	}
 	d.closing, d.close = context.WithCancel(context.Background())
@@ -132,7 +133,7 @@ func (d *Driver) inspect(o deploy.Inspect) (receipt deploy.Receipt) {
 }
 
 // home is the environment's folder.
-type home struct{ root, files, run, beside, single string }
+type home struct{ root, files, run, beside, single, assets string }
 
 // homeOf keeps the parts of a key apart, whatever they are made of.
 func homeOf(dataDir, environment string) home {
@@ -142,7 +143,7 @@ func homeOf(dataDir, environment string) home {
 	}
 	return home{
 		root: root, files: filepath.Join(root, "files"), run: filepath.Join(root, "run"), beside: filepath.Join(root, "beside"),
-		single: filepath.Join(root, "single"),
+		single: filepath.Join(root, "single"), assets: filepath.Join(root, "assets"),
 	}
 }
 

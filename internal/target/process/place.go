@@ -37,6 +37,9 @@ func (d *Driver) placeOne(ctx context.Context, o deploy.Order, id string) error 
 		return ofFiles(ctx, fmt.Errorf("lay out release %d: %w", o.Release.Number, err))
 	}
 	return d.under(ctx, o.Epoch, func() error {
+		if err := d.assets.mingle(folderName(id), staged); err != nil {
+			return &deploy.Retryable{Err: fmt.Errorf("link the files of %s: %w", d.assets.folder, err)}
+		}
 		place := failpoint.At("place files")
 		place.Before()
 		if err := os.Rename(staged, d.home.filesOf(id)); err != nil {

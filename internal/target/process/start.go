@@ -202,6 +202,9 @@ func (d *Driver) removeFiles(ctx context.Context, epoch towpath.Epoch, id string
 			return &deploy.Retryable{Err: err}
 		}
 		place.After()
+		if err := d.assets.mingle("", ""); err != nil {
+			return &deploy.Retryable{Err: fmt.Errorf("link the files of %s: %w", d.assets.folder, err)}
+		}
 		return nil
 	})
 	if err != nil {
