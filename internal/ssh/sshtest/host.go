@@ -7,6 +7,7 @@ package sshtest
 import (
 	"bytes"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -110,7 +111,12 @@ type Setting struct {
 	SSHD     string // more lines of its sshd_config
 	Size     string // of a disk of its own for Root, such as "4m"; empty is the machine's
 	Stranger bool   // the user has not seen its key yet
+	Login    string // one more user, who is let in as root is, and whose Root is; of LoginID
+	Busybox  bool   // busybox is all that there is of programs, beside sshd and what Debian's busybox leaves out: comm and flock
 }
+
+// LoginID is the user and the group of a Setting's Login.
+const LoginID = 41414
 
 // Host is a machine of a Lab.
 type Host struct {
@@ -140,15 +146,25 @@ func (l *Lab) Host(s Setting) *Host {
 	Keygen(l.t, filepath.Join(h.dir, "key"))
 	h.write("authorized", l.Read("id_ed25519.pub"))
 	h.newBoot()
-	if err := os.MkdirAll(h.Disk(), 0o755); err != nil {
-		l.t.Fatal(err)
-	}
+	h.makeDisk()
 	if !s.Stranger {
 		l.Write("known_hosts", l.Read("known_hosts")+h.KnownAs()+"\n")
 	}
 	l.t.Cleanup(h.PowerOff)
 	h.PowerOn()
 	return h
+}
+
+func (h *Host) makeDisk() {
+	h.t.Helper()
+	err := os.MkdirAll(h.Disk(), 0o755)
+	if h.setting.Login != "" { // sshd looks at keys as who asks to be let in
+		err = errors.Join(err, os.Chown(h.Disk(), LoginID, LoginID), os.Chmod(h.dir, 0o755),
+			os.Chmod(h.lab.Root, 0o755), os.Chmod(filepath.Dir(h.lab.Root), 0o755))
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *Host) write(name, content string) {
@@ -196,7 +212,7 @@ func (h *Host) PowerOn() {
 	if h.setting.Size != "" {
 		disk = `mount -t tmpfs -o mode=755,size=` + h.setting.Size + ` tmpfs "$2"`
 	}
-	script := `set -e; mkdir -p /run/sshd; mount --make-rprivate /; mount -t proc proc /proc
+	script := h.programs() + `set -e; mkdir -p /run/sshd; mount --make-rprivate /; mount -t proc proc /proc
 mount --bind "$1/boot_id" /proc/sys/kernel/random/boot_id
 ` + disk + `
 exec /usr/sbin/sshd -D -f "$1/sshd_config" -E "$1/log"`
@@ -219,6 +235,28 @@ exec /usr/sbin/sshd -D -f "$1/sshd_config" -E "$1/log"`
 			h.t.Fatalf("a host does not answer: %v\n%s%s", err, log, said)
 		}
 	}
+}
+
+// programs has the host's users and programs be others than this machine's.
+func (h *Host) programs() (script string) {
+	if h.setting.Login == "" && !h.setting.Busybox {
+		return ""
+	}
+	users := "root:x:0:0:root:/root:/bin/sh\nsshd:x:104:65534::/run/sshd:/usr/sbin/nologin\n"
+	if login := h.setting.Login; login != "" {
+		users += fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh\n", login, LoginID, LoginID, h.lab.Root)
+	}
+	h.write("passwd", users)
+	h.write("group", fmt.Sprintf("root:x:0:\nnogroup:x:65534:\nlogins:x:%d:\n", LoginID))
+	script = `set -e; mount --make-rprivate /; mount --bind "$1/passwd" /etc/passwd; mount --bind "$1/group" /etc/group; `
+	if h.setting.Busybox {
+		script += `mkdir -p "$1/bin" "$1/sbin"; cp "$(command -v busybox)" "$1/bin/"; "$1/bin/busybox" --install -s "$1/bin"; cp /usr/bin/comm /usr/bin/flock "$1/bin/"
+for f in "$1/bin"/*; do [ ! -L "$f" ] || ln -sf busybox "$f"; done
+cp /usr/sbin/sshd "$1/sbin/"; mkdir -p "$1/none"; mount --bind "$1/none" /usr/local/bin
+mount --bind "$1/bin" /usr/bin; mount --bind "$1/sbin" /usr/sbin
+`
+	}
+	return script
 }
 
 // PowerOff ends everything on the host at once.

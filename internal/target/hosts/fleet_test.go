@@ -79,6 +79,7 @@ type fleet struct {
 	hosts      []*sshtest.Host
 	definition towpath.EnvironmentDefinition
 	path       string
+	app        string // the application's program, as the hosts see it
 	epoch      towpath.Epoch
 	release    towpath.Release
 	files      map[string]string // of every release, beside the one that has its number
@@ -87,20 +88,29 @@ type fleet struct {
 // newFleet has so many hosts. The definition is given to change first.
 func newFleet(t *testing.T, count int, change ...func(*towpath.HostsTarget)) *fleet {
 	t.Helper()
+	return newFleetOf(t, count, sshtest.Setting{}, change...)
+}
+
+// newFleetOf has hosts that differ from the plain ones.
+func newFleetOf(t *testing.T, count int, setting sshtest.Setting, change ...func(*towpath.HostsTarget)) *fleet {
+	t.Helper()
 	f := &fleet{T: t, lab: sshtest.New(t), epoch: towpath.Epoch{Number: 3, Holder: "worker-1/a"}, files: map[string]string{
 		"bin/tool": "x#!/bin/sh", "a name with 'quotes'.txt": "quoted", "deep/er/file": "deep", `back\slash`: "odd",
 	}}
-	f.path = filepath.Join(f.lab.Root, "shop")
+	f.path, f.app = filepath.Join(f.lab.Root, "shop"), os.Args[0]
 	target := &towpath.HostsTarget{
 		Path: f.path, Port: freePort(t), Restart: startScript, Stop: stopScript, Shared: []string{"log", "settings.ini"},
 	}
 	for range count {
-		f.hosts = append(f.hosts, f.lab.Host(sshtest.Setting{}))
+		f.hosts = append(f.hosts, f.lab.Host(setting))
 	}
 	for _, h := range f.hosts {
 		port, _ := strconv.Atoi(h.Port)
-		target.Hosts = append(target.Hosts, towpath.Host{Name: h.IP, SSHPort: port})
+		target.Hosts = append(target.Hosts, towpath.Host{Name: h.IP, SSHPort: port, User: setting.Login})
 		f.furnish(h)
+		if setting.Login != "" {
+			f.gives(h)
+		}
 	}
 	for _, c := range change {
 		c(target)
@@ -125,6 +135,22 @@ func (f *fleet) furnish(h *sshtest.Host) {
 	}
 }
 
+// gives lets the login of a host have its folder.
+func (f *fleet) gives(h *sshtest.Host) {
+	f.Helper()
+	f.app = filepath.Join(f.lab.Root, "app") // the test's own may be in a folder of nobody else's
+	program, err := os.ReadFile(os.Args[0])
+	if err := errors.Join(err, os.WriteFile(filepath.Join(h.Disk(), "app"), program, 0o755)); err != nil {
+		f.Fatal(err)
+	}
+	folder := filepath.Join(h.Disk(), "shop")
+	for _, path := range []string{folder, filepath.Join(folder, "ip")} {
+		if err := os.Chown(path, sshtest.LoginID, sshtest.LoginID); err != nil {
+			f.Fatal(err)
+		}
+	}
+}
+
 // freePort is one that nobody listens on: hosts have addresses of their own.
 func freePort(t testing.TB) int {
 	t.Helper()
@@ -139,7 +165,7 @@ func freePort(t testing.TB) int {
 // of makes another release the one that orders are about.
 func (f *fleet) of(release int) {
 	f.release = towpath.Release{Number: release, Revision: "abc", Env: map[string]map[string]string{
-		"production": {"APP": os.Args[0], "GREETING": "say \"hi\" for $5 `now` \\ 'x'\nthen go"},
+		"production": {"APP": f.app, "GREETING": "say \"hi\" for $5 `now` \\ 'x'\nthen go"},
 	}}
 }
 

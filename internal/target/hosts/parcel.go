@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -214,6 +215,7 @@ func (p *parcel) packOne(archive *tar.Writer, f file) error {
 	}
 	header.Name, header.Mode, header.Format = "./"+f.path, f.mode(), tar.FormatGNU
 	header.Uid, header.Gid, header.Uname, header.Gname = 0, 0, "", ""
+	header.AccessTime, header.ChangeTime = time.Time{}, time.Time{} // busybox takes them for a part of the name
 	if f.info.IsDir() {
 		header.Name += "/"
 	}
