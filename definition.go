@@ -104,6 +104,7 @@ type HostsTarget struct {
 	Stop     string     `json:",omitempty"` // script that ends the application
 	Keep     int        // good releases whose files stay, beside the live one and what stands by
 	Shared   []string   `json:",omitempty"` // paths in a release that are the same in all of them
+	Owner    string     `json:",omitempty"` // of a release's files, as chown takes it: "shop" or "shop:www-data"; empty is the login
 }
 
 // Host is a machine of a HostsTarget.

@@ -27,6 +27,7 @@ func hostsShape() *shape {
 		field{key: "stop", doc: "script that ends the application", shape: script},
 		field{key: "keep", doc: "how many good releases stay, beside the live one and what stands by", fallback: "5", shape: number(0, 1000)},
 		field{key: "shared", doc: "paths in a release that are the same in all of them", shape: several(sharedFormat())},
+		field{key: "owner", doc: "whose a release's files are: shop or shop:www-data; by default the login's", shape: text(ownerFormat())},
 	)
 }
 
@@ -42,6 +43,11 @@ func addressFormat() *format {
 
 func loginFormat() *format {
 	return matching("a login", loginPattern, "logins are made of letters, digits, dots, dashes and underscores")
+}
+
+func ownerFormat() *format {
+	return matching("an owner such as shop or shop:www-data", `^[A-Za-z_][A-Za-z0-9._-]{0,62}(:[A-Za-z_][A-Za-z0-9._-]{0,62})?$`,
+		"write a user, or a user and a group with a colon between them")
 }
 
 func slotFormat() *format {
@@ -121,6 +127,7 @@ func hosts(v *value) *towpath.HostsTarget {
 		Path: path.Clean(v.get("path").string()), Port: v.get("port").int(), Requires: v.get("requires").texts(),
 		Prepare: v.get("prepare").string(), Restart: v.get("restart").string(), Reload: v.get("reload").string(),
 		Stop: v.get("stop").string(), Keep: v.get("keep").int(),
+		Owner: v.get("owner").string(),
 	}
 	for _, p := range v.get("shared").texts() {
 		t.Shared = append(t.Shared, path.Clean(p))
@@ -211,6 +218,9 @@ func (w *writer) hosts(t *towpath.HostsTarget) {
 	w.put(4, "stop", t.Stop)
 	w.put(4, "keep", t.Keep)
 	w.put(4, "shared", t.Shared)
+	if t.Owner != "" {
+		w.put(4, "owner", t.Owner)
+	}
 }
 
 func addressOf(h towpath.Host) string {

@@ -111,12 +111,19 @@ type Setting struct {
 	SSHD     string // more lines of its sshd_config
 	Size     string // of a disk of its own for Root, such as "4m"; empty is the machine's
 	Stranger bool   // the user has not seen its key yet
-	Login    string // one more user, who is let in as root is, and whose Root is; of LoginID
+	Login    string // one more user, who is let in as root is, and whose Root is; of LoginID. Another one is called Other
+	Sudo     string // lines of its sudoers
 	Busybox  bool   // busybox is all that there is of programs, beside sshd and what Debian's busybox leaves out: comm and flock
 }
 
 // LoginID is the user and the group of a Setting's Login.
 const LoginID = 41414
+
+// Other is a user, and a group, who is let in by nobody; of OtherID. A host has it beside a Login.
+const (
+	Other   = "other"
+	OtherID = 41415
+)
 
 // Host is a machine of a Lab.
 type Host struct {
@@ -244,11 +251,15 @@ func (h *Host) programs() (script string) {
 	}
 	users := "root:x:0:0:root:/root:/bin/sh\nsshd:x:104:65534::/run/sshd:/usr/sbin/nologin\n"
 	if login := h.setting.Login; login != "" {
-		users += fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh\n", login, LoginID, LoginID, h.lab.Root)
+		users += fmt.Sprintf("%s:*:%d:%d::%s:/bin/sh\n%s:*:%d:%d::/:/bin/sh\n", login, LoginID, LoginID, h.lab.Root, Other, OtherID, OtherID)
 	}
 	h.write("passwd", users)
-	h.write("group", fmt.Sprintf("root:x:0:\nnogroup:x:65534:\nlogins:x:%d:\n", LoginID))
+	h.write("group", fmt.Sprintf("root:x:0:\nnogroup:x:65534:\nlogins:x:%d:\n%s:x:%d:\n", LoginID, Other, OtherID))
 	script = `set -e; mount --make-rprivate /; mount --bind "$1/passwd" /etc/passwd; mount --bind "$1/group" /etc/group; `
+	if h.setting.Sudo != "" {
+		h.write("sudoers", h.setting.Sudo+"\n")
+		script += `chmod 440 "$1/sudoers"; mount --bind "$1/sudoers" /etc/sudoers; `
+	}
 	if h.setting.Busybox {
 		script += `mkdir -p "$1/bin" "$1/sbin"; cp "$(command -v busybox)" "$1/bin/"; "$1/bin/busybox" --install -s "$1/bin"; cp /usr/bin/comm /usr/bin/flock "$1/bin/"
 for f in "$1/bin"/*; do [ ! -L "$f" ] || ln -sf busybox "$f"; done
@@ -257,6 +268,14 @@ mount --bind "$1/bin" /usr/bin; mount --bind "$1/sbin" /usr/sbin
 `
 	}
 	return script
+}
+
+// Sudoers replaces the lines of a host that has some.
+func (h *Host) Sudoers(lines string) {
+	h.t.Helper()
+	if err := os.WriteFile(filepath.Join(h.dir, "sudoers"), []byte(lines+"\n"), 0o440); err != nil { // the same file: it is mounted
+		h.t.Fatal(err)
+	}
 }
 
 // PowerOff ends everything on the host at once.

@@ -67,7 +67,7 @@ func New(options Options) (*Driver, error) {
 			port = strconv.Itoa(host.SSHPort)
 		}
 		d.machines = append(d.machines, &machine{
-			name: host.Name, remote: d.network.Host(host.Name, host.User, port), path: target.Path,
+			name: host.Name, remote: d.network.Host(host.Name, host.User, port), path: target.Path, owner: target.Owner,
 		})
 	}
 	for _, s := range options.Definition.Target.Slots() {

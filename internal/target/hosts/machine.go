@@ -33,6 +33,7 @@ const (
 type machine struct {
 	name   string
 	path   string // the environment's folder
+	owner  string // of files; empty is the login
 	remote *ssh.Host
 
 	mutex   sync.Mutex
@@ -82,7 +83,7 @@ func (m *machine) under(ctx context.Context, epoch towpath.Epoch, what string, v
 		limit = min(limit, max(time.Until(deadline)-deadlineSlack, time.Second))
 	}
 	all := variables{
-		"TW_PATH": m.path, "TW_WHAT": what, "TW_N": "0",
+		"TW_PATH": m.path, "TW_OWNER": m.owner, "TW_WHAT": what, "TW_N": "0",
 		"TW_EPOCH": strconv.FormatUint(epoch.Number, 10), "TW_HOLDER": epoch.Holder,
 		"TW_LIMIT": seconds(limit), "TW_WAIT": seconds(min(lockPatience, limit/2)), "TW_FREE": seconds(min(portPatience, limit/5)),
 	}
@@ -99,7 +100,7 @@ func (m *machine) order(ctx context.Context, epoch towpath.Epoch, what, script s
 
 // ask runs a script to its end, and answers what it told. A script that does not come to its last word has failed.
 func (m *machine) ask(ctx context.Context, script string, v variables, input io.Reader) ([]word, error) {
-	v["TW_PATH"] = m.path
+	v["TW_PATH"], v["TW_OWNER"] = m.path, m.owner
 	result, err := m.remote.Run(ctx, ssh.Command{Script: script, Env: v, Input: input})
 	if err != nil {
 		return nil, explain(err)

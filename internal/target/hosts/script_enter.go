@@ -56,9 +56,23 @@ free() {
 }
 `
 
+// scriptOwn gives files to whom the pipeline file says ($TW_OWNER), by sudo where the login is neither root nor that user, and
+// takes away what may be another's by now.
+const scriptOwn = `
+may_give() { [ -z "$TW_OWNER" ] || { me=$(id -u) && [ "$me" = 0 ]; } || [ "$me" = "$(id -u "${TW_OWNER%%:*}" 2>/dev/null)" ]; }
+give() {
+  [ -n "$TW_OWNER" ] || return 0
+  if may_give; then chown -Rh "$TW_OWNER" "$1"; else sudo -n chown -Rh "$TW_OWNER" "$1"; fi
+}
+discard() { # discard PATH, below $TW_PATH
+  [ -e "$1" ] || [ -L "$1" ] || return 0
+  rm -rf "$1" 2>/dev/null || { sudo -n chown -Rh "$(id -un)" "$TW_PATH/$1" 2>/dev/null; rm -rf "$1"; }
+}
+`
+
 // scriptEnter takes the lock under an epoch. The watchdog asks first, so that what was begun is brought back, and then ends
 // all that belongs to the script: sshd gives each one a group of its own.
-const scriptEnter = scriptWords + `
+const scriptEnter = scriptWords + scriptOwn + `
 watch() {
   ( trap 'kill "$s" 2>/dev/null; exit 0' TERM
     sleep "$TW_LIMIT" & s=$!; wait "$s"; kill -TERM $$
@@ -78,7 +92,7 @@ sweep() {
   drop .towpath/tmp
   for d in releases/*; do
     i=${d##*/}
-    [ -f ".towpath/instances/$i" ] || [ ! -d "$d" ] || rm -rf "$d" "tmp/$i" ".towpath/log/$i" ".towpath/assets/$i" ".towpath/assets/$i.from"
+    [ -f ".towpath/instances/$i" ] || [ ! -d "$d" ] || { discard "$d"; discard "tmp/$i"; drop ".towpath/log/$i" ".towpath/assets/$i" ".towpath/assets/$i.from"; }
   done
   for m in .towpath/manifests/*; do
     [ -f ".towpath/instances/${m##*/}" ] || drop "$m" ".towpath/instances/${m##*/}.new"

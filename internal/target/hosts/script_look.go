@@ -26,7 +26,20 @@ tell done
 `
 
 // scriptCheck says whether a release could run there.
-const scriptCheck = scriptWords + `
+const scriptCheck = scriptWords + scriptOwn + `
+may() { # may USER PATH: whether files of the environment can be given away
+  sudo -n -l chown -Rh "$1" "$TW_PATH/$2" >/dev/null 2>&1 || tell lacks "leave for $(id -un) to run sudo -n chown -Rh $1 $TW_PATH/$2"
+}
+owner() {
+  user=${TW_OWNER%%:*} group=
+  case $TW_OWNER in *:*) group=${TW_OWNER#*:} ;; esac
+  id -u "$user" >/dev/null 2>&1 || { tell lacks "the user $user, who is to own the files"; return; }
+  [ -z "$group" ] || getent group "$group" >/dev/null 2>&1 || grep -q "^$group:" /etc/group || tell lacks "the group $group, which is to own the files"
+  may_give && return
+  for f in releases/r1-1 tmp/r1-1 shared/log.new; do may "$TW_OWNER" "$f"; may "$(id -un)" "$f"; done
+  [ -z "$TW_ASSETS" ] || tell lacks "a login that is root or $user: assets are linked into releases that are $user's by then"
+}
+
 lacks=
 for tool in awk comm cp cut df find flock readlink sed sha256sum sort sync tail tar tr xargs; do
   command -v "$tool" >/dev/null 2>&1 || lacks="$lacks $tool"
@@ -38,6 +51,7 @@ d=$(mktemp -d) && ln -s 1 "$d/1" && mkdir "$d/3" && ln -s 3 "$d/2" && mv -fT "$d
 p=$TW_PATH
 while [ ! -e "$p" ]; do p=$(dirname "$p"); done
 [ -d "$p" ] && [ -w "$p" ] || tell lacks "leave for $(id -un) to write in $p"
+[ -z "$TW_OWNER" ] || owner
 tell free "$(df -Pk "$p" | awk 'NR == 2 { print $4 }')"
 tell runs "$(uname -s)" "$(uname -m)"
 log=$(mktemp) || fail again "no temporary file can be made"

@@ -29,11 +29,11 @@ if [ -n "$base" ] && [ -f ".towpath/manifests/$base" ] && [ -d "releases/$base" 
     mv "$t/same.new" "$t/same"
   fi
   cut -c 69- "$t/same" >"$t/ok"
-  how=-l; [ -z "$TW_PREPARE" ] || how=-p
+  how=-p; [ -n "$TW_PREPARE" ] || ! may_give || how=-l # what is another's cannot be linked (protected_hardlinks, proc(5))
   if [ -s "$t/ok" ] && ! tr '\n' '\0' <"$t/ok" | xargs -0 cp -P "$how" --parents -t "$t/files" 2>/dev/null; then
     # not GNU's cp: all of it, and then without what is not wanted
     rm -rf "$t/files"; mkdir "$t/files"
-    all=-RpPl; [ -z "$TW_PREPARE" ] || all=-RpP
+    all=-RpP; [ "$how" = -p ] || all=-RpPl
     cp "$all" . "$t/files/" || fail again "files cannot be linked: $(df -Pk . | tail -n 1)"
     cd "$t/files" || fail again "$t/files is gone"
     sort "$t/ok" >"$t/sorted"
@@ -55,11 +55,13 @@ share() {
   s=shared/$1 r=$t/files/$1
   if [ ! -e "$s" ] && [ ! -L "$s" ]; then
     mkdir -p "$(dirname "$s")" || return 1
+    discard "$s.new"
     if [ -e "$r" ]; then
-      rm -rf "$s.new" && cp -RpP "$r" "$s.new" && chmod -R u+w "$s.new" && mv "$s.new" "$s" || return 1
+      cp -RpP "$r" "$s.new" && chmod -R u+w "$s.new" || return 1
     else
-      mkdir -p "$s" || return 1
+      mkdir "$s.new" || return 1
     fi
+    give "$TW_PATH/$s.new" && mv "$s.new" "$s" || return 1
   fi
   rm -rf "$r" && mkdir -p "$(dirname "$r")" && ln -s "$TW_PATH/$s" "$r"
 }
@@ -90,9 +92,10 @@ if [ -n "$TW_PREPARE" ] && ! act "$t/files" "$TW_ENV" "$TW_PREPARE"; then
   tail_of "$log"; fail broken "prepare failed"
 fi
 [ -z "$TW_PREPARE$TW_SHARED" ] || flush
-[ ! -d "releases/$TW_ID" ] || rm -rf "releases/$TW_ID"
+discard "releases/$TW_ID"
 mv "$t/files" "releases/$TW_ID" || fail again "releases/$TW_ID cannot be made"
 mingle "$TW_ID" 2>.towpath/said || fail again "the files of $TW_ASSETS cannot be linked: $(tail -n 3 .towpath/said)"
+said=$(give "$TW_PATH/releases/$TW_ID" 2>&1 && give "$TW_PATH/tmp/$TW_ID" 2>&1) || fail again "files cannot be given to $TW_OWNER: $said"
 mv -f ".towpath/instances/$TW_ID.new" ".towpath/instances/$TW_ID" || fail again "it cannot be written down that $TW_ID is placed"
 put .towpath/last "$TW_ID"
 rm -rf "$t"
@@ -111,7 +114,7 @@ remove() {
       fail broken "$id runs in ${s##*/}"
     fi
   done
-  rm -f ".towpath/instances/$id" && rm -rf "releases/$id" "tmp/$id" ".towpath/log/$id" ".towpath/manifests/$id" ".towpath/assets/$id" ".towpath/assets/$id.from" || fail again "$id cannot be removed"
+  rm -f ".towpath/instances/$id" && discard "releases/$id" && discard "tmp/$id" && rm -rf ".towpath/log/$id" ".towpath/manifests/$id" ".towpath/assets/$id" ".towpath/assets/$id.from" || fail again "$id cannot be removed"
 }
 enter
 each remove
