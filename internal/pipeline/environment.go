@@ -56,6 +56,7 @@ func (b *builder) environment(name string, v *value) towpath.EnvironmentDefiniti
 	b.checkStrategy(e, v)
 	e.Watch = b.watch(e, v)
 	e.Assets = b.assets(e, v)
+	b.checkState(e, v)
 	if v.get("drift").string() == string(towpath.DriftMend) {
 		e.Drift = towpath.DriftMend
 	}

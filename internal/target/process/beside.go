@@ -61,7 +61,7 @@ func (d *Driver) startBeside(ctx context.Context, o deploy.Order, id string) err
 
 func (d *Driver) specBeside(r towpath.Release, id string, p towpath.ProcessDefinition) supervise.Spec {
 	return supervise.Spec{
-		Instance: id, Process: p.Name, Release: r.Number, Shell: p.Command, Dir: d.home.filesOf(id), Env: d.environment(r),
+		Instance: id, Process: p.Name, Release: r.Number, Shell: p.Command, Dir: d.home.filesOf(id), Env: d.environment(r, id),
 		Stop: supervise.Stop{Signal: p.Stop.Signal, Within: p.Stop.Within},
 	}
 }

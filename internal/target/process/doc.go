@@ -7,6 +7,7 @@
 //	  lock         held while an epoch is compared and while what it allows takes effect at once
 //	  files/<id>/  the release's files; a folder stands there whole or not at all
 //	  assets/      of each instance, what it has itself in the folder of assets, and what it got of others
+//	  tmp/<id>/    the instance's temporary files (TMPDIR)
 //	  run/<id>/    the supervisor's folder: what runs, its epoch, its log
 //	  beside/<id>@<process>/  the same, for what runs beside an instance's web process
 //	  single/<id>@<process>/  the same, for a process of which at most one may run, and which runs from that instance's files

@@ -162,4 +162,5 @@ func folderName(part string) string {
 }
 
 func (h home) filesOf(id string) string { return filepath.Join(h.files, folderName(id)) }
+func (h home) tmpOf(id string) string   { return filepath.Join(h.root, "tmp", folderName(id)) }
 func (h home) runOf(id string) string   { return filepath.Join(h.run, folderName(id)) }

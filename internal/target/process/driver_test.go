@@ -223,7 +223,7 @@ func TestAnInstanceGoesThroughItsStatesAndLeavesNothing(t *testing.T) {
 	if i := m.sees("r42-1"); i.ID != "" {
 		t.Errorf("%+v", i)
 	}
-	for _, folder := range []string{"files", "run"} {
+	for _, folder := range []string{"files", "run", "tmp"} {
 		if left, _ := os.ReadDir(filepath.Join(m.root, folder)); len(left) > 0 {
 			t.Errorf("%v is left in %s", left, folder)
 		}
@@ -231,6 +231,18 @@ func TestAnInstanceGoesThroughItsStatesAndLeavesNothing(t *testing.T) {
 	seen, err := m.Observe(t.Context())
 	if err != nil || seen.Epoch != m.epoch {
 		t.Errorf("without instances the epoch is %s, %v", seen.Epoch, err)
+	}
+}
+
+func TestAnInstanceHasTemporaryFilesOfItsOwn(t *testing.T) {
+	d := definition(towpath.HealthDefinition{})
+	d.Target.Process.Command = `echo "$TOWPATH_INSTANCE" >"$TMPDIR/whose"; exec "$APP" app`
+	m := newMachine(t, d)
+	for _, id := range []string{"r42-1", "r42-2"} {
+		m.runs(id)
+		if whose, err := os.ReadFile(filepath.Join(m.root, "tmp", id, "whose")); err != nil || string(whose) != id+"\n" {
+			t.Errorf("%s: %q, %v", id, whose, err)
+		}
 	}
 }
 

@@ -48,6 +48,9 @@ func (d *Driver) launch(ctx context.Context, epoch towpath.Epoch, folder string,
 	if _, err := os.Stat(spec.Dir); err != nil {
 		return &deploy.Permanent{Err: fmt.Errorf("start %s: its files are not there: %w", spec.Instance, err)}
 	}
+	if err := os.MkdirAll(d.home.tmpOf(spec.Instance), 0o700); err != nil {
+		return &deploy.Retryable{Err: err}
+	}
 	_, err := d.supervisor.Launch(ctx, folder, supervise.Epoch(epoch), spec)
 	return explain(err)
 }
@@ -95,15 +98,16 @@ func (d *Driver) addresses(count int) ([]string, error) {
 func (d *Driver) spec(r towpath.Release, id, address string) supervise.Spec {
 	return supervise.Spec{
 		Instance: id, Release: r.Number, Shell: d.definition.Command, Dir: d.home.filesOf(id), Address: address,
-		Env:  d.environment(r),
+		Env:  d.environment(r, id),
 		Stop: supervise.Stop{Signal: d.definition.Stop.Signal, Within: d.definition.Stop.Within},
 	}
 }
 
 // environment is what an instance finds beside PORT and the rest that its supervisor gives it. Secrets win over
-// settings.
-func (d *Driver) environment(r towpath.Release) map[string]string {
-	env := r.EnvIn(d.options.Definition)
+// settings, and these over the temporary folder that is the instance's own.
+func (d *Driver) environment(r towpath.Release, id string) map[string]string {
+	env := map[string]string{"TMPDIR": d.home.tmpOf(id)}
+	maps.Copy(env, r.EnvIn(d.options.Definition))
 	maps.Copy(env, d.options.Secrets)
 	env["TOWPATH_ENVIRONMENT"] = d.options.Environment
 	env["TOWPATH_REVISION"] = r.Revision
@@ -194,6 +198,9 @@ func (d *Driver) remove(ctx context.Context, epoch towpath.Epoch, o deploy.Remov
 }
 
 func (d *Driver) removeFiles(ctx context.Context, epoch towpath.Epoch, id string) error {
+	if err := os.RemoveAll(d.home.tmpOf(id)); err != nil {
+		return &deploy.Retryable{Err: fmt.Errorf("remove the temporary files of %s: %w", id, err)}
+	}
 	grave := filepath.Join(d.home.files, ".removed-"+folderName(id))
 	err := d.under(ctx, epoch, func() error {
 		place := failpoint.At("remove files")
