@@ -187,6 +187,11 @@ func (h *Host) Address() string { return net.JoinHostPort(h.IP, h.Port) }
 // Disk is the folder that the host sees as Root, where it has no disk of a size.
 func (h *Host) Disk() string { return filepath.Join(h.dir, "disk") }
 
+// Inside is a path of the host as this machine sees it, also where the host has a disk of a size.
+func (h *Host) Inside(path string) string {
+	return filepath.Join("/proc", strconv.Itoa(h.process.Process.Pid), "root", path)
+}
+
 // KnownAs is its line for known_hosts.
 func (h *Host) KnownAs() string {
 	h.t.Helper()

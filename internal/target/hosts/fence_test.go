@@ -151,6 +151,65 @@ func TestAFullDiskIsToldAndLeavesNothingHalf(t *testing.T) {
 	f.does(deploy.Place{Release: 42, Instances: ids, Slots: slots})
 }
 
+// fill leaves nothing free on the disk of a host, and answers how it is made free again.
+func (f *fleet) fill(host int) (free func()) {
+	f.Helper()
+	path := f.hosts[host].Inside(filepath.Join(f.lab.Root, "filler"))
+	filler, err := os.Create(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer filler.Close()
+	for err == nil {
+		_, err = filler.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		f.Fatal(err)
+	}
+	return func() {
+		if err := os.Remove(path); err != nil {
+			f.Error(err)
+		}
+	}
+}
+
+func TestADiskThatIsFullAtTheFlipOrForTheEpochChangesNothing(t *testing.T) {
+	f := newFleetOf(t, 1, sshtest.Setting{Size: "2m"})
+	write := func(name, content string) {
+		path := f.hosts[0].Inside(filepath.Join(f.path, name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("ip", f.hosts[0].IP)
+	f.deploys(42, 1)
+	f.of(43)
+	ids, slots := f.ids(2)
+	f.does(deploy.Place{Release: 43, Instances: ids, Slots: slots})
+	free := f.fill(0)
+	var again *deploy.Retryable
+	if err := f.fails(deploy.Start{Instances: ids}, "cannot be written"); !errors.As(err, &again) {
+		t.Errorf("%T %v", err, err)
+	}
+	if said := f.serves(0, "/release"); said != "42" {
+		t.Errorf("it serves %q", said)
+	}
+	later := towpath.Epoch{Number: f.epoch.Number + 1, Holder: "worker-2/b"}
+	if _, err := f.doBy(f.open(), later, deploy.Start{Instances: ids}); err == nil || !strings.Contains(err.Error(), "the epoch cannot be written") {
+		t.Errorf("%v", err)
+	}
+	if seen := f.observes(); seen.Epoch != f.epoch {
+		t.Errorf("the host has epoch %s", seen.Epoch)
+	}
+	free()
+	f.epoch = later
+	f.does(deploy.Start{Instances: ids})
+	f.does(deploy.Probe{Instances: ids, Within: patience})
+	if said := f.serves(0, "/release"); said != "43" {
+		t.Errorf("it serves %q", said)
+	}
+}
+
 func TestAPortThatSomebodyElseHoldsIsTold(t *testing.T) {
 	f := newFleet(t, 1)
 	holder, err := net.Listen("tcp", fmt.Sprintf("%s:%d", f.hosts[0].IP, f.definition.Target.Hosts.Port))
