@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -23,6 +24,10 @@ const (
 	maxOutput = 64 << 20
 	// linesAhead is how many lines may wait to be read.
 	linesAhead = 256
+	// refusedPace is how soon a host that refuses one more session is asked again, and refusedLongest where that ends, after
+	// two seconds in all.
+	refusedPace    = 10 * time.Millisecond
+	refusedLongest = time.Second
 )
 
 // boot reads a script from standard input up to a line that is its only argument, says that line, and goes on as that
@@ -114,9 +119,11 @@ func (h *Host) Start(ctx context.Context, c Command) (*Session, error) {
 	return s, nil
 }
 
-// session opens one. A connection that turns out to be dead before anything has begun is made anew, once.
+// session opens one. A connection that turns out to be dead before anything has begun is made anew, once. A host that refuses
+// one more on a connection may still count those that have just ended, so it is asked again for a while.
 func (h *Host) session(ctx context.Context) (*ssh.Session, func(), *connection, error) {
-	for tries := 0; ; tries++ {
+	pace := refusedPace
+	for tries := 0; ; {
 		c, err := h.connection(ctx)
 		if err != nil {
 			return nil, nil, nil, err
@@ -125,12 +132,27 @@ func (h *Host) session(ctx context.Context) (*ssh.Session, func(), *connection, 
 		if err == nil {
 			return session, leave, c, nil
 		}
-		if ctx.Err() != nil || tries > 0 {
+		_, isRefused := errors.AsType[*ssh.OpenChannelError](err) // one that refuses is alive
+		switch {
+		case ctx.Err() != nil, !isRefused && tries > 0, isRefused && pace > refusedLongest:
 			return nil, nil, nil, &Error{Host: h.name, Kind: ErrUnreachable, Err: err}
-		}
-		if _, isRefused := errors.AsType[*ssh.OpenChannelError](err); !isRefused { // one that refuses is alive
+		case isRefused:
+			wait(ctx, pace)
+			pace *= 2
+		default:
+			tries++
 			c.close()
 		}
+	}
+}
+
+// wait ends early with ctx.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 

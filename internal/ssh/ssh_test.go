@@ -93,6 +93,20 @@ func TestAScriptGetsItsDataAndNobodySeesThem(t *testing.T) {
 	}
 }
 
+func TestAHostThatTakesFewScriptsAtOnceIsAskedAgain(t *testing.T) {
+	lab := sshtest.New(t)
+	h := host(network(t, lab), lab.Host(sshtest.Setting{SSHD: "MaxSessions 1"}))
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if said := says(t, h, ssh.Command{Script: "echo here"}); said != "here" {
+				t.Errorf("%q", said)
+			}
+		})
+	}
+	all.Wait()
+}
+
 func TestManyScriptsShareOneConnection(t *testing.T) {
 	lab := sshtest.New(t)
 	machine := lab.Host(sshtest.Setting{})
