@@ -33,6 +33,9 @@ const testGrace = 10 * time.Second
 // testLines is how many of the last lines of a test that failed are told.
 const testLines = 20
 
+// LeashVerb is the verb that ends a command of a person where its worker dies.
+const LeashVerb = "leash"
+
 // keepEnvironments keeps the environments that the server gives this worker, until ctx ends.
 func keepEnvironments(ctx context.Context, o WorkerOptions, server *client.Client) error {
 	return keeper.Run(ctx, keeper.Options{
@@ -62,7 +65,8 @@ func (o WorkerOptions) openTarget(s keeper.Site) (deploy.Driver, error) {
 	if s.Definition.Target.Hosts == nil {
 		return process.New(process.Options{
 			Environment: s.Environment, Definition: s.Definition, Secrets: s.Secrets, DataDir: o.Data,
-			Supervise: slices.Concat(o.Command, []string{"supervise"}), Files: s.Files, Logger: log,
+			Supervise: slices.Concat(o.Command, []string{"supervise"}), Leash: slices.Concat(o.Command, []string{LeashVerb}),
+			Files: s.Files, Logger: log,
 		})
 	}
 	me, err := ssh.OfThisUser()

@@ -83,7 +83,7 @@ func newRootCommand(console *Console) *cobra.Command {
 		newTokenCommand(console), newSecretCommand(console), newWorkersCommand(console), newAuditCommand(console))
 	section(root, "Run Towpath:", newDemoCommand(console), newServerCommand(console), newWorkerCommand(console), newProxyCommand(console),
 		newBackupCommand(console), newRestoreCommand(console), newSimulateCommand(console))
-	root.AddCommand(newVersionCommand(console), newHoldCommand(console), newSuperviseCommand(console), newConfineCommand())
+	root.AddCommand(newVersionCommand(console), newHoldCommand(console), newSuperviseCommand(console), newConfineCommand(), newLeashCommand(console))
 	return root
 }
 

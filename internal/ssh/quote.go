@@ -26,3 +26,15 @@ func IsVariable(name string) bool {
 	}
 	return name != ""
 }
+
+// Words makes a line for a shell of words, each as it is.
+func Words(words []string) string {
+	quoted := make([]string, len(words))
+	for n, word := range words {
+		quoted[n] = quote(word)
+	}
+	return strings.Join(quoted, " ")
+}
+
+// Assign is a line for POSIX sh that gives a variable a value.
+func Assign(name, value string) string { return name + "=" + quote(value) + "\n" }

@@ -76,7 +76,7 @@ func (c Client) spawn(dir string) (process.Identity, error) {
 	}
 	return process.StartDetached(process.Spec{
 		Args: append(append([]string{}, c.Command...), dir), Dir: dir, LogFile: log,
-		Env: append(inherited(), failpoint.Inherited()...),
+		Env: append(Inherited(), failpoint.Inherited()...),
 	})
 }
 

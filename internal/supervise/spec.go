@@ -146,7 +146,7 @@ func (s Stop) signal() (syscall.Signal, error) {
 
 // environment is what the child gets. What we say about it wins over Env.
 func (s Spec) environment() []string {
-	env := inherited()
+	env := Inherited()
 	for _, key := range sortedKeys(s.Env) {
 		env = append(env, key+"="+s.Env[key])
 	}
@@ -160,9 +160,9 @@ func (s Spec) environment() []string {
 	return env
 }
 
-// inherited is the part of our environment that an instance may see: what the system and the user's account set, and
+// Inherited is the part of our environment that an instance may see: what the system and the user's account set, and
 // none of the settings of the server that launched it.
-func inherited() []string {
+func Inherited() []string {
 	names := []string{
 		"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "XDG_RUNTIME_DIR",
 		"SSL_CERT_FILE", "SSL_CERT_DIR", "SystemRoot", "SystemDrive", "ComSpec", "PATHEXT", "TEMP", "TMP",

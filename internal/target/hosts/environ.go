@@ -11,9 +11,10 @@ import (
 	"github.com/towpath-cd/towpath/internal/ssh"
 )
 
-// environ is what an instance and its scripts find, in the form that both sh and systemd's EnvironmentFile= read: a value
-// in double quotes, with a backslash before what would mean something else (systemd.exec(5)).
-func (d *Driver) environ(r towpath.Release, s seat) string {
+// environ is what an instance and its scripts find, as a file.
+func (d *Driver) environ(r towpath.Release, s seat) string { return environFile(d.variablesOf(r, s)) }
+
+func (d *Driver) variablesOf(r towpath.Release, s seat) map[string]string {
 	env := r.EnvIn(d.options.Definition)
 	maps.Copy(env, d.options.Secrets)
 	path := d.definition.Path
@@ -22,6 +23,12 @@ func (d *Driver) environ(r towpath.Release, s seat) string {
 		"TOWPATH_RELEASE": strconv.Itoa(r.Number), "TOWPATH_INSTANCE": s.id, "TOWPATH_SLOT": s.slot.Name,
 		"PORT": strconv.Itoa(s.slot.port), "TMPDIR": path + "/tmp/" + s.id,
 	})
+	return env
+}
+
+// environFile writes variables in the form that both sh and systemd's EnvironmentFile= read: a value in double quotes, with a
+// backslash before what would mean something else (systemd.exec(5)).
+func environFile(env map[string]string) string {
 	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`", `$`, `\$`)
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(env)) {

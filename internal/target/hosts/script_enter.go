@@ -123,6 +123,9 @@ enter() {
     [ -d ".towpath/$d" ] || ( umask 077; mkdir -p ".towpath/$d" ) || fail again "$TW_PATH/.towpath cannot be written"
   done
   watch
+  lock
+}
+lock() {
   exec 9>>.towpath/lock || fail again "$TW_PATH/.towpath/lock cannot be opened"
   until=
   until flock -n -x 9; do

@@ -15,13 +15,14 @@ import (
 	"github.com/towpath-cd/towpath/internal/supervise"
 )
 
-// Options are what a driver is opened with. All but Secrets are needed.
+// Options are what a driver is opened with. All but Secrets are needed, and Leash where people run commands.
 type Options struct {
 	Environment string // key: "pipeline/name"
 	Definition  towpath.EnvironmentDefinition
 	Secrets     map[string]string // become part of the environment of what is started
 	DataDir     string            // the worker's
 	Supervise   []string          // command line that runs supervise.Run on a folder, its last word
+	Leash       []string          // command line that calls process.Leash with its last two words
 	Files       deploy.Files
 	Logger      *slog.Logger
 }

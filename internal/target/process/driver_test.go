@@ -19,6 +19,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	proc "github.com/towpath-cd/towpath/internal/process"
 	"github.com/towpath-cd/towpath/internal/supervise"
 	"github.com/towpath-cd/towpath/internal/target/process"
 )
@@ -34,6 +35,9 @@ func TestMain(m *testing.M) {
 		defer stop()
 		logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 		exit(supervise.Run(ctx, supervise.Options{Dir: os.Args[2], Logger: logger}))
+	case "leash":
+		within, err := time.ParseDuration(os.Args[3])
+		exit(errors.Join(err, proc.Leash(os.Stdin, os.Args[2], within)))
 	case "app":
 		exit(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(serve)))
 	}
@@ -99,7 +103,7 @@ func newMachine(t *testing.T, d towpath.EnvironmentDefinition) *machine {
 	var err error
 	m.Driver, err = process.New(process.Options{
 		Environment: "shop/production", Definition: d, DataDir: dataDir, Supervise: []string{os.Args[0], "supervise"},
-		Files: layOut, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Leash: []string{os.Args[0], "leash"}, Secrets: map[string]string{"TOKEN": "$ecret s"}, Files: layOut, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
