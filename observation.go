@@ -68,6 +68,7 @@ type Instance struct {
 	Problem string    // the probe's last answer, or why it is failing
 	Traffic Traffic   // zero value where there is no balancer, with Known set
 	Since   time.Time // since when it has been in its State
+	InUse   string    `json:",omitempty"` // why its files have to stay: a command runs in them; empty usually
 
 	Processes []Process `json:",omitempty"` // those beside its web process, which State and Address are about
 }

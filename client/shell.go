@@ -25,7 +25,19 @@ type ShellMessage struct {
 	Size     *ShellSize `json:"size,omitempty"`     // of the person's terminal
 	Attached *bool      `json:"attached,omitempty"` // from the server, to the worker: whether the person is there
 	Ended    *ShellEnd  `json:"ended,omitempty"`    // from the worker; the last
+
+	// Of commands alone.
+	Errors    []byte `json:"errors,omitempty"`     // printed on standard error, at most MostErrors
+	EndsInput *int64 `json:"ends_input,omitempty"` // from the person: their input is over, and had so many bytes
+	Stop      bool   `json:"stop,omitempty"`       // from the person: the command is to end
+	Taken     int64  `json:"taken,omitempty"`      // from the worker: so many bytes of the input were read
 }
+
+// InputAhead is how much of a command's input may be on its way and not be read yet, in bytes: what says more is not heard.
+const InputAhead = 1 << 20
+
+// MostErrors is how much of standard error is in a message at most, in bytes.
+const MostErrors = 32 << 10
 
 // ShellSize is the size of a terminal, in characters.
 type ShellSize struct {
@@ -37,6 +49,10 @@ type ShellSize struct {
 type ShellEnd struct {
 	ExitCode int    `json:"exit_code"` // -1 where it did not end by itself
 	Reason   string `json:"reason,omitempty"`
+
+	// Of commands alone: how many bytes they printed, so that it is noticed where some were lost with a connection.
+	Output int64 `json:"output,omitempty"`
+	Errors int64 `json:"errors,omitempty"`
 }
 
 // ShellStream is one connection to a shell. One goroutine may read while others write.

@@ -31,6 +31,7 @@ func wire() map[string]any {
 		"renewal": &client.Renewal{}, "log offset": &client.LogOffset{}, "report": &client.StepReport{},
 		"missing": &[]string{}, "pack upload": &client.PackUpload{}, "keep": &client.KeepRequest{}, "kept": &client.KeepAnswer{},
 		"keeper report": &client.KeeperReport{}, "order": &client.KeeperOrder{}, "error": &client.Error{},
+		"errand begin": &client.ErrandBegin{}, "errand order": &client.ErrandOrder{}, "errand end": &client.ErrandEnd{},
 	}
 }
 

@@ -241,17 +241,19 @@ type KeepRequest struct {
 
 // Keeping is one environment that the worker keeps.
 type Keeping struct {
-	Environment string        `json:"environment"` // key
-	Serial      int           `json:"serial"`      // of the order it has
-	Observed    towpath.Epoch `json:"observed"`    // highest that targets have seen
+	Environment string        `json:"environment"`       // key
+	Serial      int           `json:"serial"`            // of the order it has
+	Observed    towpath.Epoch `json:"observed"`          // highest that targets have seen
+	Errands     []string      `json:"errands,omitempty"` // IDs of commands of people that the worker has in hand
 }
 
 // KeepAnswer is the worker's environments.
 type KeepAnswer struct {
-	Orders  []KeeperOrder `json:"orders,omitempty"` // new environments, and those with something new to do
-	Lost    []string      `json:"lost,omitempty"`   // keys of environments that the worker keeps no longer
-	Expires time.Time     `json:"expires"`          // of all its leases
-	Now     time.Time     `json:"now,omitzero"`     // server's clock, so that the lease can be told on the worker's
+	Orders  []KeeperOrder `json:"orders,omitempty"`  // new environments, and those with something new to do
+	Lost    []string      `json:"lost,omitempty"`    // keys of environments that the worker keeps no longer
+	Errands []ErrandCall  `json:"errands,omitempty"` // commands of people that wait in its environments
+	Expires time.Time     `json:"expires"`           // of all its leases
+	Now     time.Time     `json:"now,omitzero"`      // server's clock, so that the lease can be told on the worker's
 }
 
 // KeeperOrder is all that a keeper needs to know of its environment. Environment and releases travel as the nouns

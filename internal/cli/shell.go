@@ -140,7 +140,12 @@ func (s *shellVisit) visit(ctx context.Context) error {
 	defer restore()
 	typed := make(chan client.ShellMessage)
 	go s.console.readKeys(ctx, typed)
-	end, err := s.talk(ctx, typed)
+	end, err := s.console.talk(ctx, func(ctx context.Context) (*client.ShellStream, error) {
+		return s.server.AttachShell(ctx, s.run.Pipeline, s.run.Number, s.step)
+	}, typed, func(m client.ShellMessage) error {
+		_, err := s.console.Out.Write(m.Data)
+		return err
+	})
 	restore()
 	if err != nil {
 		return err

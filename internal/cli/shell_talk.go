@@ -17,16 +17,17 @@ const (
 	sizeEvery = 250 * time.Millisecond
 )
 
-// talk carries what is typed and printed, over as many connections as that takes, and answers how the shell ended.
-func (s *shellVisit) talk(ctx context.Context, typed <-chan client.ShellMessage) (client.ShellEnd, error) {
-	retry := s.console.newRetry()
+// talk carries what is typed and printed, over as many connections as that takes, and answers how what runs there ended.
+// Heard takes what is neither printed nor the end.
+func (c *Console) talk(ctx context.Context, dial dialer, typed <-chan client.ShellMessage, heard func(client.ShellMessage) error) (client.ShellEnd, error) {
+	retry := c.newRetry()
 	retry.patience.most, retry.answered = min(retry.patience.most, shellPatience), true
 	var unsent []client.ShellMessage
 	for {
-		stream, err := s.server.AttachShell(ctx, s.run.Pipeline, s.run.Number, s.step)
+		stream, err := dial(ctx)
 		if err == nil {
 			retry.succeeded()
-			t := &shellTalk{console: s.console, stream: stream, typed: typed, unsent: unsent}
+			t := &shellTalk{console: c, stream: stream, typed: typed, unsent: unsent, heard: heard}
 			var end *client.ShellEnd
 			if end, err = t.run(ctx); end != nil {
 				return *end, nil
@@ -39,6 +40,9 @@ func (s *shellVisit) talk(ctx context.Context, typed <-chan client.ShellMessage)
 	}
 }
 
+// dialer connects a person to what runs for them.
+type dialer func(context.Context) (*client.ShellStream, error)
+
 // shellTalk is one connection.
 type shellTalk struct {
 	console *Console
@@ -46,9 +50,10 @@ type shellTalk struct {
 	typed   <-chan client.ShellMessage
 	unsent  []client.ShellMessage // of before, or when the connection broke
 	size    client.ShellSize
+	heard   func(client.ShellMessage) error
 }
 
-// run answers how the shell ended; nil where only the connection did.
+// run answers how what runs there ended; nil where only the connection did.
 func (t *shellTalk) run(ctx context.Context) (*client.ShellEnd, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	sent := make(chan struct{})
@@ -58,13 +63,12 @@ func (t *shellTalk) run(ctx context.Context) (*client.ShellEnd, error) {
 		m, err := t.stream.Read(ctx)
 		switch {
 		case err != nil:
-			return nil, &client.Error{Code: "unavailable", Message: "the connection to the shell broke: " + err.Error(), Err: err}
+			return nil, &client.Error{Code: "unavailable", Message: "the connection broke: " + err.Error(), Err: err}
 		case m.Ended != nil:
 			return m.Ended, nil
-		case m.Data != nil:
-			if _, err := t.console.Out.Write(m.Data); err != nil {
-				return nil, fmt.Errorf("show what the shell prints: %w", err)
-			}
+		}
+		if err := t.heard(m); err != nil {
+			return nil, fmt.Errorf("show what is printed: %w", err)
 		}
 	}
 }

@@ -179,7 +179,9 @@ func (s situation) takeAway(instances []towpath.Instance) []Step {
 	if steps := s.stop(settled); len(steps) > 0 {
 		return steps
 	}
-	there := filter(settled, func(i towpath.Instance) bool { return i.State != towpath.InstanceGone && !s.isOutOfReach(i) })
+	there := filter(settled, func(i towpath.Instance) bool {
+		return i.State != towpath.InstanceGone && !s.isOutOfReach(i) && i.InUse == ""
+	})
 	if len(there) == 0 {
 		return nil
 	}

@@ -109,6 +109,7 @@ type Conductor struct {
 	beat         time.Time // of the server's heart, the last
 	renewable    instant   // since when leases can be renewed without a break
 	doing        notes     // by environment's key
+	commands     commands  // of people, that have not ended
 	seen         sightings // of workers
 	unclaimed    time.Duration
 	shells       towpath.ShellPolicy

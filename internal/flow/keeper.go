@@ -18,6 +18,7 @@ type Kept struct {
 	Environment string // key
 	Serial      int
 	Observed    towpath.Epoch
+	Errands     []string // IDs of the commands that it has in hand
 }
 
 // Order is all that a keeper needs to know.
@@ -31,6 +32,7 @@ type Order struct {
 type Keeping struct {
 	Orders  []Order
 	Lost    []string
+	Errands []towpath.Errand // that wait in them; their commands are not told yet
 	Expires time.Time
 
 	isRenewed bool // the worker is to hear of it, as some orders need a lease that lasts
@@ -45,7 +47,13 @@ func (c *Conductor) Keep(ctx context.Context, w towpath.Worker, holder string, k
 	for {
 		rung := c.hub.Wait(TopicKeepers)
 		keeping, err := c.keepNow(ctx, w, holder, kept)
-		if err != nil || keeping.isRenewed || len(keeping.Orders)+len(keeping.Lost) > 0 {
+		if err == nil {
+			err = c.store.View(ctx, func(tx *store.Tx) (err error) {
+				keeping.Errands, err = c.errandsFor(tx, w, kept)
+				return err
+			})
+		}
+		if err != nil || keeping.isRenewed || len(keeping.Orders)+len(keeping.Lost)+len(keeping.Errands) > 0 {
 			return keeping, err
 		}
 		select {

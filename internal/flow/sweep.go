@@ -38,8 +38,8 @@ func (c *Conductor) resume(ctx context.Context) error {
 	return err
 }
 
-// sweep ends what ran out of time: leases, keepers, approvals, freezes, steps that nobody can run, and lets begin what waited
-// for its time. It also notes that the server is alive, so that a time
+// sweep ends what ran out of time: leases, keepers, approvals, freezes, steps that nobody can run, commands of which nobody tells, and
+// lets begin what waited for its time. It also notes that the server is alive, so that a time
 // without one does not count.
 func (c *Conductor) sweep(ctx context.Context) (more bool, err error) {
 	silent := c.clock().Sub(c.beat)
@@ -65,6 +65,9 @@ func (c *Conductor) sweep(ctx context.Context) (more bool, err error) {
 			return err
 		}
 		if err := a.expireUnclaimed(); err != nil {
+			return err
+		}
+		if err := a.loseErrands(); err != nil {
 			return err
 		}
 		if err := a.timesCome(); err != nil {
@@ -139,8 +142,12 @@ func (c *Conductor) nothingToSweep(ctx context.Context) (nothing bool, err error
 		if err != nil {
 			return err
 		}
+		errands, err := lostErrands(tx, now)
+		if err != nil {
+			return err
+		}
 		environments, err := tx.Environments(store.EnvironmentFilter{})
-		nothing = len(leases)+len(approvals) == 0 && !inVain
+		nothing = len(leases)+len(approvals)+len(errands) == 0 && !inVain
 		for _, e := range environments {
 			nothing = nothing && !c.hasLostKeeper(e, now) && !e.IsDue(now)
 		}

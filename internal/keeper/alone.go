@@ -12,6 +12,7 @@ import (
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/secret"
 )
 
 // alone is what a keeper does, and has done, without its server. As long as there is one, the environment's record is the
@@ -48,6 +49,8 @@ func (a *alone) isUnderWay() bool {
 type sight struct {
 	facts     deploy.Facts
 	isFencing bool // target and balancer refuse stale epochs
+	target    deploy.Driver
+	masker    *secret.Masker
 }
 
 func (p *performer) haveSeen(f deploy.Facts) {
@@ -57,7 +60,7 @@ func (p *performer) haveSeen(f deploy.Facts) {
 	}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.seen = sight{facts: f, isFencing: can.Fencing}
+	p.seen = sight{facts: f, isFencing: can.Fencing, target: p.drivers.Target, masker: p.masker}
 }
 
 func (p *performer) lastSeen() sight {

@@ -38,6 +38,7 @@ type Options struct {
 	DataDir string // the worker's
 	Open    func(Site) (Drivers, error)
 	Script  func(context.Context, Script) error
+	Alone   time.Duration // after which a command ends whose person is gone; 0 is a minute
 	Logger  *slog.Logger
 }
 
@@ -298,6 +299,11 @@ func (k *Keeper) hand(ctx context.Context, answer client.KeepAnswer) {
 		}
 		if p.accept(order, false) {
 			p.wakeUp()
+		}
+	}
+	for _, call := range answer.Errands {
+		if p, is := k.performers[call.Environment]; is {
+			p.takeErrand(call)
 		}
 	}
 	k.change(func() { clear(k.remembered) }) // what is neither lost nor ordered is told of later

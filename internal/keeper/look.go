@@ -83,6 +83,7 @@ func (p *performer) complete(f *deploy.Facts) {
 	p.hear(f)
 	p.hush(&f.Observed)
 	p.toServerTime(&f.Observed)
+	p.errands.mark(f.Observed.Instances)
 	p.shares.mark(&f.Observed)
 	f.Environment, _ = f.Environment.Next(f.TrafficSeen())
 }

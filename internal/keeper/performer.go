@@ -59,6 +59,8 @@ type performer struct {
 	watchers map[chan Progress]bool  // people who look on
 	untold   []towpath.JournalEntry  // what was done, of which the server has yet to hear
 
+	errands errands // commands of people
+
 	isRestored bool // the order is from the disk, and no server has confirmed it
 
 	// Of the goroutine that goes round.
@@ -104,6 +106,7 @@ func (k *Keeper) performerOf(o client.KeeperOrder) *performer {
 // begin goes round until ctx ends.
 func (p *performer) begin(ctx context.Context) {
 	ctx, p.cancel = context.WithCancel(ctx)
+	p.errands.life = ctx
 	go func() {
 		defer close(p.done)
 		defer p.close()
@@ -115,10 +118,11 @@ func (p *performer) begin(ctx context.Context) {
 	}()
 }
 
-// end waits for the operation in hand.
+// end waits for the operation in hand, and for the ends of people's commands.
 func (p *performer) end() {
 	p.cancel()
 	<-p.done
+	p.errands.running.Wait()
 }
 
 func (p *performer) close() {
@@ -275,7 +279,9 @@ func (p *performer) current() client.KeeperOrder {
 func (p *performer) keeping() client.Keeping {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	keeping := client.Keeping{Environment: p.key, Serial: p.order.Environment.Serial, Observed: p.observed}
+	keeping := client.Keeping{
+		Environment: p.key, Serial: p.order.Environment.Serial, Observed: p.observed, Errands: p.errands.inHand(),
+	}
 	// A server that was restored from a backup may not know the epoch that it gave us.
 	if own := p.order.Environment.Epoch; own.Number > keeping.Observed.Number {
 		keeping.Observed = own

@@ -25,7 +25,7 @@ func nouns() map[string]any {
 		"approval": &towpath.Approval{}, "release": &towpath.Release{}, "environment": &towpath.Environment{},
 		"observation": &towpath.Observation{}, "deployment": &towpath.Deployment{}, "worker": &towpath.Worker{},
 		"artifact": &towpath.Artifact{}, "selector": &towpath.Selector{}, "freeze": &towpath.Freeze{},
-		"chronicle": &towpath.Chronicle{}, "journal entry": &towpath.JournalEntry{},
+		"chronicle": &towpath.Chronicle{}, "journal entry": &towpath.JournalEntry{}, "errand": &towpath.Errand{},
 	}
 	for _, e := range effects() {
 		found["effect "+typeName(e)] = reflect.New(reflect.TypeOf(e)).Interface()

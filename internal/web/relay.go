@@ -11,6 +11,8 @@ import (
 const (
 	// lastWords is how long what a shell said last may take to reach its person.
 	lastWords = 5 * time.Second
+	// lastOutput is the same for what a command printed, which may go into something slow.
+	lastOutput = 2 * time.Minute
 	// shellQueue is how many messages wait for the other side, which may be away. Who says more waits as well.
 	shellQueue = 64
 	// pingEvery is how often a person's connection is tried, and pingLimit how long an answer may take.
@@ -28,27 +30,34 @@ const (
 
 func (s side) other() side { return 1 - s }
 
-// shells are the relays of the shells that are open.
+// shells are the relays of the shells that are open, and of commands.
 type shells struct {
 	mutex sync.Mutex
-	open  map[string]*relay // by run's ID
+	open  map[string]*relay // by run's ID, or "errand/" and the ID of a command
 }
 
-// of answers the relay of a run's shell, which is there until await returns and the last words were heard.
-func (s *shells) of(run string, await func(context.Context)) *relay {
+// isOpen says that there is a relay of that name.
+func (s *shells) isOpen(name string) bool {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	if r, is := s.open[run]; is {
+	return s.open[name] != nil
+}
+
+// of answers the relay of that name, which is there until await returns and the last words were heard, or took too long.
+func (s *shells) of(name string, words time.Duration, await func(context.Context)) *relay {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if r, is := s.open[name]; is {
 		return r
 	}
 	r := newRelay()
-	s.open[run] = r
+	s.open[name] = r
 	go func() {
 		await(r.life)
-		r.finish()
+		r.finish(words)
 		s.mutex.Lock()
 		defer s.mutex.Unlock()
-		delete(s.open, run)
+		delete(s.open, name)
 	}()
 	return r
 }
@@ -201,9 +210,9 @@ func (r *relay) isThere(s side) bool {
 }
 
 // finish lets the worker's last words be heard, and ends every connection.
-func (r *relay) finish() {
+func (r *relay) finish(within time.Duration) {
 	defer r.end()
-	ctx, cancel := context.WithTimeout(r.life, lastWords)
+	ctx, cancel := context.WithTimeout(r.life, within)
 	defer cancel()
 	heard := make(chan struct{})
 	if !r.say(ctx, theWorker, said{heard: heard}) {

@@ -163,13 +163,13 @@ func TestLastWordsAreHeardBeforeTheEnd(t *testing.T) {
 	of := &shells{open: map[string]*relay{}}
 	over := make(chan struct{})
 	x.relay.end()
-	x.relay = of.of("run", func(ctx context.Context) {
+	x.relay = of.of("run", lastWords, func(ctx context.Context) {
 		select {
 		case <-over:
 		case <-ctx.Done():
 		}
 	})
-	if again := of.of("run", nil); again != x.relay {
+	if again := of.of("run", lastWords, nil); again != x.relay {
 		t.Error("a shell has two relays")
 	}
 	worker, person := x.joins(theWorker), x.joins(thePerson)

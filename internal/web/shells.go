@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -101,6 +102,11 @@ func (s *Server) serveShell(w http.ResponseWriter, r *http.Request, caller acces
 
 // join makes the connection one end of the shell's relay, until it breaks or the run has ended.
 func (s *Server) join(w http.ResponseWriter, r *http.Request, run towpath.Run, side side) {
+	s.joinRelay(w, r, run.ID, side, lastWords, func(ctx context.Context) { s.awaitEnd(ctx, run.ID) })
+}
+
+// joinRelay makes the connection one end of the relay of that name, until it breaks or await returns.
+func (s *Server) joinRelay(w http.ResponseWriter, r *http.Request, name string, side side, words time.Duration, await func(context.Context)) {
 	conn, err := websocket.Accept(w, r, nil) // which refuses pages of other sites
 	if err != nil {
 		return // it is answered
@@ -108,17 +114,23 @@ func (s *Server) join(w http.ResponseWriter, r *http.Request, run towpath.Run, s
 	stream := client.NewShellStream(conn)
 	ctx, cancel := s.live(r)
 	defer cancel()
-	relay := s.shells.of(run.ID, func(ctx context.Context) { s.awaitEnd(ctx, run.ID) })
-	relay.attach(ctx, side, stream)
+	s.shells.of(name, words, await).attach(ctx, side, stream)
 }
 
 // awaitEnd waits until a run has ended.
 func (s *Server) awaitEnd(ctx context.Context, id string) {
+	s.awaitThe(ctx, flow.TopicRun(id), func(tx *store.Tx) (bool, error) {
+		run, _, err := tx.Run(id)
+		return run.State.IsFinal(), err
+	})
+}
+
+// awaitThe waits for the end of what a topic is about.
+func (s *Server) awaitThe(ctx context.Context, topic string, hasEnded func(*store.Tx) (bool, error)) {
 	for s.stopping.Err() == nil {
-		rung, ended := s.Hub.Wait(flow.TopicRun(id)), false
-		err := s.Store.View(ctx, func(tx *store.Tx) error {
-			run, _, err := tx.Run(id)
-			ended = run.State.IsFinal()
+		rung, ended := s.Hub.Wait(topic), false
+		err := s.Store.View(ctx, func(tx *store.Tx) (err error) {
+			ended, err = hasEnded(tx)
 			return err
 		})
 		if ended || err != nil {

@@ -20,6 +20,9 @@ const kept = "/api/v1/worker/environments/{pipeline}/{environment}/"
 func (s *Server) registerKeepers() {
 	api(s, "POST /api/v1/worker/keep", s.keep)
 	api(s, "POST "+kept+"report", s.reportKept)
+	api(s, "POST "+kept+"errands/{id}/begin", s.beginErrand)
+	api(s, "POST "+kept+"errands/{id}/end", s.endErrand)
+	s.handle("GET "+kept+"errands/{id}", s.serveErrand)
 }
 
 // keep gives a worker its environments, and takes back those that it leaves.
@@ -30,7 +33,7 @@ func (s *Server) keep(c call[client.KeepRequest]) (client.KeepAnswer, error) {
 	}
 	known := make([]flow.Kept, len(c.Body.Kept))
 	for i, k := range c.Body.Kept {
-		known[i] = flow.Kept{Environment: k.Environment, Serial: k.Serial, Observed: k.Observed}
+		known[i] = flow.Kept{Environment: k.Environment, Serial: k.Serial, Observed: k.Observed, Errands: k.Errands}
 	}
 	ctx, cancel := s.live(c.Request)
 	defer cancel()
@@ -41,6 +44,9 @@ func (s *Server) keep(c call[client.KeepRequest]) (client.KeepAnswer, error) {
 	answer := client.KeepAnswer{Lost: keeping.Lost, Expires: keeping.Expires, Now: s.Clock()}
 	for _, o := range keeping.Orders {
 		answer.Orders = append(answer.Orders, s.orderOf(o))
+	}
+	for _, e := range keeping.Errands {
+		answer.Errands = append(answer.Errands, client.ErrandCall{Environment: e.Environment, ID: e.ID})
 	}
 	return answer, nil
 }

@@ -28,24 +28,16 @@ func (s *debugShell) read() {
 // speak keeps a connection to the server, until the last word is said or ctx ends. What is printed meanwhile waits.
 func (s *debugShell) speak(ctx context.Context) {
 	defer s.drain()
-	pause := callBackoff()
-	var unsaid *client.ShellMessage
-	for ctx.Err() == nil {
-		stream, err := s.Client.ServeShell(ctx, s.lease.LeaseRef)
-		if err != nil {
-			s.log.Debug("cannot connect a debug shell", "step", s.lease.Step, "error", err)
-			if pause.wait(ctx) != nil {
-				return
+	client.ShellTalk{
+		Dial: func(ctx context.Context) (*client.ShellStream, error) {
+			stream, err := s.Client.ServeShell(ctx, s.lease.LeaseRef)
+			if err != nil {
+				s.log.Debug("cannot connect a debug shell", "step", s.lease.Step, "error", err)
 			}
-			continue
-		}
-		pause.reset()
-		done := false
-		if unsaid, done = s.converse(ctx, stream, unsaid); done {
-			return
-		}
-		s.attached(false)
-	}
+			return stream, err
+		},
+		Next: s.next, Hear: s.hear, Away: func() { s.attached(false) },
+	}.Run(ctx)
 }
 
 // drain lets read come to its end.
@@ -54,30 +46,6 @@ func (s *debugShell) drain() {
 		for range s.printed {
 		}
 	}()
-}
-
-// converse speaks over one connection. It answers what could not be said before it broke, and whether the last word was said.
-func (s *debugShell) converse(ctx context.Context, stream *client.ShellStream, unsaid *client.ShellMessage) (*client.ShellMessage, bool) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer stream.Cut()
-	go func() {
-		defer cancel()
-		s.listen(ctx, stream)
-	}()
-	for {
-		if unsaid == nil {
-			unsaid = s.next(ctx)
-		}
-		if unsaid == nil || stream.Write(ctx, *unsaid) != nil {
-			return unsaid, false
-		}
-		if unsaid.Ended != nil {
-			stream.Close()
-			return nil, true
-		}
-		unsaid = nil
-	}
 }
 
 // next is what is to be said next; nil when ctx ends first. How the shell ended comes behind all that it printed.
@@ -98,20 +66,15 @@ func (s *debugShell) next(ctx context.Context) *client.ShellMessage {
 	}
 }
 
-// listen does what the person wants.
-func (s *debugShell) listen(ctx context.Context, stream *client.ShellStream) {
-	for {
-		m, err := stream.Read(ctx)
-		switch {
-		case err != nil:
-			return
-		case m.Attached != nil:
-			s.attached(*m.Attached)
-		case m.Size != nil:
-			_ = s.session.Resize(executor.Size(*m.Size))
-		case m.Data != nil:
-			s.typed()
-			_, _ = s.session.Write(m.Data)
-		}
+// hear does what the person wants.
+func (s *debugShell) hear(m client.ShellMessage) {
+	switch {
+	case m.Attached != nil:
+		s.attached(*m.Attached)
+	case m.Size != nil:
+		_ = s.session.Resize(executor.Size(*m.Size))
+	case m.Data != nil:
+		s.typed()
+		_, _ = s.session.Write(m.Data)
 	}
 }

@@ -44,7 +44,7 @@ func (d *Driver) Exec(ctx context.Context, e deploy.Errand) (deploy.ErrandEnd, e
 // errandEnv is what an instance of the release finds, but for the port and the address that are that one's.
 func (d *Driver) errandEnv(e deploy.Errand) []string {
 	env := supervise.Inherited()
-	for name, value := range d.environment(e.Release) {
+	for name, value := range d.environment(e.Release, e.Instance.ID) {
 		if name != "PORT" {
 			env = append(env, name+"="+value)
 		}
