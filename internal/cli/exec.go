@@ -52,7 +52,7 @@ func newExecCommand(console *Console) *cobra.Command {
 		if len(args) == 1 {
 			return console.listErrands(ctx, server, e.Key)
 		}
-		wish.Command, wish.Exec.Within = args[1:], wish.within.Seconds()
+		wish.Command, wish.Within = args[1:], wish.within.Seconds()
 		if !flags.Changed("tty") {
 			wish.Terminal = console.isTerminal() && !wish.all
 		}

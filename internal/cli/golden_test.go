@@ -99,7 +99,7 @@ var stories = []story{
 	{name: "deployments", call: "deployments shop/production", doc: []client.Deployment{}},
 	{name: "history", call: "history production", doc: []client.History{}},
 	{name: "exec_none", call: "exec production", doc: []client.Errand{}},
-	{name: "exec_refused", call: "exec production -- true"},
+	{name: "exec_refused", call: "exec production true"},
 	{name: "history_one", call: "history production 42", doc: client.History{}},
 	{name: "plan", call: "plan production 42", doc: client.Plan{}},
 	{name: "deploy", call: "deploy production 42", doc: client.Deployment{}},

@@ -316,6 +316,13 @@ func shopEnvironments(w *world) {
 	w.mux.HandleFunc("GET /api/v1/board", answersBoard)
 	shopFreezes(w)
 	w.answers("GET "+production+"/deployments/d1", shopHistory())
+	w.answers("GET "+production+"/exec", []client.Errand{
+		{ID: "x2", Instance: "r42-7", Slot: "web1", Command: []string{"psql"}, By: "ana", State: "running", RequestedAt: minutesAgo(3)},
+		{ID: "x1", Instance: "r42-8", Command: []string{"df", "-h", "."}, By: "ben", State: "ended", ExitCode: 1, Outcome: "exited with status 1", RequestedAt: minutesAgo(9)},
+	})
+	w.refuses("POST "+production+"/exec", http.StatusServiceUnavailable, client.Error{
+		Code: "unavailable", Message: "nobody keeps shop/production since 2 Nov 14:02:11 UTC", Hint: "see towpath workers",
+	})
 	w.answers("GET "+production+"/plan", shopPlan())
 	w.answers("GET "+production+"/releases", []client.Release{*release(42), *release(41)})
 	back := deployment("returned")
