@@ -187,9 +187,10 @@ func isDue(expires, now time.Time, hasNews bool) bool {
 	return expires.Sub(now) < left
 }
 
-// dueIn is how long it takes until a lease is worth a commit.
+// dueIn is how long it takes until a lease is worth a commit. One that is but cannot be renewed now, as what a worker has yet to hear
+// cannot be told, is looked at again after a while.
 func dueIn(expires, now time.Time) time.Duration {
-	return expires.Sub(now) - queue.LeaseTime/2 + time.Millisecond
+	return max(expires.Sub(now)-queue.LeaseTime/2+time.Millisecond, time.Second/10)
 }
 
 // How old a secret's value may be that is kept elsewhere: in an order that is new, and in one that is told again, which is to
