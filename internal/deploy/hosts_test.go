@@ -137,8 +137,7 @@ func (w *world) unneeded() error {
 }
 
 // turnsAreTaken is what a rolling deployment owes: of what serves, no more than a batch is out at once, less what may run
-// beside it, and no more runs than may. What nobody
-// knows of is left out of it.
+// beside it, and no more runs than may. What nobody knows of is left out of it.
 func turnsAreTaken(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
 	s := w.definition().Strategy
 	if s.Kind != towpath.StrategyRolling || w.environment.Goal.Number == 0 || len(w.hazy) > 0 {
@@ -152,13 +151,13 @@ func turnsAreTaken(w *world, o deploy.Operation, _ towpath.Observation) (func() 
 	if surge > 0 {
 		out = max(0, s.Batch-surge)
 	}
-	serving, running, wanted := w.capacity(), w.startedCount(), w.wanted()
+	serving, wanted, surplus := w.capacity(), w.wanted(), w.surplus()
 	return func() error {
 		if w.capacity() < min(serving, wanted-out-w.leftOut()) {
 			return fmt.Errorf("%d of %d serve, %d did", w.capacity(), wanted, serving)
 		}
-		if w.startedCount() > max(running, wanted+surge) {
-			return fmt.Errorf("%d run, %d are wanted and %d more allowed", w.startedCount(), wanted, surge)
+		if w.surplus() > max(surplus, surge) {
+			return fmt.Errorf("%d run more than are wanted, %d before, and %d are allowed", w.surplus(), surplus, surge)
 		}
 		return nil
 	}, nil
@@ -166,13 +165,20 @@ func turnsAreTaken(w *world, o deploy.Operation, _ towpath.Observation) (func() 
 
 func (w *world) runningCount() int { return len(w.running(slices.Collect(maps.Keys(w.processes)))) }
 
-// startedCount counts those that run, or end and are started again.
-func (w *world) startedCount() int {
-	count := w.runningCount()
+// surplus counts those that run, or end and are started again, beyond what is wanted: on hosts, beyond one on each. Of what somebody
+// has put on one of them, another host knows nothing.
+func (w *world) surplus() (count int) {
+	started := make(map[string]int) // by host
 	for _, p := range w.processes {
-		if p.state == towpath.InstanceFailing {
-			count++
+		if p.state == towpath.InstanceRunning || p.state == towpath.InstanceFailing {
+			started[w.hostOf(p.slot)]++
 		}
+	}
+	if len(w.definition().Target.Slots()) == 0 {
+		return started[""] - w.wanted()
+	}
+	for _, n := range started {
+		count += max(0, n-1)
 	}
 	return count
 }
