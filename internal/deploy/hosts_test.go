@@ -151,13 +151,14 @@ func turnsAreTaken(w *world, o deploy.Operation, _ towpath.Observation) (func() 
 	if surge > 0 {
 		out = max(0, s.Batch-surge)
 	}
-	serving, wanted, surplus := w.capacity(), w.wanted(), w.surplus()
+	d, serving, wanted := w.definition(), w.capacity(), w.wanted()
+	surplus := w.surplus(d)
 	return func() error {
 		if w.capacity() < min(serving, wanted-out-w.leftOut()) {
 			return fmt.Errorf("%d of %d serve, %d did", w.capacity(), wanted, serving)
 		}
-		if w.surplus() > max(surplus, surge) {
-			return fmt.Errorf("%d run more than are wanted, %d before, and %d are allowed", w.surplus(), surplus, surge)
+		if w.surplus(d) > max(surplus, surge) {
+			return fmt.Errorf("%d run more than are wanted, %d before, and %d are allowed", w.surplus(d), surplus, surge)
 		}
 		return nil
 	}, nil
@@ -165,17 +166,17 @@ func turnsAreTaken(w *world, o deploy.Operation, _ towpath.Observation) (func() 
 
 func (w *world) runningCount() int { return len(w.running(slices.Collect(maps.Keys(w.processes)))) }
 
-// surplus counts those that run, or end and are started again, beyond what is wanted: on hosts, beyond one on each. Of what somebody
-// has put on one of them, another host knows nothing.
-func (w *world) surplus() (count int) {
+// surplus counts those that run, or end and are started again, beyond what a definition wants: on hosts, beyond one on each. Of what
+// somebody has put on one of them, another host knows nothing, and of one that is away nobody knows what runs.
+func (w *world) surplus(d towpath.EnvironmentDefinition) (count int) {
 	started := make(map[string]int) // by host
 	for _, p := range w.processes {
-		if p.state == towpath.InstanceRunning || p.state == towpath.InstanceFailing {
+		if !w.isAway(p) && (p.state == towpath.InstanceRunning || p.state == towpath.InstanceFailing) {
 			started[w.hostOf(p.slot)]++
 		}
 	}
-	if len(w.definition().Target.Slots()) == 0 {
-		return started[""] - w.wanted()
+	if d.Target.Hosts == nil {
+		return started[""] - d.Instances
 	}
 	for _, n := range started {
 		count += max(0, n-1)
