@@ -41,3 +41,24 @@ func TestAPromotionLetsTheStepThatIsHeldGoOnOnce(t *testing.T) {
 	happens(promoted, false) // all are over
 	happens(StepBegan{Deployment: "d1", Step: 2, Epoch: Epoch{Number: 9}, At: at}, false)
 }
+
+func TestAStepThatBeganByAClockThatWasSetBackBeginsAnew(t *testing.T) {
+	at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct{ began, wants time.Time }{
+		"a day ahead":                {began: at.Add(24 * time.Hour), wants: at},
+		"of a clock that is not set": {began: at.Add(time.Second), wants: at.Add(time.Second)},
+		"before":                     {began: at.Add(-time.Hour), wants: at.Add(-time.Hour)},
+		"not yet":                    {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := NewEnvironment("p1", "shop", EnvironmentDefinition{Name: "production", Strategy: StrategyDefinition{
+				Kind: StrategyCanary, Steps: []CanaryStep{{Share: 5, For: time.Minute}},
+			}}, at)
+			e, _ = e.Next(DeploymentRequested{Deployment: Deployment{ID: "d1", Release: ReleaseRef{Number: 1, Change: 1}}, At: at})
+			e.Deployment.StepAt = tt.began
+			if e, _ = e.Next(TrafficObserved{At: at}); !e.Deployment.StepAt.Equal(tt.wants) {
+				t.Errorf("it began at %s", e.Deployment.StepAt)
+			}
+		})
+	}
+}

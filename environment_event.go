@@ -303,6 +303,7 @@ func (e TrafficObserved) apply(t *environmentTransition) {
 	t.environment.Idle = idle
 	t.environment.LastInstance = max(t.environment.LastInstance, e.LastInstance)
 	t.takesTraffic(e)
+	t.holdsStep(e)
 }
 
 // clockLeeway is by how much a moment may lie ahead before it is taken for one of a clock that was set back since.
@@ -316,6 +317,15 @@ func (t *environmentTransition) takesTraffic(e TrafficObserved) {
 	}
 	if d.TrafficAt.IsZero() || d.TrafficAt.After(e.At.Add(clockLeeway)) {
 		t.change(func(d *Deployment) { d.TrafficAt = e.At })
+	}
+}
+
+// holdsStep begins the time of a canary's step anew, where the clock by which it began was set back since: nobody waits for a day
+// that was a mistake.
+func (t *environmentTransition) holdsStep(e TrafficObserved) {
+	d := t.environment.Deployment
+	if d != nil && d.State == DeploymentRunning && d.StepAt.After(e.At.Add(clockLeeway)) {
+		t.change(func(d *Deployment) { d.StepAt = e.At })
 	}
 }
 

@@ -23,6 +23,8 @@ type box struct {
 	cut   map[string]time.Duration // by machine: until then it does not hear the keeper there
 	full  time.Duration            // until then nothing can be written
 	slow  time.Duration            // until then it answers late, or too late
+
+	spells []spell // in which looks missed it, as it was cut off from somebody or answered late
 }
 
 func boxName(n int) string { return fmt.Sprintf("web%d", n+1) }
@@ -56,6 +58,12 @@ func (b *box) reach(from *host) error {
 		return &deploy.Retryable{Err: errAway}
 	}
 	return nil
+}
+
+// wasMissed says whether a look at that time may have missed it. What runs there is not relied on: it is told from what is gone by
+// nobody.
+func (b *box) wasMissed(at time.Duration) bool {
+	return slices.ContainsFunc(b.spells, func(s spell) bool { return s.from <= at && at <= s.to })
 }
 
 // isSeen says that a look from a keeper's machine may reach it.
@@ -99,6 +107,7 @@ func (s *site) befall(b *box) {
 		} else {
 			from := pick(w.dice, w.hosts...)
 			b.cut[from.id] = until
+			b.spells = append(b.spells, spell{from: w.now, to: until})
 			w.say(b.name, "of %s is cut off from %s until %s", s.key, from.id, until.Round(time.Second))
 		}
 	}
@@ -111,6 +120,7 @@ func (s *site) befall(b *box) {
 	}
 	if w.fault(f.slows) {
 		b.slow = until
+		b.spells = append(b.spells, spell{from: w.now, to: until})
 		w.say(b.name, "of %s answers late until %s", s.key, until.Round(time.Second))
 	}
 }

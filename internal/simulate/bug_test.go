@@ -296,7 +296,7 @@ func bugsBesideIt() []bug {
 		}},
 		{fenced, "a keeper that is not heard before it looks", func(w *wiring) { w.claims = false }},
 		{served, "a change of weights that is carried out once more, some time after", func(w *wiring) {
-			w.repeats = 7 * time.Second
+			w.repeats = 14 * time.Second
 			w.tune = func(s *scenario) {
 				s.place = place{
 					strategy: towpath.StrategyAllAtOnce, balancer: byProxy, instances: 2, requests: time.Second, streams: 2 * time.Second,

@@ -76,7 +76,7 @@ func (j *judge) shifts(s *site, o order, operation deploy.Shift) func() {
 	floor := 0
 	for _, m := range s.balancer.members {
 		i := s.target.find(m.id)
-		if taking[m.id] = m.weight > 0; taking[m.id] && i != nil && i.fine && i.wasFine(o.seenAt) {
+		if taking[m.id] = m.weight > 0; taking[m.id] && i != nil && i.fine && i.wasFine(o.seenAt) && !i.box.wasMissed(o.seenAt) {
 			floor++
 		}
 	}
