@@ -40,7 +40,7 @@ var mutations = []mutation{
 	},
 	{
 		what: "the new side starts before the old one has ended",
-		file: "all_at_once.go", from: "forgetOthers, stopOthers, start,", to: "start,",
+		file: "all_at_once.go", from: "forgetOthers, stopOthers, endSingles, start,", to: "endSingles, start,",
 		property: "TestPropertyNothingBusyIsStopped",
 	},
 	{
