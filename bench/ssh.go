@@ -151,10 +151,11 @@ func (b *sshBench) round(ctx context.Context, round int) error {
 	}
 	b.say("%d hosts, round %d", len(b.hosts), round)
 	before := b.order.Operation
-	for name, do := range map[string]func(context.Context, int) error{"ours": b.ours, "tar": b.byTar, "rsync": b.byRsync} {
+	for name, do := range map[string]func(context.Context, int) error{"ours": b.ours, "tar": b.byTar, "tar, flushed": b.byTarFlushed, "rsync": b.byRsync} {
 		if _, err := exec.LookPath("rsync"); name == "rsync" && err != nil {
 			continue
 		}
+		syscall.Sync() // nobody waits for what the one before has left to be written: the hosts share a disk, and we flush it
 		began := time.Now()
 		if err := do(ctx, round); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -233,8 +234,17 @@ func (b *sshBench) spread() (float64, error) {
 
 // byTar sends all files by tar, and renames a link.
 func (b *sshBench) byTar(ctx context.Context, round int) error {
+	return b.sendByTar(ctx, b.lab.Root+"/tar", round, "")
+}
+
+// byTarFlushed does so once the files are on the disk, as ours are: what a link leads to is whole after a power cut.
+func (b *sshBench) byTarFlushed(ctx context.Context, round int) error {
+	return b.sendByTar(ctx, b.lab.Root+"/flushed", round, " && sync -f .")
+}
+
+func (b *sshBench) sendByTar(ctx context.Context, folder string, round int, flush string) error {
 	return b.plainly(ctx, []string{"tar", "-C", b.release.dir(), "-cf", "-", "."}, fmt.Sprintf(
-		"mkdir -p %[1]s/tar/releases/%[2]d && cd %[1]s/tar && tar -C releases/%[2]d -xf - && ln -s releases/%[2]d next && mv -T next current", b.lab.Root, round))
+		"mkdir -p %[1]s/releases/%[2]d && cd %[1]s && tar -C releases/%[2]d -xf -%[3]s && ln -s releases/%[2]d next && mv -T next current", folder, round, flush))
 }
 
 // plainly runs a command on all hosts at once by ssh, each with what another one prints.
@@ -310,6 +320,10 @@ func (b *sshBench) figures(count int) []Figure {
 		{Name: "deploy, all files new" + on, Ours: of("ours new"), Unit: "s", Reference: "tar over ssh", Limit: of("tar new"), Goal: AtMost(sshNewGoal * of("tar new"))},
 		{Name: "flip" + on, Ours: of("ours back"), Unit: "s", Reference: "a link by ssh", Limit: of("tar back"), Goal: AtMostAs(limit, known, of("tar back"))},
 		{Name: "between the first and the last link" + on, Ours: of("spread"), Unit: "ms", Goal: AtMost(sshSpreadGoal)},
+	}
+	for _, what := range []string{"changed", "new"} {
+		name := map[string]string{"changed": "deploy, 50 of 2,000 files changed", "new": "deploy, all files new"}[what]
+		figures = append(figures, Figure{Name: name + ", beside one that waits for the disk, too" + on, Ours: of("ours " + what), Unit: "s", Reference: "tar over ssh, sync", Limit: of("tar, flushed " + what)})
 	}
 	if len(b.took["rsync changed"]) > 0 {
 		figures = append(figures, Figure{Name: "deploy, 50 of 2,000 files changed, beside rsync" + on, Ours: of("ours changed"), Unit: "s", Reference: "rsync", Limit: of("rsync changed")})
