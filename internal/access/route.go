@@ -131,6 +131,7 @@ var Routes = []Route{
 	{"GET", "/api/v1/worker/leases/{run}/{step}/{attempt}/shell", AsWorker, NoProject},
 	{"POST", "/api/v1/worker/leases/{run}/{step}/{attempt}/finish", AsWorker, NoProject},
 	{"POST", "/api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/missing", AsWorker, NoProject},
+	{"POST", "/api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/lacking", AsWorker, NoProject},
 	{"POST", "/api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/packs", AsWorker, NoProject},
 	{"PUT", "/api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/uploads/{pack}", AsWorker, NoProject},
 	{"GET", "/api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/packs/{digest}", AsWorker, NoProject},

@@ -34,13 +34,20 @@ func DigestOf(content []byte) Digest { return sha256.Sum256(content) }
 
 // ParseDigest reads what String wrote.
 func ParseDigest(text string) (Digest, error) {
-	var d Digest
 	digits, found := strings.CutPrefix(text, digestPrefix)
-	if !found || len(digits) != hex.EncodedLen(len(d)) || strings.ContainsAny(digits, "ABCDEF") {
+	if !found {
 		return Digest{}, fmt.Errorf("digest %q: %w", text, ErrMalformed)
 	}
+	return parseHex(digits)
+}
+
+func parseHex(digits string) (Digest, error) {
+	var d Digest
+	if len(digits) != hex.EncodedLen(len(d)) || strings.ContainsAny(digits, "ABCDEF") {
+		return Digest{}, fmt.Errorf("digest %q: %w", digits, ErrMalformed)
+	}
 	if _, err := hex.Decode(d[:], []byte(digits)); err != nil {
-		return Digest{}, fmt.Errorf("digest %q: %w", text, ErrMalformed)
+		return Digest{}, fmt.Errorf("digest %q: %w", digits, ErrMalformed)
 	}
 	return d, nil
 }

@@ -135,7 +135,7 @@ func parseEntry(line string) (Entry, error) {
 		if e.Size, err = strconv.ParseInt(size, 10, 64); err != nil {
 			return e, fmt.Errorf("size %q: %w", size, ErrMalformed)
 		}
-		if e.Digest, err = ParseDigest(digestPrefix + digest); err != nil {
+		if e.Digest, err = parseHex(digest); err != nil {
 			return e, err
 		}
 	case Link:

@@ -30,6 +30,7 @@ func (s *Store) PutManifest(content []byte) (Digest, error) {
 	if err := durable.WriteFile(s.manifestPath(d), content); err != nil {
 		return Digest{}, fmt.Errorf("store a manifest: %w", err)
 	}
+	s.remember(d, m)
 	return d, nil
 }
 
@@ -61,4 +62,35 @@ func (s *Store) Manifest(d Digest) (Manifest, error) {
 		return nil, fmt.Errorf("read manifest %s: %w", d, ErrMismatch)
 	}
 	return DecodeManifest(content)
+}
+
+// sizesMost is how many trees' sizes are remembered.
+const sizesMost = 256
+
+// remember keeps the size of a tree, which is asked for as soon as it is stored.
+func (s *Store) remember(d Digest, m Manifest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sizes) >= sizesMost {
+		clear(s.sizes)
+	}
+	s.sizes[d] = Limits{Entries: len(m), Bytes: m.Bytes()}
+}
+
+// SizeOf returns what a stored tree has of what Limits bound. A tree that this process stored lately is not read again.
+func (s *Store) SizeOf(d Digest) (Limits, error) {
+	s.mu.Lock()
+	size, known := s.sizes[d]
+	s.mu.Unlock()
+	if known {
+		if _, err := os.Stat(s.manifestPath(d)); err == nil { // it may have been swept
+			return size, nil
+		}
+	}
+	m, err := s.Manifest(d)
+	if err != nil {
+		return Limits{}, err
+	}
+	s.remember(d, m)
+	return Limits{Entries: len(m), Bytes: m.Bytes()}, nil
 }

@@ -111,6 +111,7 @@ var table = map[string][]string{
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/finish", "GET /api/v1/worker/leases/{run}/{step}/{attempt}/shell",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/tests", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/cache/find", "POST /api/v1/worker/leases/{run}/{step}/{attempt}/cache/keep",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/missing",
+		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/lacking",
 		"POST /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/packs",
 		"PUT /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/uploads/{pack}",
 		"GET /api/v1/worker/leases/{run}/{step}/{attempt}/artifacts/packs/{digest}",

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io"
 	"net/http"
@@ -15,11 +16,15 @@ import (
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
+// maxAsked is how many digests one call may ask about in their own bytes.
+const maxAsked = 100_000
+
 // maxManifest is the size of the largest manifest that is read, in bytes: about half a million files.
 const maxManifest = 64 << 20
 
 func (s *Server) registerArtifacts() {
 	api(s, "POST "+leases+"artifacts/missing", s.missingBlobs)
+	s.handle("POST "+leases+"artifacts/lacking", s.held(s.lackingBlobs))
 	s.handle("POST "+leases+"artifacts/packs", s.held(s.putPack))
 	s.handle("PUT "+leases+"artifacts/uploads/{pack}", s.takePart)
 	s.handle("PUT "+leases+"artifacts/manifests/{digest}", s.held(s.putManifest))
@@ -132,6 +137,28 @@ func (s *Server) missingBlobs(c call[[]string]) ([]string, error) {
 		missing = append(missing, d.String())
 	}
 	return missing, nil
+}
+
+// lackingBlobs is asked with the bytes of digests one behind the other, and answers a byte for each: 1 where its blob is not
+// stored.
+func (s *Server) lackingBlobs(w http.ResponseWriter, r *http.Request, _ reader) error {
+	question, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAsked*sha256.Size))
+	if err != nil || len(question)%sha256.Size != 0 {
+		return towpath.Errorf(towpath.CodeInvalid, "digests have %d bytes, and at most %d of them are asked about at once", sha256.Size, maxAsked)
+	}
+	var digests []artifact.Digest
+	for digest := range slices.Chunk(question, sha256.Size) {
+		digests = append(digests, artifact.Digest(digest))
+	}
+	answer, missing := make([]byte, len(digests)), s.Artifacts.Missing(digests) // in the same order
+	for i, digest := range digests {
+		if len(missing) > 0 && missing[0] == digest {
+			answer[i], missing = 1, missing[1:]
+		}
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	_, _ = w.Write(answer) // the worker is gone if this fails
+	return nil
 }
 
 func (s *Server) putPack(w http.ResponseWriter, r *http.Request, _ reader) error {
@@ -263,11 +290,11 @@ func (s *Server) checkArtifacts(artifacts []towpath.Artifact) error {
 		if err != nil {
 			return explainArtifact(err)
 		}
-		manifest, err := s.Artifacts.Manifest(digest)
+		size, err := s.Artifacts.SizeOf(digest)
 		if err != nil {
 			return explainArtifact(err)
 		}
-		artifacts[i].Files, artifacts[i].Size = len(manifest), manifest.Bytes()
+		artifacts[i].Files, artifacts[i].Size = size.Entries, size.Bytes
 	}
 	return nil
 }
