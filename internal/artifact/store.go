@@ -73,7 +73,7 @@ type Store struct {
 	blobs   map[Digest]location
 	uploads map[string]*Upload // in use, by their files
 	made    []madePack         // those used last behind the others
-	sizes   map[Digest]Limits  // of trees
+	sizes   map[Digest]Size    // of trees
 }
 
 // storedPack is a pack that was checked and is durable.
@@ -103,7 +103,7 @@ func OpenStore(dir string, options Options) (*Store, error) {
 	s := &Store{
 		dir: dir, options: options.withDefaults(), decoder: decoder,
 		packs: make(map[string]*storedPack), blobs: make(map[Digest]location), uploads: make(map[string]*Upload),
-		sizes: make(map[Digest]Limits),
+		sizes: make(map[Digest]Size),
 	}
 	for _, sub := range []string{s.packDir(), s.manifestDir(), s.incomingDir()} {
 		if err := os.MkdirAll(sub, 0o700); err != nil {

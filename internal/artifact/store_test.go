@@ -52,6 +52,28 @@ func TestOnlyWhatIsMissingTravels(t *testing.T) {
 	}
 }
 
+func TestTheSizeOfATreeIsKnownForAsLongAsItIsStored(t *testing.T) {
+	at, dir := t.TempDir(), tree(t, map[string]string{"a": "one", "b": "two and three"})
+	if err := os.Symlink("a", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	c := &clock{at: time.Now()}
+	store := openStore(t, at, artifact.Options{Now: c.now})
+	d, _ := keep(t, store, dir)
+	for _, s := range []*artifact.Store{store, openStore(t, at, artifact.Options{})} { // that stored it, and one after a restart
+		if size, err := s.SizeOf(d); err != nil || size != (artifact.Size{Entries: 3, Bytes: 16}) {
+			t.Errorf("its size is %+v, %v", size, err)
+		}
+	}
+	c.advance(2 * time.Hour)
+	if _, err := store.Sweep(t.Context(), func(artifact.Digest) bool { return false }); err != nil {
+		t.Fatal(err)
+	}
+	if size, err := store.SizeOf(d); !errors.Is(err, artifact.ErrNotFound) {
+		t.Errorf("its size after it was swept is %+v, %v", size, err)
+	}
+}
+
 func TestAManifestWaitsForItsBlobs(t *testing.T) {
 	dir := tree(t, many(10))
 	m := scan(t, dir)

@@ -67,6 +67,14 @@ func (s *Store) Manifest(d Digest) (Manifest, error) {
 // sizesMost is how many trees' sizes are remembered.
 const sizesMost = 256
 
+// Size is how large a tree is.
+type Size struct {
+	Entries int   // files, links and empty folders
+	Bytes   int64 // of all files together, uncompressed
+}
+
+func sizeOf(m Manifest) Size { return Size{Entries: len(m), Bytes: m.Bytes()} }
+
 // remember keeps the size of a tree, which is asked for as soon as it is stored.
 func (s *Store) remember(d Digest, m Manifest) {
 	s.mu.Lock()
@@ -74,11 +82,11 @@ func (s *Store) remember(d Digest, m Manifest) {
 	if len(s.sizes) >= sizesMost {
 		clear(s.sizes)
 	}
-	s.sizes[d] = Limits{Entries: len(m), Bytes: m.Bytes()}
+	s.sizes[d] = sizeOf(m)
 }
 
-// SizeOf returns what a stored tree has of what Limits bound. A tree that this process stored lately is not read again.
-func (s *Store) SizeOf(d Digest) (Limits, error) {
+// SizeOf returns how large a stored tree is. One that this process stored lately is not read again.
+func (s *Store) SizeOf(d Digest) (Size, error) {
 	s.mu.Lock()
 	size, known := s.sizes[d]
 	s.mu.Unlock()
@@ -89,8 +97,8 @@ func (s *Store) SizeOf(d Digest) (Limits, error) {
 	}
 	m, err := s.Manifest(d)
 	if err != nil {
-		return Limits{}, err
+		return Size{}, err
 	}
 	s.remember(d, m)
-	return Limits{Entries: len(m), Bytes: m.Bytes()}, nil
+	return sizeOf(m), nil
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +39,7 @@ func TestAPackComesAndGoesInPartsWhoseOffsetsAreTheServers(t *testing.T) {
 	part := func(offset int64, content []byte) (client.PackUpload, error) {
 		return at.AppendPack(t.Context(), named, offset, bytes.NewReader(content))
 	}
+	isMissing(t, at, m, true)
 	got, err := part(0, nil)
 	stands(got, err, client.PackUpload{})
 	got, err = part(0, pack[:1000])
@@ -64,6 +66,7 @@ func TestAPackComesAndGoesInPartsWhoseOffsetsAreTheServers(t *testing.T) {
 	stands(got, err, client.PackUpload{})
 	got, err = at.FinishPack(t.Context(), named, 0, bytes.NewReader(pack))
 	stands(got, err, client.PackUpload{Stored: true})
+	isMissing(t, at, m, false)
 	must(t, at.PutManifest(t.Context(), m.Digest().String(), bytes.NewReader(m.Encode())))
 	must(t, job.Finish(t.Context(), job.LeaseRef, client.StepReport{State: "passed", Artifacts: []client.Artifact{
 		{Step: "site", Digest: m.Digest().String(), Path: "dist", Platform: "linux/amd64"},
@@ -71,6 +74,29 @@ func TestAPackComesAndGoesInPartsWhoseOffsetsAreTheServers(t *testing.T) {
 
 	checks := w.takes("check")
 	comesDown(t, checks.ArtifactsOfLease(checks.LeaseRef), m.Digest().String(), pack)
+}
+
+// isMissing holds which digests the server says that it does not hold: those of a tree, or not, and always another one.
+func isMissing(t *testing.T, at client.Artifacts, m artifact.Manifest, whole bool) {
+	t.Helper()
+	other := artifact.DigestOf([]byte("never stored")).String()
+	asked, want := []string{other}, []string{other, other}
+	for _, d := range m.Digests() {
+		asked = append(asked, d.String())
+	}
+	asked = append(asked, other)
+	if whole {
+		want = asked
+	}
+	got, err := at.Missing(t.Context(), asked)
+	if must(t, err); !slices.Equal(got, want) {
+		t.Errorf("missing are %v, wanted %v", got, want)
+	}
+	for _, wrong := range []string{"sha256:short", "md5", "sha256:" + strings.Repeat("0", 62)} {
+		if _, err := at.Missing(t.Context(), []string{wrong}); codeOf(err) != "invalid" {
+			t.Errorf("the digest %q: %v", wrong, err)
+		}
+	}
 }
 
 // packed answers a tree of one file, with the pack that holds it and its name.

@@ -3,12 +3,14 @@
 package worker_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,6 +51,7 @@ func (s *trees) restart() {
 
 func (s *trees) routes(mux *http.ServeMux, prefix string) {
 	mux.HandleFunc("POST "+prefix+"missing", s.missing)
+	mux.HandleFunc("POST "+prefix+"lacking", s.lacking)
 	mux.HandleFunc("POST "+prefix+"packs", s.putPack)
 	mux.HandleFunc("PUT "+prefix+"uploads/{pack}", s.putPart)
 	mux.HandleFunc("GET "+prefix+"packs/{digest}", s.pack)
@@ -63,6 +66,18 @@ func (s *trees) missing(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, s.store.Missing(digests))
+}
+
+// lacking does what the real server does.
+func (s *trees) lacking(w http.ResponseWriter, r *http.Request) {
+	question, err := io.ReadAll(r.Body)
+	if s.isOld || err != nil {
+		refuse(w, http.StatusNotFound, "not_found")
+		return
+	}
+	for digest := range slices.Chunk(question, sha256.Size) {
+		_, _ = w.Write([]byte{byte(len(s.store.Missing([]artifact.Digest{artifact.Digest(digest)})))})
+	}
 }
 
 func (s *trees) putPack(w http.ResponseWriter, r *http.Request) {
