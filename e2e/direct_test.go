@@ -16,7 +16,9 @@ import (
 func (s *site) goesBackDirectly(release int, flags ...string) {
 	s.Helper()
 	args := append([]string{"rollback", "live", "--direct", "--yes", "--json", "--reason", "carts are empty"}, flags...)
-	code, told := start(s, "rollback", s.root, args...).result()
+	verb := start(s, "rollback", s.root, args...)
+	until(s, "the rollback ends", verb.isGone)
+	code, told := verb.result()
 	lines := strings.Split(strings.TrimSpace(told), "\n")
 	var ended struct {
 		To     int

@@ -68,7 +68,7 @@ func openPlant(t *testing.T, f *fleet.Fleet) *plant {
 	p.startServer("--no-worker")
 	p.startWorker()
 	file := strings.ReplaceAll(onFleet["towpath.yaml"], "SOCKET", p.haproxy.Socket)
-	p.repository = p.newRepository("app", onFleet.with(tree{"towpath.yaml": file})).watch()
+	p.repository = p.newRepository("app", onFleet.with(tree{"towpath.yaml": file})).offered().watch()
 	p.ends(1, "passed")
 	p.runs("r1")
 	return p
@@ -86,6 +86,12 @@ func (p *plant) runs(release string) {
 		}
 		return e.Deployment == nil && serving == len(p.fleet.Hosts)
 	})
+	p.linksLeadTo(release)
+}
+
+// linksLeadTo checks the links of all hosts.
+func (p *plant) linksLeadTo(release string) {
+	p.Helper()
 	for _, h := range p.fleet.Hosts {
 		if link := p.shop.Runs(h); !strings.HasPrefix(link, release+"-") {
 			p.Errorf("the link of %s leads to %s, not to %s", h.Name, link, release)

@@ -4,6 +4,8 @@ package e2e_test
 
 import (
 	"maps"
+	"net/http/cgi"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +31,7 @@ func (f tree) with(over tree) tree {
 type repository struct {
 	*site
 	bare, work string
+	forge      *httptest.Server // where it is fetched from; nil is from its folder
 }
 
 // newRepository has one commit on main, of the files.
@@ -45,9 +48,33 @@ func (s *site) newRepository(name string, files tree) *repository {
 // watch has the server poll the repository several times a second. Its first commit becomes the first run.
 func (r *repository) watch() *repository {
 	r.Helper()
-	_, err := r.api.AddProject(r.Context(), client.NewProject{URL: r.bare, Poll: 0.2})
+	project := client.NewProject{URL: r.bare, Poll: 0.2}
+	if r.forge != nil {
+		project.URL, project.Forge = r.forge.URL+"/"+filepath.Base(r.bare), "none"
+	}
+	_, err := r.api.AddProject(r.Context(), project)
 	r.must(err)
 	return r
+}
+
+// offered is fetched by HTTP, from git's own server side.
+func (r *repository) offered() *repository {
+	r.Helper()
+	core := strings.TrimSpace(r.git(r.root, "--exec-path"))
+	r.forge = httptest.NewServer(&cgi.Handler{
+		Path: filepath.Join(core, "git-http-backend"), Env: []string{"GIT_PROJECT_ROOT=" + r.root, "GIT_HTTP_EXPORT_ALL=1"},
+	})
+	r.Cleanup(r.forge.Close)
+	return r
+}
+
+// disappears leaves nothing of it to be fetched.
+func (r *repository) disappears() {
+	r.Helper()
+	if r.forge != nil {
+		r.forge.Close()
+	}
+	r.must(os.Rename(r.bare, r.bare+".gone"))
 }
 
 // push commits files over what is there and pushes, and answers the revision. APP in a file is where the application's

@@ -184,8 +184,13 @@ func (h *Host) write(name, content string) {
 // Address is host:port of its sshd.
 func (h *Host) Address() string { return net.JoinHostPort(h.IP, h.Port) }
 
-// Disk is the folder that the host sees as Root, where it has no disk of a size.
-func (h *Host) Disk() string { return filepath.Join(h.dir, "disk") }
+// Disk is the folder that the host sees as Root. One of a size is there while the host is on.
+func (h *Host) Disk() string {
+	if h.setting.Size != "" && h.process != nil {
+		return h.Inside(h.lab.Root)
+	}
+	return filepath.Join(h.dir, "disk")
+}
 
 // Inside is a path of the host as this machine sees it, also where the host has a disk of a size.
 func (h *Host) Inside(path string) string {
@@ -325,6 +330,27 @@ func (h *Host) signal(s syscall.Signal) {
 			_ = syscall.Kill(pid, s) // it may have ended
 		}
 	}
+}
+
+// SetClock has date(1) on the host answer so much beside the time ("+1 day", "-1 day"), of several one after the other. It is all
+// that scripts know of the clock; that of the kernel, and the times of files with it, every host shares with this machine.
+func (h *Host) SetClock(beside ...string) {
+	h.t.Helper()
+	var turns strings.Builder
+	for n, by := range beside {
+		fmt.Fprintf(&turns, "%d) by=%q ;;\n", n, by)
+	}
+	clock := filepath.Join(h.dir, "clock")
+	h.write("clock.new", fmt.Sprintf("#!/bin/sh\nread -r n <%[1]s.turn || n=0\necho $(((n + 1) %% %[2]d)) >%[1]s.turn\n"+
+		"case $n in\n%[3]sesac\nexec %[1]s.real -d \"$by\" \"$@\"\n", clock, len(beside), turns.String()))
+	if _, err := os.Stat(clock + ".real"); err != nil {
+		Do(h.t, "cp", "/bin/date", clock+".real")
+	}
+	h.write("clock.turn", "0\n")
+	if err := errors.Join(os.Chmod(clock+".new", 0o755), os.Rename(clock+".new", clock)); err != nil {
+		h.t.Fatal(err)
+	}
+	Do(h.t, "nsenter", "--mount", "--target", strconv.Itoa(h.process.Process.Pid), "mount", "--bind", clock, "/bin/date")
 }
 
 // Log is what its sshd said.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/internal/deploy"
+	"github.com/towpath-cd/towpath/internal/ssh/sshtest"
 )
 
 func permanent(t *testing.T, err error) *deploy.Permanent {
@@ -40,6 +41,27 @@ func TestAHostWhoseLinkCannotBeChangedBringsTheOthersBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.deploys(43, 4)
+	f.serveOnly(43)
+}
+
+// The same, where only the renaming itself is refused: the folder is somebody else's, and sticky.
+func TestARenameThatFailsOnOneOfFiveHostsBringsTheOtherFourBack(t *testing.T) {
+	f := newFleetOf(t, 5, sshtest.Setting{Login: "deploy"})
+	f.deploys(42, 1)
+	f.of(43)
+	ids, slots := f.ids(6)
+	f.does(deploy.Place{Release: 43, Instances: ids, Slots: slots})
+	give := func(id int, mode os.FileMode) {
+		t.Helper()
+		if err := errors.Join(os.Chown(f.on(3), id, id), os.Chmod(f.on(3), mode), os.Lchown(f.on(3, "current"), id, id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	give(0, 0o777|os.ModeSticky)
+	f.fails(deploy.Start{Instances: ids}, f.hosts[3].IP+": the link current cannot be changed")
+	f.serveOnly(42)
+	give(sshtest.LoginID, 0o755)
+	f.deploys(43, 6)
 	f.serveOnly(43)
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -19,7 +18,6 @@ import (
 	"github.com/towpath-cd/towpath/internal/deploy"
 	"github.com/towpath-cd/towpath/internal/durable"
 	"github.com/towpath-cd/towpath/internal/failpoint"
-	"github.com/towpath-cd/towpath/internal/ssh/sshtest"
 )
 
 func TestAnEarlierKeeperIsRefusedByEveryHost(t *testing.T) {
@@ -120,93 +118,6 @@ func TestAScriptThatDoesNotEndIsEndedWithAllThatItStarted(t *testing.T) {
 	f.does(deploy.Stop{Instances: []string{"r42-1"}}) // with the script that ends: nobody has the lock
 	if f.sees("r42-1").State != towpath.InstanceStopped {
 		t.Errorf("%+v", f.sees("r42-1"))
-	}
-}
-
-func TestAFullDiskIsToldAndLeavesNothingHalf(t *testing.T) {
-	f := newFleet(t, 1)
-	small := f.lab.Host(sshtest.Setting{Size: "1m"})
-	f.hosts = append(f.hosts, small)
-	f.furnish(small)
-	port, err := strconv.Atoi(small.Port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.definition.Target.Hosts.Hosts = append(f.definition.Target.Hosts.Hosts, towpath.Host{Name: small.IP, SSHPort: port})
-	f.Driver = f.open()
-	f.files["large"] = strings.Repeat("0123456789abcdef", 1<<17)
-	ids, slots := f.ids(1)
-	f.fails(deploy.Check{Release: 42, Instances: 2}, small.IP, "are needed")
-	var again *deploy.Retryable
-	if err := f.fails(deploy.Place{Release: 42, Instances: ids, Slots: slots}, small.IP, "space"); !errors.As(err, &again) {
-		t.Errorf("%T %v", err, err)
-	}
-	for _, i := range f.observes().Instances {
-		if i.Slot == small.IP {
-			t.Errorf("%+v", i)
-		}
-	}
-	delete(f.files, "large")
-	f.Driver = f.open()
-	f.does(deploy.Place{Release: 42, Instances: ids, Slots: slots})
-}
-
-// fill leaves nothing free on the disk of a host, and answers how it is made free again.
-func (f *fleet) fill(host int) (free func()) {
-	f.Helper()
-	path := f.hosts[host].Inside(filepath.Join(f.lab.Root, "filler"))
-	filler, err := os.Create(path)
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer filler.Close()
-	for err == nil {
-		_, err = filler.Write(make([]byte, 4096))
-	}
-	if !errors.Is(err, syscall.ENOSPC) {
-		f.Fatal(err)
-	}
-	return func() {
-		if err := os.Remove(path); err != nil {
-			f.Error(err)
-		}
-	}
-}
-
-func TestADiskThatIsFullAtTheFlipOrForTheEpochChangesNothing(t *testing.T) {
-	f := newFleetOf(t, 1, sshtest.Setting{Size: "2m"})
-	write := func(name, content string) {
-		path := f.hosts[0].Inside(filepath.Join(f.path, name))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("ip", f.hosts[0].IP)
-	f.deploys(42, 1)
-	f.of(43)
-	ids, slots := f.ids(2)
-	f.does(deploy.Place{Release: 43, Instances: ids, Slots: slots})
-	free := f.fill(0)
-	var again *deploy.Retryable
-	if err := f.fails(deploy.Start{Instances: ids}, "cannot be written"); !errors.As(err, &again) {
-		t.Errorf("%T %v", err, err)
-	}
-	if said := f.serves(0, "/release"); said != "42" {
-		t.Errorf("it serves %q", said)
-	}
-	later := towpath.Epoch{Number: f.epoch.Number + 1, Holder: "worker-2/b"}
-	if _, err := f.doBy(f.open(), later, deploy.Start{Instances: ids}); err == nil || !strings.Contains(err.Error(), "the epoch cannot be written") {
-		t.Errorf("%v", err)
-	}
-	if seen := f.observes(); seen.Epoch != f.epoch {
-		t.Errorf("the host has epoch %s", seen.Epoch)
-	}
-	free()
-	f.epoch = later
-	f.does(deploy.Start{Instances: ids})
-	f.does(deploy.Probe{Instances: ids, Within: patience})
-	if said := f.serves(0, "/release"); said != "43" {
-		t.Errorf("it serves %q", said)
 	}
 }
 

@@ -83,7 +83,7 @@ func unknown(seen []towpath.Instance) []towpath.Instance {
 // observe says of one instance what its host has noted, and, where it runs, what the probe does.
 func (d *Driver) observe(ctx context.Context, m *machine, t table, p placed) towpath.Instance {
 	release, _ := towpath.ParseInstanceID(p.id)
-	i := towpath.Instance{ID: p.id, Release: release, Health: towpath.HealthUnknown, Since: t.time(p.at)}
+	i := towpath.Instance{ID: p.id, Release: release, Health: towpath.HealthUnknown, Since: t.since(p)}
 	for _, s := range d.slots {
 		if s.machine == m && s.name == p.slot {
 			i.Slot, i.Address = s.Name, s.Address
@@ -98,7 +98,6 @@ func (d *Driver) observe(ctx context.Context, m *machine, t table, p placed) tow
 	prober.Look(ctx, probe.Patience)
 	said := prober.Verdict()
 	i.Health, i.Problem = said.Health, said.Problem
-	i.Since = t.time(t.slots[p.slot].at)
 	if said.Health != towpath.HealthPassing {
 		i.Since = said.Since
 	}
@@ -110,6 +109,7 @@ type table struct {
 	epoch     towpath.Epoch
 	now       int64 // by the host's clock, in seconds
 	boot      string
+	up        int64 // seconds since the boot, which nobody sets
 	instances []placed
 	slots     map[string]started
 	links     map[string]string // slot → ID
@@ -126,6 +126,7 @@ type placed struct {
 type started struct {
 	how, id, boot string
 	at            int64
+	up            int64 // seconds from the boot on; 0 where that was not noted
 }
 
 func newTable(said []word) table {
@@ -137,14 +138,14 @@ func newTable(said []word) table {
 	for _, w := range said {
 		switch w.is {
 		case "now":
-			t.now, t.boot = number(w.at(0)), w.at(1)
+			t.now, t.boot, t.up = number(w.at(0)), w.at(1), number(w.at(2))
 		case "epoch":
 			t.epoch.Number, _ = strconv.ParseUint(w.at(0), 10, 64)
 			t.epoch.Holder = w.at(1)
 		case "instance":
 			t.instances = append(t.instances, placed{id: w.at(0), at: number(w.at(1)), slot: w.at(2), begun: w.at(3) != ""})
 		case "slot":
-			t.slots[w.at(0)] = started{how: w.at(1), id: w.at(2), boot: w.at(3), at: number(w.at(4))}
+			t.slots[w.at(0)] = started{how: w.at(1), id: w.at(2), boot: w.at(3), at: number(w.at(4)), up: number(w.at(5))}
 		case "link":
 			name := strings.TrimSuffix(w.at(0), "/")
 			if name == "" {
@@ -156,9 +157,25 @@ func newTable(said []word) table {
 	return t
 }
 
+// since is when what an instance does began. Its host's clock may have been set since then: within a boot, what was counted from
+// that on says how long ago it was.
+func (t table) since(p placed) time.Time {
+	s, has := t.slots[p.slot]
+	switch {
+	case !has || s.id != p.id:
+		return t.time(p.at)
+	case s.boot == t.boot && s.up > 0:
+		return ago(t.up - s.up)
+	}
+	return t.time(s.at)
+}
+
 // time turns one of the host's into ours.
-func (t table) time(at int64) time.Time {
-	return time.Now().Add(-time.Duration(t.now-at) * time.Second)
+func (t table) time(at int64) time.Time { return ago(t.now - at) }
+
+// ago is so many seconds before now; nothing has happened later than that.
+func ago(seconds int64) time.Time {
+	return time.Now().Add(-time.Duration(max(seconds, 0)) * time.Second)
 }
 
 // stateOf says what an instance does, why it does not, and which process it is. After a reboot what the link leads to has

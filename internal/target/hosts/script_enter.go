@@ -18,6 +18,16 @@ trap : PIPE
 tell() { word=$1; shift; for part; do word="$word$tab$part"; done; printf '%s\n' "$word"; }
 undo() { :; }
 fail() { undo; tell fail "$1" "$(printf '%s' "$2" | tr '\n\t' '  ')"; exit 70; }
+# uptime has $up be seconds that nobody sets, as people and time servers set the clock: whatever lasts is counted by them.
+uptime() { if [ -r /proc/uptime ]; then read -r up _ </proc/uptime; up=${up%%.*}; else up=$(date +%s); fi; }
+# full says what to do where the disk takes nothing more: what failed to be written tells it. A disk has blocks and, most of
+# them, files (inodes) to give.
+full() {
+  for what in -Pk -Pi; do
+    df $what "$TW_PATH" 2>/dev/null | awk -v least=$([ "$what" = -Pk ] && echo 256 || echo 1) -v path="$TW_PATH" '
+      NR == 2 && $2 > 0 && $4 < least { print ": the disk of " path " is full, make room there"; exit }'
+  done | head -n 1
+}
 tail_of() { [ ! -f "$1" ] || tail -n 20 "$1" | sed "s/^/log$tab/"; }
 each() {
   k=1
@@ -28,10 +38,12 @@ each() {
     k=$((k + 1))
   done
 }
-# act FOLDER ENV SCRIPT runs a script of the pipeline file, without the lock and without whoever talks to us.
+# act FOLDER ENV SCRIPT runs a script of the pipeline file, without the lock and without whoever talks to us. Where a full disk
+# takes no line of it, it is not told: a script that cannot print ends there, and is to do its work all the same.
 act() {
-  printf -- '--- %s\n' "$TW_WHAT" >>"$log"
-  ( cd "$1" || exit 1; set -a; eval "$2"; set +a; exec /bin/sh -e -c "$3" ) </dev/null >>"$log" 2>&1 9>&-
+  lines=$log
+  printf -- '--- %s\n' "$TW_WHAT" 2>/dev/null >>"$log" || lines=/dev/null
+  ( cd "$1" || exit 1; set -a; eval "$2"; set +a; exec /bin/sh -e -c "$3" ) </dev/null >>"$lines" 2>&1 9>&-
 }
 # holder says who listens on $port, and nothing where it is free.
 holder() {
@@ -48,9 +60,11 @@ holder() {
 # free waits for $port.
 free() {
   [ "$port" -gt 0 ] || return 0
-  until=$(($(date +%s) + TW_FREE))
+  uptime
+  until=$((up + TW_FREE))
   while held=$(holder); [ -n "$held" ]; do
-    [ "$(date +%s)" -lt "$until" ] || return 1
+    uptime
+    [ "$up" -lt "$until" ] || return 1
     sleep 0.1 2>/dev/null || sleep 1
   done
 }
@@ -97,6 +111,7 @@ sweep() {
   for m in .towpath/manifests/*; do
     [ -f ".towpath/instances/${m##*/}" ] || drop "$m" ".towpath/instances/${m##*/}.new"
   done
+  drop .towpath/slots/*.new .towpath/instances/*.new
   for d in . *; do
     case $d in releases | shared | tmp) continue ;; esac
     [ ! -d "$d" ] || drop "$d/current.new" "$d/current.back" "$d/env.new" "$d/env.old"
@@ -113,24 +128,25 @@ epoch() {
   fi
   if [ "$TW_EPOCH" -gt "$seen" ]; then
     sweep
-    keep .towpath/epoch "$TW_EPOCH $TW_HOLDER" || fail again "the epoch cannot be written in $TW_PATH/.towpath"
+    keep .towpath/epoch "$TW_EPOCH $TW_HOLDER" || fail again "the epoch cannot be written in $TW_PATH/.towpath$(full)"
   fi
 }
 enter() {
   [ -d "$TW_PATH/releases" ] && [ -d "$TW_PATH/tmp" ] || mkdir -p "$TW_PATH/releases" "$TW_PATH/tmp" && cd "$TW_PATH" ||
-    fail again "$TW_PATH cannot be made or entered by $(id -un)"
+    fail again "$TW_PATH cannot be made or entered by $(id -un)$(full)"
   for d in instances slots log manifests; do
-    [ -d ".towpath/$d" ] || ( umask 077; mkdir -p ".towpath/$d" ) || fail again "$TW_PATH/.towpath cannot be written"
+    [ -d ".towpath/$d" ] || ( umask 077; mkdir -p ".towpath/$d" ) || fail again "$TW_PATH/.towpath cannot be written$(full)"
   done
   watch
   lock
 }
 lock() {
-  exec 9>>.towpath/lock || fail again "$TW_PATH/.towpath/lock cannot be opened"
+  exec 9>>.towpath/lock || fail again "$TW_PATH/.towpath/lock cannot be opened$(full)"
   until=
   until flock -n -x 9; do
-    [ -n "$until" ] || until=$(($(date +%s) + TW_WAIT))
-    if [ "$(date +%s)" -ge "$until" ]; then
+    uptime
+    [ -n "$until" ] || until=$((up + TW_WAIT))
+    if [ "$up" -ge "$until" ]; then
       read -r who <.towpath/holder || who="somebody"
       fail again "locked by $who"
     fi
@@ -140,6 +156,8 @@ lock() {
   now=$(date '+%s %H:%M:%S')
   printf '%s\n' "$TW_HOLDER since ${now#* }, for at most $TW_LIMIT s: $TW_WHAT" >.towpath/holder
   now=${now%% *}
+  uptime
+  at="$boot $now $up"
 }
 `
 

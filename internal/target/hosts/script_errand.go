@@ -28,20 +28,22 @@ lock
 [ -f ".towpath/instances/$TW_ID" ] && [ -d "releases/$TW_ID" ] || fail broken "$TW_ID is not placed"
 f=.towpath/errands/$TW_ERRAND
 ( umask 077; mkdir -p .towpath/errands && find .towpath/errands -type f -mtime +1 -exec rm -f {} + &&
-  : >"$f.on" && printf '%s\n' "$TW_COMMAND" >"$f" ) || fail again "$TW_PATH/.towpath/errands cannot be written"
+  : >"$f.on" && printf '%s\n' "$TW_COMMAND" >"$f" ) || fail again "$TW_PATH/.towpath/errands cannot be written$(full)"
 exec 9>&-
 tell ready
 exec 3<&0
 ( read -r word <&3; : >"$f.end" ) >/dev/null 2>&1 &
 reader=$!
-until=$(($(date +%s) + TW_LIMIT)) pid= why=
+uptime
+until=$((up + TW_LIMIT)) pid= why=
 while [ -z "$why" ]; do
+  uptime
   [ -n "$pid" ] || [ ! -f "$f.pid" ] || read -r pid <"$f.pid"
   if [ -f "$f.end" ]; then
     why=asked
   elif [ -n "$pid" ] && ! alive "$pid"; then
     why=ended
-  elif [ "$(date +%s)" -ge "$until" ]; then
+  elif [ "$up" -ge "$until" ]; then
     why=late
   else
     sleep 0.1 2>/dev/null || sleep 1

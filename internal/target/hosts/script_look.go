@@ -2,7 +2,8 @@ package hosts
 
 // scriptLook says what is there. It takes no lock, and changes nothing.
 const scriptLook = scriptWords + `
-tell now "$(date +%s)" "$boot"
+uptime
+tell now "$(date +%s)" "$boot" "$up"
 if [ ! -e "$TW_PATH/.towpath" ]; then tell done; exit 0; fi
 cd "$TW_PATH/.towpath" || fail again "$TW_PATH cannot be entered by $(id -un)"
 if [ -f epoch ]; then read -r seen by <epoch; tell epoch "$seen" "$by"; fi
@@ -15,8 +16,8 @@ done
 for f in slots/*; do
   case $f in *.new | 'slots/*') continue ;; esac
   [ -f "$f" ] || continue
-  read -r how id up at <"$f"
-  tell slot "${f##*/}" "$how" "$id" "$up" "$at"
+  read -r how id of at after <"$f"
+  tell slot "${f##*/}" "$how" "$id" "$of" "$at" "$after"
 done
 cd ..
 for l in current */current; do
@@ -54,7 +55,7 @@ while [ ! -e "$p" ]; do p=$(dirname "$p"); done
 [ -z "$TW_OWNER" ] || owner
 tell free "$(df -Pk "$p" | awk 'NR == 2 { print $4 }')"
 tell runs "$(uname -s)" "$(uname -m)"
-log=$(mktemp) || fail again "no temporary file can be made"
+log=$(mktemp) || fail again "no temporary file can be made$(full)"
 n=1
 while [ "$n" -le "$TW_REQUIRES" ]; do
   eval "script=\$TW_REQUIRE_$n"

@@ -10,8 +10,8 @@ if [ -f ".towpath/instances/$TW_ID" ] && [ -d "releases/$TW_ID" ]; then tell the
 sweep
 t=$TW_PATH/.towpath/tmp
 undo() { rm -rf "$t"; }
-mkdir -m 700 "$t" && mkdir "$t/files" || fail again "$t cannot be written"
-cat >"$t/manifest" || fail again "the list of files cannot be written in $t"
+mkdir -m 700 "$t" && mkdir "$t/files" || fail again "$t cannot be written$(full)"
+cat >"$t/manifest" || fail again "the list of files cannot be written in $t$(full)"
 [ "$(wc -l <"$t/manifest")" -eq "$TW_COUNT" ] || fail again "the list of files was cut off"
 printf '%s\n' "$TW_ID" >"$t/id"
 : >"$t/same"
@@ -34,7 +34,7 @@ if [ -n "$base" ] && [ -f ".towpath/manifests/$base" ] && [ -d "releases/$base" 
     # not GNU's cp: all of it, and then without what is not wanted
     rm -rf "$t/files"; mkdir "$t/files"
     all=-RpP; [ "$how" = -p ] || all=-RpPl
-    cp "$all" . "$t/files/" || fail again "files cannot be linked: $(df -Pk . | tail -n 1)"
+    cp "$all" . "$t/files/" || fail again "files cannot be linked$(full)"
     cd "$t/files" || fail again "$t/files is gone"
     sort "$t/ok" >"$t/sorted"
     find . -type f | sort | comm -23 - "$t/sorted" | tr '\n' '\0' | xargs -0 rm -f
@@ -43,7 +43,7 @@ if [ -n "$base" ] && [ -f ".towpath/manifests/$base" ] && [ -d "releases/$base" 
     mkdir -p "$t/files"
   fi
 fi
-comm -23 "$t/manifest" "$t/same" >"$t/missing"
+comm -23 "$t/manifest" "$t/same" >"$t/missing" || fail again "the list of files cannot be written in $t$(full)"
 cut -c 69- "$t/missing" | sed "s/^/missing$tab/"
 tell staged
 `
@@ -56,12 +56,8 @@ share() {
   if [ ! -e "$s" ] && [ ! -L "$s" ]; then
     mkdir -p "$(dirname "$s")" || return 1
     discard "$s.new"
-    if [ -e "$r" ]; then
-      cp -RpP "$r" "$s.new" && chmod -R u+w "$s.new" || return 1
-    else
-      mkdir "$s.new" || return 1
-    fi
-    give "$TW_PATH/$s.new" && mv "$s.new" "$s" || return 1
+    if [ -e "$r" ]; then cp -RpP "$r" "$s.new" && chmod -R u+w "$s.new"; else mkdir "$s.new"; fi &&
+      give "$TW_PATH/$s.new" && mv "$s.new" "$s" || { discard "$s.new"; return 1; }
   fi
   rm -rf "$r" && mkdir -p "$(dirname "$r")" && ln -s "$TW_PATH/$s" "$r"
 }
@@ -69,9 +65,9 @@ enter
 t=$TW_PATH/.towpath/tmp
 undo() { rm -rf "$t" "$TW_PATH/.towpath/manifests/$TW_ID" "$TW_PATH/.towpath/instances/$TW_ID.new"; }
 [ -f "$t/id" ] && [ "$(cat "$t/id")" = "$TW_ID" ] || fail again "what was staged is gone"
-said=$(tar -xf - -C "$t/files" 2>&1) || fail again "unpack in $TW_PATH: $(printf '%s' "$said" | tail -n 3)"
+said=$(tar -xf - -C "$t/files" 2>&1) || fail again "unpack in $TW_PATH: $(printf '%s' "$said" | tail -n 3)$(full)"
 mv "$t/manifest" ".towpath/manifests/$TW_ID" && printf '%s\n' "$now $TW_SLOT" >".towpath/instances/$TW_ID.new" ||
-  fail again "it cannot be written down what $TW_ID is made of"
+  fail again "it cannot be written down what $TW_ID is made of$(full)"
 # The disk has work to do while the digests are looked at.
 flush() { sync -f "$t/files" 2>/dev/null || sync; }
 flush </dev/null >/dev/null 2>&1 9>&- &
@@ -84,19 +80,19 @@ wait "$flushing"
 [ -z "$TW_PREPARE" ] || chmod -R u+w "$t/files" || fail again "files cannot be made writable"
 printf '%s\n' "$TW_SHARED" | while IFS= read -r p; do
   [ -z "$p" ] || share "$p" 2>>"$t/said" || exit 1
-done || fail again "share files: $(tail -n 3 "$t/said")"
-[ -d "tmp/$TW_ID" ] || mkdir "tmp/$TW_ID" || fail again "tmp/$TW_ID cannot be made"
+done || fail again "share files: $(tail -n 3 "$t/said")$(full)"
+[ -d "tmp/$TW_ID" ] || mkdir "tmp/$TW_ID" || fail again "tmp/$TW_ID cannot be made$(full)"
 log=.towpath/log/$TW_ID
 ( umask 077; : >"$log" )
 if [ -n "$TW_PREPARE" ] && ! act "$t/files" "$TW_ENV" "$TW_PREPARE"; then
-  tail_of "$log"; fail broken "prepare failed"
+  tail_of "$log"; fail broken "prepare failed$(full)"
 fi
 [ -z "$TW_PREPARE$TW_SHARED" ] || flush
 discard "releases/$TW_ID"
-mv "$t/files" "releases/$TW_ID" || fail again "releases/$TW_ID cannot be made"
-mingle "$TW_ID" 2>.towpath/said || fail again "the files of $TW_ASSETS cannot be linked: $(tail -n 3 .towpath/said)"
+mv "$t/files" "releases/$TW_ID" || fail again "releases/$TW_ID cannot be made$(full)"
+mingle "$TW_ID" 2>.towpath/said || fail again "the files of $TW_ASSETS cannot be linked: $(tail -n 3 .towpath/said)$(full)"
 said=$(give "$TW_PATH/releases/$TW_ID" 2>&1 && give "$TW_PATH/tmp/$TW_ID" 2>&1) || fail again "files cannot be given to $TW_OWNER: $said"
-mv -f ".towpath/instances/$TW_ID.new" ".towpath/instances/$TW_ID" || fail again "it cannot be written down that $TW_ID is placed"
+mv -f ".towpath/instances/$TW_ID.new" ".towpath/instances/$TW_ID" || fail again "it cannot be written down that $TW_ID is placed$(full)"
 put .towpath/last "$TW_ID"
 rm -rf "$t"
 tell done
@@ -106,7 +102,7 @@ tell done
 const scriptRemove = scriptEnter + scriptAssets + `
 remove() {
   for s in .towpath/slots/*; do
-    [ -f "$s" ] || continue
+    [ -f "$s" ] && [ "$s" = "${s%.new}" ] || continue
     read -r how which since _ <"$s"
     d=${s##*/}; [ "$d" != current ] || d=.
     leads=$(readlink "$d/current")
@@ -118,6 +114,6 @@ remove() {
 }
 enter
 each remove
-mingle 2>.towpath/said || fail again "the files of $TW_ASSETS cannot be linked: $(tail -n 3 .towpath/said)"
+mingle 2>.towpath/said || fail again "the files of $TW_ASSETS cannot be linked: $(tail -n 3 .towpath/said)$(full)"
 tell done
 `

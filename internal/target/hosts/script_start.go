@@ -4,27 +4,38 @@ package hosts
 // application run what is current now, and waits for "keep". Any other word, and the end of the input before the
 // application was told, brings back what was; so does the watchdog. "back" does also when it runs already.
 const scriptStart = scriptEnter + `
-note() { # note HOW: what was done in the slot
-  put ".towpath/slots/$slot" "$1 $id $boot $now" || fail again "it cannot be written down what runs in $slot"
+# What is to be noted once something has happened is written before, so that a disk which fills up meanwhile cannot keep it from
+# being noted: files only change their names then.
+note() { mv -f ".towpath/slots/$slot.$1.new" ".towpath/slots/$slot"; } # note HOW: what was done in the slot
+ready_notes() {
+  n=.towpath/slots/$slot
+  printf '%s\n' "starting $id $at" >"$n.starting.new" && printf '%s\n' "running $id $at" >"$n.running.new" || return 1
+  [ -z "$ran" ] || printf '%s\n' "$ran" >"$n.was.new" || return 1
+  read -r placed where begun <".towpath/instances/$id" || return 1
+  [ "$where $begun" = "$slot begun" ] || printf '%s\n' "$placed $slot begun" >".towpath/instances/$id.begun.new"
 }
 stage() {
   [ -f ".towpath/instances/$id" ] && [ -d "releases/$id" ] || fail broken "$id is not placed"
-  [ -d "$dir" ] || mkdir -p "$dir" || fail again "$TW_PATH/$dir cannot be made"
+  [ -d "$dir" ] || mkdir -p "$dir" || fail again "$TW_PATH/$dir cannot be made$(full)"
   [ -L "$dir/current" ] || [ ! -e "$dir/current" ] || fail broken "$TW_PATH/$dir/current is no link: it is somebody else's"
   eval "was_$k=\$(readlink \"\$dir/current\")"
   clear_away
   umask 077
-  ln -s "$to" "$dir/current.new" && printf '%s' "$file" >"$dir/env.new" || fail again "$TW_PATH/$dir cannot be written"
+  ln -s "$to" "$dir/current.new" && printf '%s' "$file" >"$dir/env.new" || fail again "$TW_PATH/$dir cannot be written$(full)"
   umask 022
-  [ ! -f "$dir/env" ] || cp -p "$dir/env" "$dir/env.old" || fail again "$TW_PATH/$dir cannot be written"
+  [ ! -f "$dir/env" ] || cp -p "$dir/env" "$dir/env.old" || fail again "$TW_PATH/$dir cannot be written$(full)"
   ran=
   [ ! -f ".towpath/slots/$slot" ] || read -r ran <".towpath/slots/$slot"
   eval "ran_$k=\$ran"
+  ready_notes 2>/dev/null || fail again "it cannot be written down what runs in $slot$(full)"
 }
 flip() {
   mv -fT "$dir/current.new" "$dir/current" && [ "$(readlink "$dir/current")" = "$to" ] && mv -f "$dir/env.new" "$dir/env"
 }
-clear_away() { drop "$dir/current.new" "$dir/current.back" "$dir/env.new" "$dir/env.old"; }
+clear_away() {
+  drop "$dir/current.new" "$dir/current.back" "$dir/env.new" "$dir/env.old" ".towpath/instances/$id.begun.new"
+  for how in starting running was; do drop ".towpath/slots/$slot.$how.new"; done
+}
 unflip() {
   eval "was=\$was_$k ran=\$ran_$k"
   if [ -n "$was" ]; then
@@ -33,16 +44,14 @@ unflip() {
     rm -f "$dir/current"
   fi
   if [ -f "$dir/env.old" ]; then mv -f "$dir/env.old" "$dir/env"; else rm -f "$dir/env"; fi
-  clear_away
 }
 noted() { # as it was noted before
-  eval "ran=\$ran_$k"
-  if [ -n "$ran" ]; then put ".towpath/slots/$slot" "$ran"; else rm -f ".towpath/slots/$slot"; fi
+  if [ -f ".towpath/slots/$slot.was.new" ]; then note was; else rm -f ".towpath/slots/$slot"; fi
 }
 undo() {
   case $phase in
   staged) each clear_away ;;
-  flipped) each unflip ;;
+  flipped) each unflip; each clear_away ;;
   esac
   phase=
 }
@@ -60,14 +69,14 @@ make_room() {
   free || { why="port $port is still held by $held"; return 1; }
 }
 run() {
-  note starting; k_begun=$k
+  note starting || { why="it cannot be written down what runs in $slot"; return 1; }
+  k_begun=$k
   make_room || return 1
   act "$dir/current" "$file" "${TW_RESTART:-$TW_RELOAD}" || { why="${TW_VERB} failed"; return 1; }
 }
 settle() {
-  read -r at where begun <".towpath/instances/$id" || return 1
-  [ "$where $begun" = "$slot begun" ] || put ".towpath/instances/$id" "$at $slot begun" || return 1
-  note running && clear_away
+  [ ! -f ".towpath/instances/$id.begun.new" ] || mv -f ".towpath/instances/$id.begun.new" ".towpath/instances/$id" || return 1
+  note running
 }
 run_again() { # what ran before, where it had to make room
   eval "was=\$was_$k ran=\$ran_$k"
@@ -82,10 +91,11 @@ run_again() { # what ran before, where it had to make room
     act "$dir/current" "$env" "${TW_RESTART:-$TW_RELOAD}" || why="$why; and what ran before could not be started again"
   fi
 }
-go_back() { each unflip; each run_again; each noted; }
+go_back() { each unflip; each run_again; each noted; each clear_away; }
 enter
 k_begun=0 why=
-each stage; phase=staged
+phase=staged
+each stage
 tell staged
 read -r word || word=
 [ "$word" = flip ] || { undo; tell undone; exit 0; }
@@ -96,12 +106,12 @@ read -r word || word=
 [ "$word" = go ] || { undo; tell undone; exit 0; }
 phase=begun
 if ! each run; then
-  tail_of "$log"; go_back; fail broken "$why"
+  tail_of "$log"; why=$why$(full); go_back; fail broken "$why"
 fi
-each settle || fail again "it cannot be written down what was started"
+each settle || { go_back; fail again "it cannot be written down what was started$why"; }
 tell started
 read -r word || word=keep
-[ "$word" != back ] || go_back
+if [ "$word" = back ]; then go_back; else each clear_away; fi
 tell done
 `
 
@@ -124,7 +134,7 @@ stop() {
     fail again "it was stopped, and port $port is still held by $held"
   fi
   [ "$(readlink "$dir/current")" != "$to" ] || rm -f "$dir/current"
-  put ".towpath/slots/$slot" "stopped $id $boot $now" || fail again "it cannot be written down that $id is stopped"
+  put ".towpath/slots/$slot" "stopped $id $at" || fail again "it cannot be written down that $id is stopped$(full)"
 }
 enter
 each stop
