@@ -103,7 +103,7 @@ func TestARollbackOfHostsNeedsNothingButTheirKeeper(t *testing.T) {
 		traffic = p.asks()
 		p.server.kill()
 		p.goesBackDirectly(1, "--data", p.workerData())
-		p.linksLeadTo("r1")
+		p.linksLeadTo("r1") // HAProxy cannot refuse another keeper: a person has seen to it that there is none
 		p.serves("one")
 		p.startServer("--no-worker")
 		p.isReconciled(2, 1)

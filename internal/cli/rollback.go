@@ -83,6 +83,7 @@ type directPlan struct {
 	From        int    `json:"from"`
 	To          int    `json:"to"`
 	Plan        string `json:"plan"`
+	Warning     string `json:"warning,omitempty"` // what nobody but the person can see to
 }
 
 // directRollback shows what a rollback without the server will do, does, and did.
@@ -100,7 +101,11 @@ func (c *Console) rollBackDirectly(ctx context.Context, o app.DirectOptions, yes
 	o.Agree = func(p app.DirectPreview) error {
 		r.preview = p
 		plan := strings.TrimRight(p.Forecast.String(), "\n")
-		if err := c.Show(directPlan{Environment: p.Environment, From: p.From, To: p.To, Plan: plan}, plan+"\n"); err != nil {
+		text := plan + "\n"
+		if p.Warning != "" {
+			text += "warning: " + p.Warning + "\n"
+		}
+		if err := c.Show(directPlan{Environment: p.Environment, From: p.From, To: p.To, Plan: plan, Warning: p.Warning}, text); err != nil {
 			return err
 		}
 		if err := c.confirm(fmt.Sprintf("go back from release %d to release %d in %s, without the server?", p.From, p.To, p.Environment), yes); err != nil {

@@ -22,6 +22,10 @@ const (
 	withoutFlushing = 2
 )
 
+// throttle is where the kernel is told how fast a device may be written by anybody (control group blkio of version 1). It is the
+// group above all others: what was only written into memory is brought to the disk by the kernel, which is in none below.
+const throttle = "/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device"
+
 // disk is a real file system in a file, above which a host sees the base: what a host writes is on it.
 type disk struct {
 	base  string // folder below, never written
@@ -55,6 +59,11 @@ func (d disk) mount(ctx context.Context) error {
 	if err := run(ctx, "mount", "-o", "loop", d.image, d.at); err != nil {
 		return err
 	}
+	if isThere(throttle) { // a test that was killed may have left the device slow
+		if err := d.slow(0); err != nil {
+			return err
+		}
+	}
 	upper, work := filepath.Join(d.at, "upper"), filepath.Join(d.at, "work")
 	for _, folder := range []string{upper, work} {
 		if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -62,6 +71,19 @@ func (d disk) mount(ctx context.Context) error {
 		}
 	}
 	return unix.Mount("overlay", d.root, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", d.base, upper, work))
+}
+
+// slow lets the disk be written with so many bytes a second; 0 is as fast as it is.
+func (d disk) slow(bytes int) error {
+	var at unix.Stat_t
+	if err := unix.Stat(d.at, &at); err != nil {
+		return err
+	}
+	line := fmt.Sprintf("%d:%d %d", unix.Major(at.Dev), unix.Minor(at.Dev), bytes)
+	if err := os.WriteFile(throttle, []byte(line), 0); err != nil {
+		return fmt.Errorf("a slow disk needs the control group blkio of version 1: %w", err)
+	}
+	return nil
 }
 
 // sync makes what was written survive a cut.
@@ -95,6 +117,17 @@ func (h *Host) FillDisk() (room func()) {
 	return func() {
 		h.fleet.t.Helper()
 		h.must("make room on the disk", os.Remove(ballast))
+	}
+}
+
+// SlowDisk has the host's disk take no more than so many bytes a second, until the answered function is called. What is written
+// into memory is as fast as ever; what waits for the disk waits, and cannot be killed meanwhile.
+func (h *Host) SlowDisk(bytes int) (fast func()) {
+	h.fleet.t.Helper()
+	h.must("slow the disk down", h.disk.slow(bytes))
+	return func() {
+		h.fleet.t.Helper()
+		h.must("speed the disk up", h.disk.slow(0))
 	}
 }
 

@@ -208,6 +208,15 @@ func TestAHostMisbehaves(t *testing.T) {
 		if testing.Short() {
 			return // what is slow takes its time
 		}
+		t.Run("with a slow disk", func(t *testing.T) {
+			fast := one.SlowDisk(200_000)
+			defer fast()
+			began := time.Now()
+			one.Run("head -c 600000 /dev/urandom >/srv/slow && sync /srv/slow")
+			if took := time.Since(began); took < 2*time.Second {
+				t.Errorf("600 kB at 200 kB a second took %s", took)
+			}
+		})
 		t.Run("slow", func(t *testing.T) {
 			one.Run("head -c 1000000 /dev/zero >/srv/more")
 			fast := copies(t, f, one)

@@ -240,6 +240,11 @@ func (h *Host) Thaw() {
 
 // remove ends the host for good.
 func (h *Host) remove(ctx context.Context) error {
+	if isThere(throttle) { // what waits for a slow disk cannot be killed
+		if err := h.disk.slow(0); err != nil {
+			return err
+		}
+	}
 	if err := h.kill(ctx); err != nil {
 		return err
 	}

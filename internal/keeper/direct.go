@@ -29,6 +29,7 @@ type Preview struct {
 	From        int             `json:"from"`        // the goal until now
 	To          int             `json:"to"`
 	Forecast    deploy.Forecast `json:"forecast"`
+	Warning     string          `json:"warning,omitempty"` // what nobody but a person can see to
 }
 
 // Progress is one thing that is told of going back: a step that began or ended, the end, or why it stopped.
@@ -153,8 +154,8 @@ func (p *performer) preview(w Wish) (Preview, error) {
 	}
 	preview.To = back.To.Number
 	if !seen.isFencing {
-		return preview, towpath.Errorf(towpath.CodeConflict, "the target or the balancer of %s cannot refuse orders of another keeper", p.key).
-			WithHint("stop the server and every other worker that could keep it, and change its traffic by the balancer's own tools")
+		preview.Warning = fmt.Sprintf("the target or the balancer of %s cannot refuse orders of another keeper: "+
+			"be sure that no other worker keeps it meanwhile", p.key)
 	}
 	facts := deploy.Facts{Environment: next, Observed: seen.facts.Observed, Now: at}
 	facts.Environment, _ = next.Next(facts.TrafficSeen())

@@ -144,8 +144,17 @@ func (b *builder) checkStrategy(e towpath.EnvironmentDefinition, v *value) {
 			"use strategy: rolling, or a balancer with weights, such as proxy, haproxy or nginx")
 	case e.Strategy.Sticky && !can.Sticky:
 		b.unfit(chosen.key, fmt.Sprintf("%s cannot keep visitors on a side: balancer %s does not tell them apart", e.Name, e.Balancer.Kind()),
-			"take sticky out")
+			withoutSticky(e.Balancer))
 	}
+}
+
+// withoutSticky says what to do where a balancer does not keep visitors on their side.
+func withoutSticky(b towpath.BalancerDefinition) string {
+	if b.Kind() == towpath.BalancerHAProxy {
+		return "take sticky out, and have a cookie of haproxy.cfg keep visitors on an instance (docs/balancers.md, Visitors of a canary); " +
+			"or use balancer: {proxy: {host: …}}"
+	}
+	return "take sticky out, or use balancer: {proxy: {host: …}}"
 }
 
 // cannotStandBeside says why new instances cannot run beside the old ones.

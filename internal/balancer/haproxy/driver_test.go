@@ -3,8 +3,10 @@ package haproxy
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -172,6 +174,62 @@ func TestACookieDoesNotHoldVisitorsBack(t *testing.T) {
 	if got := haproxytest.Ask(t, request); got != "r2-2" {
 		t.Errorf("%s serves a visitor of the old side", got)
 	}
+}
+
+func TestItsOwnCookieKeepsVisitorsOfACanaryWhereTheyAreUntilTheirSideHasNoShare(t *testing.T) {
+	h := haproxytest.Start(t, 4, "cookie shop insert indirect nocache dynamic", "dynamic-cookie-key some-words-of-your-own")
+	d := open(t, h.Socket)
+	one, two := answers(t, "r1-1"), answers(t, "r2-2")
+	must(t, shift(d, t, map[string]int{"r1-1": 75, "r2-2": 25}, one, two))
+	visitors := map[string]*http.Client{}
+	for range 100 { // until both sides have one
+		v := visitor(t)
+		visitors[ask(t, v, h.Address)] = v
+		if len(visitors) == 2 {
+			break
+		}
+	}
+	if len(visitors) != 2 {
+		t.Fatalf("of 100 visitors none came to one side: %v", visitors)
+	}
+	stay := func() {
+		t.Helper()
+		for side, v := range visitors {
+			for range 10 {
+				if got := ask(t, v, h.Address); got != side {
+					t.Fatalf("%s serves a visitor of %s", got, side)
+				}
+			}
+		}
+	}
+	stay()
+	must(t, shift(d, t, map[string]int{"r1-1": 10, "r2-2": 90}, one, two))
+	stay()
+	must(t, shift(d, t, map[string]int{"r1-1": 100, "r2-2": 0}, one, two))
+	for side, v := range visitors {
+		if got := ask(t, v, h.Address); got != "r1-1" {
+			t.Errorf("gone back, %s serves a visitor of %s", got, side)
+		}
+	}
+}
+
+// visitor keeps cookies, and no connections.
+func visitor(t *testing.T) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	must(t, err)
+	return &http.Client{Jar: jar, Transport: &http.Transport{DisableKeepAlives: true}}
+}
+
+// ask is a request of a visitor.
+func ask(t *testing.T, v *http.Client, address string) string {
+	t.Helper()
+	response, err := v.Get("http://" + address)
+	must(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	must(t, err)
+	return string(body)
 }
 
 func TestABackupServerIsTheUsersOwn(t *testing.T) {

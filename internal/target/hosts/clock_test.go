@@ -12,7 +12,9 @@ import (
 // slowStop lets an application go on for a while after it was asked to end.
 const slowStop = `
 pid=$TOWPATH_PATH/pid.$PORT
-[ ! -f "$pid" ] || { setsid sh -c "sleep 1; kill -9 $(cat "$pid")" </dev/null >/dev/null 2>&1 & rm "$pid"; }`
+[ -f "$pid" ] || exit 0
+read -r old <"$pid"; rm "$pid"
+setsid sh -c "sleep 1; kill -9 $old" </dev/null >/dev/null 2>&1 &`
 
 func TestHostsWhoseClocksAreADayAheadAndADayBehindAreAsTheOthers(t *testing.T) {
 	f := newFleet(t, 3)

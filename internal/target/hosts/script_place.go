@@ -56,14 +56,22 @@ share() {
   if [ ! -e "$s" ] && [ ! -L "$s" ]; then
     mkdir -p "$(dirname "$s")" || return 1
     discard "$s.new"
-    if [ -e "$r" ]; then cp -RpP "$r" "$s.new" && chmod -R u+w "$s.new"; else mkdir "$s.new"; fi &&
-      give "$TW_PATH/$s.new" && mv "$s.new" "$s" || { discard "$s.new"; return 1; }
+    said=$( { if [ -e "$r" ]; then cp -RpP "$r" "$s.new" && chmod -R u+w "$s.new"; else mkdir "$s.new"; fi &&
+      give "$TW_PATH/$s.new" && mv "$s.new" "$s"; } 2>&1 ) || {
+      said=$(printf '%s' "$said" | tail -n 3)$(full) # before there is room again
+      discard "$s.new"; printf '%s\n' "$said" >&2
+      return 1
+    }
   fi
   rm -rf "$r" && mkdir -p "$(dirname "$r")" && ln -s "$TW_PATH/$s" "$r"
 }
 enter
 t=$TW_PATH/.towpath/tmp
-undo() { rm -rf "$t" "$TW_PATH/.towpath/manifests/$TW_ID" "$TW_PATH/.towpath/instances/$TW_ID.new"; }
+undo() {
+  cd "$TW_PATH" || return
+  rm -rf "$t" ".towpath/manifests/$TW_ID" ".towpath/instances/$TW_ID.new" ".towpath/log/$TW_ID"
+  discard "tmp/$TW_ID"
+}
 [ -f "$t/id" ] && [ "$(cat "$t/id")" = "$TW_ID" ] || fail again "what was staged is gone"
 said=$(tar -xf - -C "$t/files" 2>&1) || fail again "unpack in $TW_PATH: $(printf '%s' "$said" | tail -n 3)$(full)"
 mv "$t/manifest" ".towpath/manifests/$TW_ID" && printf '%s\n' "$now $TW_SLOT" >".towpath/instances/$TW_ID.new" ||
