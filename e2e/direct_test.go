@@ -12,8 +12,9 @@ import (
 	"github.com/towpath-cd/towpath/client"
 )
 
-// goesBackDirectly calls the verb on the keeper's machine, which has to come to its end with a release live.
-func (s *site) goesBackDirectly(release int, flags ...string) {
+// goesBackDirectly calls the verb on the keeper's machine, which has to come to its end with a release live, and answers what it
+// said.
+func (s *site) goesBackDirectly(release int, flags ...string) (told string) {
 	s.Helper()
 	args := append([]string{"rollback", "live", "--direct", "--yes", "--json", "--reason", "carts are empty"}, flags...)
 	verb := start(s, "rollback", s.root, args...)
@@ -27,6 +28,7 @@ func (s *site) goesBackDirectly(release int, flags ...string) {
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &ended); code != 0 || err != nil || ended.To != release || !ended.Serves {
 		s.Fatalf("going back ended with %d, %v:\n%s", code, err, told)
 	}
+	return told
 }
 
 // isReconciled checks what the server shows of a direct rollback to a release.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/fleet"
 )
 
 func TestAWorkerWhoseDiskIsFullDeploysNothingAndTheLiveReleaseServesOn(t *testing.T) {
@@ -66,6 +67,26 @@ func TestAProxyWhoseDiskIsFullTakesNoOrderAndServesOn(t *testing.T) {
 	s.ends(3, "passed")
 	s.serves("three")
 	s.flawless(traffic)
+}
+
+func TestAHostWhoseDiskIsFullKeepsAllOnTheirReleaseUntilThereIsRoom(t *testing.T) {
+	t.Parallel()
+	fleet.Run(t, 3, func(t *testing.T, f *fleet.Fleet) {
+		p := openPlant(t, f)
+		traffic := p.asks()
+		room := f.Hosts[2].FillDisk()
+		p.repository.push(tree{"version": "two"})
+		if text := p.describe(p.ends(2, "failed")); !strings.Contains(text, "web3: 3") || !strings.Contains(text, "MiB are needed in /srv/app, and 0 MiB are free") {
+			t.Errorf("the run does not say why: %s", text)
+		}
+		p.runs("r1")
+
+		room()
+		p.repository.push(tree{"version": "three"})
+		p.ends(3, "passed")
+		p.runs("r3")
+		p.flawless(traffic)
+	})
 }
 
 // deploymentEnds waits until a deployment of the live environment has ended.

@@ -54,6 +54,10 @@ func joined(failures []error) error {
 			if permanent, is := errors.AsType[*deploy.Permanent](err); is {
 				log = append(log, permanent.Log...)
 			}
+		case gradeUnknown:
+			if unknown, is := err.(*deploy.UnknownOutcome); is { //nolint:errorlint // the whole says once that it is unknown
+				err = unknown.Err
+			}
 		}
 		said = append(said, err.Error())
 	}

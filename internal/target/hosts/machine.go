@@ -152,6 +152,8 @@ func explain(err error) error {
 		return &deploy.Permanent{Err: err}
 	case errors.As(err, &notBegun):
 		return &deploy.Retryable{Err: err}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &deploy.UnknownOutcome{Err: fmt.Errorf("%w: it did not answer in time; look at its disk and its load", err)}
 	}
 	return &deploy.UnknownOutcome{Err: err}
 }
