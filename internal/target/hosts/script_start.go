@@ -18,8 +18,10 @@ stage() {
   [ -f ".towpath/instances/$id" ] && [ -d "releases/$id" ] || fail broken "$id is not placed"
   [ -d "$dir" ] || mkdir -p "$dir" || fail again "$TW_PATH/$dir cannot be made$(full)"
   [ -L "$dir/current" ] || [ ! -e "$dir/current" ] || fail broken "$TW_PATH/$dir/current is no link: it is somebody else's"
-  eval "was_$k=\$(readlink \"\$dir/current\")"
+  was=$(readlink "$dir/current")
+  eval "was_$k=\$was"
   clear_away
+  [ -z "$was" ] || ln -s "$was" "$dir/current.back" || fail again "$TW_PATH/$dir cannot be written$(full)"
   umask 077
   ln -s "$to" "$dir/current.new" && printf '%s' "$file" >"$dir/env.new" || fail again "$TW_PATH/$dir cannot be written$(full)"
   umask 022
@@ -39,14 +41,17 @@ clear_away() {
 unflip() {
   eval "was=\$was_$k ran=\$ran_$k"
   if [ -n "$was" ]; then
-    rm -f "$dir/current.back"; ln -s "$was" "$dir/current.back" && mv -fT "$dir/current.back" "$dir/current"
+    [ -L "$dir/current.back" ] || ln -s "$was" "$dir/current.back"
+    mv -fT "$dir/current.back" "$dir/current"
   else
     rm -f "$dir/current"
   fi
   if [ -f "$dir/env.old" ]; then mv -f "$dir/env.old" "$dir/env"; else rm -f "$dir/env"; fi
+  return 0 # the others are to go back, too
 }
 noted() { # as it was noted before
   if [ -f ".towpath/slots/$slot.was.new" ]; then note was; else rm -f ".towpath/slots/$slot"; fi
+  return 0
 }
 undo() {
   case $phase in
