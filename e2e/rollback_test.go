@@ -41,6 +41,7 @@ func (r *repository) isAllGone(run int) (goesOn func()) {
 	r.must(os.Rename(artifacts, artifacts+".gone"))
 	return func() {
 		r.Helper()
+		r.must(os.RemoveAll(artifacts)) // a server that was started meanwhile has made an empty one
 		r.must(os.Rename(artifacts+".gone", artifacts))
 		r.letsGo("hold")
 	}
