@@ -25,7 +25,7 @@ const releaseHeader = "X-Release"
 // tickEvery is how often the stream says that it lives.
 const tickEvery = 50 * time.Millisecond
 
-// applicationMain is an instance of a release. It listens on PORT and prints its address.
+// applicationMain is an instance of a release. It listens on PORT, of BENCH_IP if there is one, and prints its address.
 func applicationMain(args []string) int {
 	handler := 20 * time.Millisecond
 	if len(args) > 0 {
@@ -38,7 +38,7 @@ func applicationMain(args []string) int {
 func serveUntilTold(handler http.Handler) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	listener, err := net.Listen("tcp", "127.0.0.1:"+cmp.Or(os.Getenv("PORT"), "0"))
+	listener, err := net.Listen("tcp", net.JoinHostPort(cmp.Or(os.Getenv("BENCH_IP"), "127.0.0.1"), cmp.Or(os.Getenv("PORT"), "0")))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitShort

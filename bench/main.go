@@ -44,7 +44,10 @@ func benchmarks() []benchmark {
 		{"run", "running pipelines, beside a shell script that clones and runs the same steps", measureRun},
 		{"switch", "moving traffic under load, beside the proxy's own orders", measureSwitch},
 		{"switch-haproxy", "the same behind HAProxy, beside commands to its socket", measureSwitchHAProxy},
-		{"switch-caddy", "the same behind Caddy, by the driver, beside a PATCH by curl", measureSwitchCaddy},
+		{"switch-nginx", "the same behind nginx, beside a rewrite and a reload by hand", measureSwitchNginx},
+		{"switch-caddy", "the same behind Caddy, beside a PATCH by curl", measureSwitchCaddy},
+		{"switch-dns", "the same by the addresses of a name, by the driver, beside bare updates of BIND", measureSwitchDNS},
+		{"switch-command", "the same by a script that moves an nginx, beside the script by hand", measureSwitchCommand},
 		{"proxy", "requests through the proxy, beside none and beside a 40-line one", measureProxy},
 		{"log", "a million lines of a step, beside the same script writing to a file", measureLog},
 		{"webhook", "deliveries of webhooks, also while the server is killed", measureWebhook},
@@ -117,7 +120,7 @@ func read(args []string, progress io.Writer) (orders, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
 	flags.BoolVar(&o.quick, "quick", false, "fewer rounds: under a minute a name")
-	driver := flags.String("driver", "", "balancer of the benchmark switch: proxy (ours), haproxy or caddy")
+	driver := flags.String("driver", "", "balancer of the benchmark switch: proxy (ours), haproxy, nginx, caddy, dns or command")
 	flags.StringVar(&o.page, "page", "", "write this page: of all, or of those that are named")
 	for len(args) > 0 {
 		if err := flags.Parse(args); err != nil {

@@ -54,7 +54,7 @@ func chapters(all []benchmark) []chapter {
 
 func TestWithoutANameTheNamesAreListed(t *testing.T) {
 	var out, progress bytes.Buffer
-	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nswitch-haproxy\nswitch-caddy\nproxy\nlog\nwebhook\nsurvive\nidle\npoll\ncheckout\nworkers\nneighbours\ncache\nartifact\nssh\nrolling\nrolling-killed\ncrash\n" {
+	if code := bench(t.Context(), nil, &out, &progress); code != exitMet || out.String() != "run\nswitch\nswitch-haproxy\nswitch-nginx\nswitch-caddy\nswitch-dns\nswitch-command\nproxy\nlog\nwebhook\nsurvive\nidle\npoll\ncheckout\nworkers\nneighbours\ncache\nartifact\nssh\nrolling\nrolling-killed\ncrash\n" {
 		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
 	}
 }
@@ -64,7 +64,7 @@ func TestAWrongNameIsUsageAndMeasuresNothing(t *testing.T) {
 	if code := bench(t.Context(), []string{"--quick", "runs"}, &out, &progress); code != exitUsage || out.Len() > 0 {
 		t.Errorf("exit code %d, standard output:\n%s", code, out.String())
 	}
-	if !strings.Contains(progress.String(), "run, switch, switch-haproxy, switch-caddy, proxy, log, webhook, survive, idle, poll, checkout, workers, neighbours, cache, artifact, ssh, rolling, rolling-killed, crash") {
+	if !strings.Contains(progress.String(), "run, switch, switch-haproxy, switch-nginx, switch-caddy, switch-dns, switch-command, proxy, log, webhook, survive, idle, poll, checkout, workers, neighbours, cache, artifact, ssh, rolling, rolling-killed, crash") {
 		t.Errorf("it does not say what there is: %s", progress.String())
 	}
 }
@@ -112,9 +112,11 @@ func TestAPartThatIsMeasuredAloneLeavesTheOthersAsTheyAre(t *testing.T) {
 }
 
 func TestADriverNamesTheBenchmarkOfItsSwitch(t *testing.T) {
-	o, err := read([]string{"switch", "--driver", "haproxy", "idle"}, &bytes.Buffer{})
-	if err != nil || !slices.Equal(o.names, []string{"switch-haproxy", "idle"}) {
-		t.Errorf("%v, %v", o.names, err)
+	for _, driver := range []string{"haproxy", "nginx", "caddy", "dns", "command"} {
+		o, err := read([]string{"switch", "--driver", driver, "idle"}, &bytes.Buffer{})
+		if err != nil || !slices.Equal(o.names, []string{"switch-" + driver, "idle"}) {
+			t.Errorf("%v, %v", o.names, err)
+		}
 	}
 	if _, err := read([]string{"switch", "--driver", "anvil"}, &bytes.Buffer{}); err == nil {
 		t.Error("there is no such driver")

@@ -22,23 +22,35 @@ type moved struct {
 	command  float64 // ms until the command returned
 }
 
+// tally is what became of the requests of some.
+type tally struct {
+	requests, failed int
+	failure          error // the last one
+}
+
+func (t *tally) count(sent load.Report) {
+	t.requests, t.failed = t.requests+sent.Requests, t.failed+sent.Failed
+	for _, f := range sent.Failures {
+		t.failure = fmt.Errorf("the last request that failed, of %s at %s: %s", f.Path, f.At.Format(time.TimeOnly), f.Reason)
+	}
+}
+
 // moves are all switches of one side.
 type moves struct {
 	firstNew, lastOld, command []float64
-	requests, failed           int
-	failure                    error // the last one
+	tally                      // of those who are timed
+	beside                     tally
 }
 
-func (m *moves) add(one moved, sent load.Report) {
+func (m *moves) time(one moved) {
 	m.firstNew, m.lastOld = append(m.firstNew, one.firstNew), append(m.lastOld, one.lastOld)
 	m.command = append(m.command, one.command)
-	m.count(sent)
 }
 
-func (m *moves) count(sent load.Report) {
-	m.requests, m.failed = m.requests+sent.Requests, m.failed+sent.Failed
-	for _, f := range sent.Failures {
-		m.failure = fmt.Errorf("the last request that failed, of %s at %s: %s", f.Path, f.At.Format(time.TimeOnly), f.Reason)
+func (m *moves) countAll(sent []load.Report) {
+	m.count(sent[0])
+	for _, others := range sent[1:] {
+		m.beside.count(others)
 	}
 }
 
@@ -92,10 +104,7 @@ func measureSwitch(ctx context.Context, s *stage) ([]Figure, error) {
 
 // startLoad asks on 32 connections without a pause.
 func startLoad(ctx context.Context, address, host string) *load.Load {
-	return load.Start(ctx, load.Options{
-		Address: address, Host: host, Targets: []load.Target{{Path: "/", Digest: true}},
-		Kept: connections, Timeout: patience, Label: releaseHeader,
-	})
+	return load.Start(ctx, kept(address)(host))
 }
 
 // settle waits until every connection has had some answers more.
@@ -110,29 +119,12 @@ func settle(ctx context.Context, l *load.Load) error {
 
 // switchOnce moves the traffic under load, and kills the old instance the moment the command returns.
 func switchOnce(ctx context.Context, address string, s side, all *moves) error {
-	release, err := s.prepare(ctx)
-	if err != nil {
-		return err
+	one, sent, err := onlookers{asks: kept(address)}.switches(ctx, s, false)
+	if err == nil {
+		all.time(one)
+		all.countAll(sent)
 	}
-	l := startLoad(ctx, address, s.host())
-	defer l.Stop()
-	if err := settle(ctx, l); err != nil {
-		return err
-	}
-	began := l.Mark()
-	if err := s.move(ctx); err != nil {
-		return err
-	}
-	one := moved{command: since(began, time.Now())}
-	if err := s.killOld(); err != nil {
-		return err
-	}
-	if err := settle(ctx, l); err != nil {
-		return err
-	}
-	one.firstNew, one.lastOld = between(l.Sides(), release, began)
-	all.add(one, l.Stop())
-	return nil
+	return err
 }
 
 // between finds the first answer of the new release and the last one of any other.
@@ -152,6 +144,15 @@ func since(began, at time.Time) float64 { return milliseconds(at.Sub(began)) }
 
 // switchFigures are those of the whole way, beside the bare orders.
 func switchFigures(orders string, raw, whole moves) []Figure {
+	return append(timeFigures(orders, raw, whole),
+		requests("failed, the old one killed as the command returned", whole.failed, AtMost(0)),
+		requests("of so many", whole.requests, Goal{}),
+		requests("failed, by "+orders+" alone", raw.failed, AtMost(0)),
+		requests("of so many, by "+orders+" alone", raw.requests, Goal{}),
+	)
+}
+
+func timeFigures(orders string, raw, whole moves) []Figure {
 	figure := func(name string, samples func(moves) []float64) Figure {
 		return Figure{Name: name, Ours: median(samples(whole)), Unit: "ms", Reference: orders, Limit: median(samples(raw))}
 	}
@@ -159,14 +160,9 @@ func switchFigures(orders string, raw, whole moves) []Figure {
 	last := figure("last answer of the old release", func(m moves) []float64 { return m.lastOld })
 	command := figure("until the command returned", func(m moves) []float64 { return m.command })
 	first.Goal, last.Goal = AtMost(first.Limit+switchOver), AtMost(last.Limit+switchOver)
-	count := func(name string, n int, goal Goal) Figure {
-		return Figure{Name: name, Ours: float64(n), Unit: "requests", Goal: goal}
-	}
-	return []Figure{
-		first, last, command,
-		count("failed, the old one killed as the command returned", whole.failed, AtMost(0)),
-		count("of so many", whole.requests, Goal{}),
-		count("failed, by "+orders+" alone", raw.failed, AtMost(0)),
-		count("of so many, by "+orders+" alone", raw.requests, Goal{}),
-	}
+	return []Figure{first, last, command}
+}
+
+func requests(name string, n int, goal Goal) Figure {
+	return Figure{Name: name, Ours: float64(n), Unit: "requests", Goal: goal}
 }

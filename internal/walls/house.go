@@ -61,7 +61,7 @@ func newHouse() house {
 		{name: "target/process", may: slices.Concat(ground, []string{"deploy", "probe", "supervise"})},
 
 		// Benchmarks measure this one by itself.
-		{name: "balancer/caddy", may: slices.Concat(ground, []string{"deploy"})},
+		{name: "balancer/dns", may: slices.Concat(ground, []string{"deploy"})},
 
 		// What targets have in common, and who else has orders carried out on hosts.
 		{name: "probe", may: ground},
@@ -73,7 +73,7 @@ func newHouse() house {
 		// cmd → cli → app. The demo is a user of the binary like any other; what it deployed outlives the worker, so
 		// that it has to end the supervisors itself.
 		{name: "app", may: slices.Concat(ground, server, shared, drivers, standalone, []string{
-			"balancer/caddy", "balancer/command", "balancer/nginx", "balancer/proxy", "client", "config", "flow", "keeper", "store",
+			"balancer/command", "balancer/dns", "balancer/nginx", "balancer/proxy", "client", "config", "flow", "keeper", "store",
 			"target/hosts", "target/process", "web", "worker",
 		})},
 		{name: "demo", may: slices.Concat(ground, []string{"client", "config", "supervise"})},
@@ -91,7 +91,7 @@ func newHouse() house {
 		{name: "balancer/dns/dnstest"},
 
 		// They measure and try the shipped binary, and single rooms, but never the wiring.
-		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"balancer/caddy", "balancer/caddy/caddytest", "client", "config", "crash", "executor/executortest/apart", "fleet", "store", "target/hosts"})},
+		{name: "bench", may: slices.Concat(ground, shared, standalone, []string{"balancer/caddy/caddytest", "balancer/dns", "balancer/dns/dnstest", "client", "config", "crash", "executor/executortest/apart", "fleet", "store", "target/hosts"})},
 		{name: "e2e", may: slices.Concat(ground, []string{"client", "config", "crash"})},
 	}
 	h = h.with(tools, room{may: tools})
