@@ -4,7 +4,7 @@
 //
 //	go run ./bench                   names the benchmarks
 //	go run ./bench run --quick       runs one, in under a minute
-//	go run ./bench switch --driver haproxy   runs it for another balancer than ours
+//	go run ./bench switch --driver nginx   runs it for another balancer than ours: haproxy, nginx, caddy, dns or command
 //	go run ./bench --page FILE       runs all, and writes the page
 //	go run ./bench --page FILE run   runs one, and writes its part of the page anew
 //

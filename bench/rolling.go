@@ -24,7 +24,11 @@ func rollOver(ctx context.Context, s *stage, f *fleet.Fleet) ([]Figure, error) {
 		return nil, err
 	}
 	var figures []Figure
-	for _, batch := range []int{1, 2} {
+	batches := []int{1, 2}
+	if s.quick {
+		batches = batches[1:] // the quicker one
+	}
+	for _, batch := range batches {
 		var all rolled
 		err := r.rolls(ctx, batch, &all)
 		figures = append(figures, all.figures(batch)...)

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	keeperKills, quickKeeperKills = 500, 20
+	keeperKills, quickKeeperKills = 500, 8
 	// mostKills is how often the keeper is killed in one deployment.
 	mostKills = 8
 	// killedWithin is how long it lives at most before the next kill, once it is at work.
@@ -41,7 +41,7 @@ func keepKilled(ctx context.Context, s *stage, f *fleet.Fleet) ([]Figure, error)
 		return nil, err
 	}
 	k := &killing{rollingSite: site, random: rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0)), known: []int{1}}
-	for range 2 { // some to go back to
+	for range k.rounds(2, 1) { // some to go back to
 		if err := k.update(ctx); err != nil {
 			return nil, err
 		}

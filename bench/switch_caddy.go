@@ -38,7 +38,7 @@ func measureSwitchCaddy(ctx context.Context, s *stage) (figures []Figure, err er
 	}
 	return onlookers{
 		asks: kept(server.Address), beside: anew(server.Address), orders: "PATCH by curl",
-		unpromised: "Caddy loads its configuration anew",
-		others:     "clients that connect anew", mayFail: true,
+		unpromised: "Caddy closes kept connections as it loads its configuration",
+		others:     "clients that connect anew", unpromisedToOthers: "Caddy opens its listener anew",
 	}.measure(ctx, s, s.rounds(30, 5), raw, whole)
 }

@@ -23,7 +23,6 @@ const (
 const (
 	nameTTL   = time.Second           // how long clients may keep an address
 	nameDrain = nameTTL + time.Second // and how long the old side is kept up: what is asked at last takes a while
-	keepsName = "clients that keep an address for as long as they may"
 )
 
 // named is a side whose instances have the same port, and addresses of their own: names know no ports.
@@ -120,11 +119,7 @@ func measureSwitchDNS(ctx context.Context, s *stage) (figures []Figure, err erro
 			return nil, err
 		}
 	}
-	figures, err = byName(server, port).measure(ctx, s, s.rounds(10, 5), raw, driven)
-	for n := range figures {
-		figures[n].Name += ", by the driver alone"
-	}
-	return figures, err
+	return byName(server, port).measure(ctx, s, s.rounds(10, 5), raw, driven)
 }
 
 func openDNS(server *dnstest.Named) (*dns.Driver, error) {
@@ -152,6 +147,6 @@ func byName(server *dnstest.Named, port string) onlookers {
 			})
 		},
 		beside: func(host string) load.Options { return asks(host, connections/4, resolvers[host].Find) },
-		orders: "a bare update", others: keepsName,
+		orders: "a bare update", by: ", by the driver alone", others: "clients that keep an address for as long as they may",
 	}
 }

@@ -14,10 +14,12 @@ type onlookers struct {
 	asks   func(host string) load.Options // on 32 connections: it is their answers that are timed
 	beside func(host string) load.Options // others, whose requests are counted apart; nil where there are none
 
-	orders     string // what the bare orders are called
-	unpromised string // why requests of those who are timed may fail; empty where none may
-	others     string // who asks beside them
-	mayFail    bool   // theirs, too
+	orders string // what the bare orders are called
+	by     string // what figures of ours are by, where that is not the whole way
+	others string // who asks beside
+
+	// Why requests may fail, of those who are timed and of the others; empty where none may.
+	unpromised, unpromisedToOthers string
 }
 
 var askedFor = []load.Target{{Path: "/", Digest: true}}
@@ -65,29 +67,27 @@ func (o onlookers) measure(ctx context.Context, s *stage, rounds int, raw, ours 
 // figures hold nobody to what is not promised, and say why it is not.
 func (o onlookers) figures(raw, ours moves) []Figure {
 	figures := timeFigures(o.orders, raw, ours)
-	failed, goal := "failed, the old one killed as the command returned", AtMost(0)
-	if o.unpromised != "" {
-		failed, goal = failed+"; not promised: "+o.unpromised, Goal{}
+	for n := range figures {
+		figures[n].Name += o.by
 	}
-	figures = append(figures,
-		requests(failed, ours.failed, goal),
-		requests("of so many", ours.requests, Goal{}),
-		requests("failed, by "+o.orders+" alone", raw.failed, Goal{}),
-		requests("of so many, by "+o.orders+" alone", raw.requests, Goal{}),
-	)
+	figures = append(figures, o.tallied("", o.unpromised, raw.tally, ours.tally)...)
 	if o.beside == nil {
 		return figures
 	}
-	goal = AtMost(0)
-	if o.mayFail {
-		goal = Goal{}
+	return append(figures, o.tallied(", of "+o.others, o.unpromisedToOthers, raw.beside, ours.beside)...)
+}
+
+func (o onlookers) tallied(of, unpromised string, raw, ours tally) []Figure {
+	failed, goal := "failed, the old one killed as the command returned"+of+o.by, AtMost(0)
+	if unpromised != "" {
+		failed, goal = failed+"; not promised: "+unpromised, Goal{}
 	}
-	return append(figures,
-		requests("failed, of "+o.others, ours.beside.failed, goal),
-		requests("of so many, of "+o.others, ours.beside.requests, Goal{}),
-		requests("failed, of "+o.others+", by "+o.orders+" alone", raw.beside.failed, Goal{}),
-		requests("of so many, of "+o.others+", by "+o.orders+" alone", raw.beside.requests, Goal{}),
-	)
+	return []Figure{
+		requests(failed, ours.failed, goal),
+		requests("of so many"+of+o.by, ours.requests, Goal{}),
+		requests("failed"+of+", by "+o.orders+" alone", raw.failed, Goal{}),
+		requests("of so many"+of+", by "+o.orders+" alone", raw.requests, Goal{}),
+	}
 }
 
 // failure says why a request failed of those of which none may.
@@ -96,7 +96,7 @@ func (o onlookers) failure(ours moves) error {
 	if o.unpromised == "" {
 		failures = append(failures, ours.failure)
 	}
-	if !o.mayFail {
+	if o.unpromisedToOthers == "" {
 		failures = append(failures, ours.beside.failure)
 	}
 	return errors.Join(failures...)
