@@ -31,6 +31,7 @@ type Environment struct {
 	Pin        *Pin
 	Freeze     *Freeze   // of this environment alone
 	Freezes    []Freeze  `json:",omitempty"` // that reach further
+	Policy     Policy    `json:",omitzero"`  // what the server allows, whatever the definition says
 	OpensAt    time.Time `json:",omitzero"`  // when what waits may start, where a window is awaited
 	Halted     string    // why nothing is done by itself until a person says so; empty usually
 
@@ -116,6 +117,8 @@ func (e Environment) Refusal(d Deployment, at time.Time) string {
 	switch {
 	case d.Cause == CauseRollback:
 		return ""
+	case e.Exceeds(d.Definition) != "":
+		return e.Exceeds(d.Definition)
 	case frozen != nil:
 		return fmt.Sprintf("%s is frozen %s", e.Key, frozen)
 	case automatic && e.Halted != "":

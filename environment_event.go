@@ -171,6 +171,9 @@ func (e RollbackRequested) refusedBy(env Environment) error {
 		return Errorf(CodeConflict, "%s is already going back to release %d", env.Key, env.Goal.Number)
 	case d != nil && d.Cause == CauseRollback:
 		return Errorf(CodeConflict, "%s is already going back to release %d", env.Key, env.Goal.Number)
+	case d == nil && env.Exceeds(nil) != "":
+		return Errorf(CodeForbidden, "%s, and a rollback uses the targets that are in force", env.Exceeds(nil)).
+			WithHint("allow them with towpath policy %s, or deploy a release whose pipeline file keeps to the policy", env.Key)
 	case e.To > 0:
 		return env.refusesBack(e.To)
 	case d == nil && env.Previous().Number == 0:

@@ -26,6 +26,7 @@ type Environment struct {
 	Pin         string       `json:"pin,omitempty"`        // why it is pinned
 	Freeze      string       `json:"freeze,omitempty"`     // why it is frozen
 	Frozen      *Freeze      `json:"frozen,omitempty"`     // the same for programs
+	Policy      *Policy      `json:"policy,omitempty"`     // what the server allows of it; missing where nothing is said
 	Opens       time.Time    `json:"opens,omitzero"`       // when what waits for a window may start
 	Holder      string       `json:"holder,omitempty"`     // which deployment holds it, since when
 	Halted      string       `json:"halted,omitempty"`     // why nothing is done by itself

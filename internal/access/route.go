@@ -105,6 +105,8 @@ var Routes = []Route{
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/thaw", ManageEnvironments, FromPipeline},
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/start", ManageEnvironments, FromPipeline},
 	{"POST", "/api/v1/environments/{pipeline}/{environment}/unpin", ManageEnvironments, FromPipeline},
+	{"GET", "/api/v1/environments/{pipeline}/{environment}/policy", ReadProject, FromPipeline},
+	{"POST", "/api/v1/environments/{pipeline}/{environment}/policy", WriteSecrets, FromPipeline},
 
 	{"GET", "/api/v1/accounts", ManageUsers, NoProject},
 	{"PUT", "/api/v1/accounts/{name}", ManageUsers, NoProject},

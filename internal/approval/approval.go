@@ -2,6 +2,7 @@
 package approval
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -116,8 +117,8 @@ func Outcome(a towpath.Approval) string {
 
 // Bars says why a deploy step may not begin: its branch is not allowed there, or an approval before it is missing or
 // was given for something else. Empty is that it may.
-func Bars(tx *store.Tx, run towpath.Run, step towpath.Step, d towpath.EnvironmentDefinition) (string, error) {
-	if reason := BarsBranch(run.Change, d); reason != "" {
+func Bars(tx *store.Tx, run towpath.Run, step towpath.Step, d towpath.EnvironmentDefinition, p towpath.Policy) (string, error) {
+	if reason := BarsBranch(run.Change, d, p); reason != "" {
 		return reason, nil
 	}
 	return unapproved(tx, run, step)
@@ -126,8 +127,8 @@ func Bars(tx *store.Tx, run towpath.Run, step towpath.Step, d towpath.Environmen
 // BarsByHand says why a person may not deploy a release of the run: what bars the run's own way there bars theirs. A run
 // that has no such way bars nothing but branches, so that a release can be promoted to a place that its file did not
 // know yet.
-func BarsByHand(tx *store.Tx, run towpath.Run, d towpath.EnvironmentDefinition) (string, error) {
-	if reason := BarsBranch(run.Change, d); reason != "" {
+func BarsByHand(tx *store.Tx, run towpath.Run, d towpath.EnvironmentDefinition, p towpath.Policy) (string, error) {
+	if reason := BarsBranch(run.Change, d, p); reason != "" {
 		return reason, nil
 	}
 	why := ""
@@ -164,16 +165,32 @@ func unapproved(tx *store.Tx, run towpath.Run, step towpath.Step) (string, error
 	return "", nil
 }
 
-// BarsBranch says why releases of a change's branch may not be deployed to an environment; empty is that they may.
-func BarsBranch(c towpath.Change, d towpath.EnvironmentDefinition) string {
+// BarsBranch says why releases of a change's branch may not be deployed to an environment; empty is that they may. Refs of the policy
+// stand in the place of protected branches, and the file's branches narrow either.
+func BarsBranch(c towpath.Change, d towpath.EnvironmentDefinition, p towpath.Policy) string {
 	matches := func(glob string) bool { return doublestar.MatchUnvalidated(glob, c.Branch) }
 	switch {
 	case c.IsFromFork():
 		return fmt.Sprintf("%s comes from a fork, and is never deployed", c.Branch)
-	case d.Name == ProtectedEnvironment && !c.Trusted:
+	case p.Refs != nil && !slices.ContainsFunc(p.Refs, matches):
+		return fmt.Sprintf("the policy of %s does not allow %s: it allows %s", p.Environment, c.Branch, cmp.Or(strings.Join(p.Refs, ", "), "nothing"))
+	case p.Refs == nil && IsProtected(d.Name, p) && !c.Trusted:
 		return fmt.Sprintf("%s is protected: %s is not a protected branch", d.Name, c.Branch)
 	case len(d.Branches) > 0 && !slices.ContainsFunc(d.Branches, matches):
 		return fmt.Sprintf("%s takes only branches %s", d.Name, strings.Join(d.Branches, ", "))
 	}
 	return ""
+}
+
+// IsProtected says that an environment of that name is protected: from the start, or because its policy says so.
+func IsProtected(name string, p towpath.Policy) bool { return name == ProtectedEnvironment || p.Protected }
+
+// CheckRefs refuses what is no glob.
+func CheckRefs(globs []string) error {
+	for _, glob := range globs {
+		if !doublestar.ValidatePattern(glob) {
+			return towpath.Errorf(towpath.CodeInvalid, "%q is not a pattern of branches", glob)
+		}
+	}
+	return nil
 }

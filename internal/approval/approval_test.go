@@ -62,6 +62,37 @@ func TestOutcomesAreToldInWords(t *testing.T) {
 	}
 }
 
+func TestWhichRefsAPolicyAllows(t *testing.T) {
+	refs := func(globs ...string) towpath.Policy { return towpath.Policy{Environment: "shop/production", Refs: globs} }
+	for _, c := range []struct {
+		environment string
+		policy      towpath.Policy
+		branches    []string // of the file
+		branch      string
+		trusted     bool
+		want        string
+	}{
+		{"production", refs("main", "hotfix/*"), nil, "hotfix/cart", false, ""}, // the server may allow what is not protected
+		{"production", refs("tags/v*"), nil, "tags/v2", true, ""},
+		{"production", refs("tags/v*"), nil, "main", true, "the policy of shop/production does not allow main: it allows tags/v*"},
+		{"production", refs("main"), nil, "main/x", true, "the policy of shop/production does not allow main/x: it allows main"},
+		{"production", refs("**"), []string{"main"}, "idea", true, "production takes only branches main"}, // the file narrows
+		{"production", towpath.Policy{Environment: "shop/production", Refs: []string{}}, nil, "main", true, "the policy of shop/production does not allow main: it allows nothing"},
+		{"staging", towpath.Policy{Protected: true}, nil, "idea", false, "staging is protected: idea is not a protected branch"},
+		{"staging", towpath.Policy{Protected: true}, nil, "main", true, ""},
+	} {
+		change := towpath.Change{Branch: c.branch, Trusted: c.trusted}
+		d := towpath.EnvironmentDefinition{Name: c.environment, Branches: c.branches}
+		if got := approval.BarsBranch(change, d, c.policy); got != c.want {
+			t.Errorf("%s at %s with %s: %q, want %q", c.branch, c.environment, c.policy, got, c.want)
+		}
+		change.Request = &towpath.PullRequest{Fork: true}
+		if approval.BarsBranch(change, d, c.policy) == "" {
+			t.Errorf("a fork's %s reaches %s with %s", c.branch, c.environment, c.policy)
+		}
+	}
+}
+
 func TestWhichBranchesReachAnEnvironment(t *testing.T) {
 	for _, c := range []struct {
 		environment string
@@ -78,12 +109,12 @@ func TestWhichBranchesReachAnEnvironment(t *testing.T) {
 		{"staging", []string{"main", "hotfix-*"}, "idea", false, "staging takes only branches main, hotfix-*"},
 	} {
 		change := towpath.Change{Branch: c.branch, Trusted: c.trusted}
-		got := approval.BarsBranch(change, towpath.EnvironmentDefinition{Name: c.environment, Branches: c.branches})
+		got := approval.BarsBranch(change, towpath.EnvironmentDefinition{Name: c.environment, Branches: c.branches}, towpath.Policy{})
 		if got != c.want {
 			t.Errorf("%s at %s: %q, want %q", c.branch, c.environment, got, c.want)
 		}
 		change.Request = &towpath.PullRequest{Fork: true}
-		if approval.BarsBranch(change, towpath.EnvironmentDefinition{Name: c.environment, Branches: c.branches}) == "" {
+		if approval.BarsBranch(change, towpath.EnvironmentDefinition{Name: c.environment, Branches: c.branches}, towpath.Policy{}) == "" {
 			t.Errorf("a fork's %s reaches %s", c.branch, c.environment)
 		}
 	}

@@ -315,6 +315,14 @@ func shopEnvironments(w *world) {
 	w.answers("GET /api/v1/environments", []client.Environment{shopProduction(), shopStaging()})
 	w.mux.HandleFunc("GET /api/v1/board", answersBoard)
 	shopFreezes(w)
+	policy := client.Policy{
+		Environment: "shop/production", Protected: true, Workers: []string{}, Addresses: []string{"10.0.0.0/8", "web1.example.com"}, By: "ana", At: minutesAgo(3),
+	}
+	w.answers("GET "+production+"/policy", policy)
+	policy.Conflict = "the policy of shop/production does not allow address web2, which the definition in force has"
+	policy.Refs = []string{"main", "tags/v*"}
+	w.answers("POST "+production+"/policy", policy)
+	w.answers("GET /api/v1/environments/shop/qa/policy", client.Policy{Environment: "shop/qa"})
 	w.answers("GET "+production+"/deployments/d1", shopHistory())
 	w.answers("GET "+production+"/exec", []client.Errand{
 		{ID: "x2", Instance: "r42-7", Slot: "web1", Command: []string{"psql"}, By: "ana", State: "running", RequestedAt: minutesAgo(3)},

@@ -166,7 +166,18 @@ func (t *trial) freezes(ctx context.Context) error {
 	if err == nil {
 		err = t.freezesWidely(ctx)
 	}
+	if err == nil {
+		err = t.bounds(ctx)
+	}
 	return err
+}
+
+// bounds says which addresses an environment may have that has none.
+func (t *trial) bounds(ctx context.Context) error {
+	return t.set(ctx, func(ctx context.Context) error {
+		_, err := t.Owner.ChangePolicy(ctx, trialEnvironment, client.PolicyChange{Addresses: []string{"10.0.0.0/8"}})
+		return err
+	})
 }
 
 // freezesWidely freezes what the story does not deploy to, and ends that.

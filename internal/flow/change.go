@@ -176,6 +176,11 @@ func (c *Conductor) startRuns(
 		if err := a.adopt(p, found); err != nil {
 			return err
 		}
+		for _, p := range found.pipelines {
+			if err := a.keepsToPolicies(found.change, p, found.fileOf(p)); err != nil {
+				return err
+			}
+		}
 		runs, err = a.createRuns(recorded, found.change, found.pipelines)
 		return err
 	})

@@ -25,7 +25,7 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 		return a.neverAsked(run, step)
 	}
 	definition, _ := run.Environment(step.Deploy)
-	if reason, err := approval.Bars(a.tx, run, step, definition); err != nil || reason != "" {
+	if reason, err := a.bars(run, step, definition); err != nil || reason != "" {
 		return a.refuseDeployment(run, step, reason, err)
 	}
 	if reason, err := a.withholds(run, definition); err != nil || reason != "" {
@@ -54,6 +54,18 @@ func (a *act) requestDeployment(e towpath.RequestDeployment) error {
 		Run: run.ID, Step: step.Name, Ref: run.Change.Branch, Definition: &definition,
 	}})
 	return unlessRefused(err)
+}
+
+// bars says why a deploy step may not begin: by its branch, its approvals, or the policy of its environment.
+func (a *act) bars(run towpath.Run, step towpath.Step, d towpath.EnvironmentDefinition) (string, error) {
+	policy, err := a.tx.Policy(towpath.EnvironmentKey(run.Pipeline, d.Name))
+	if err != nil {
+		return "", err
+	}
+	if reason, err := approval.Bars(a.tx, run, step, d, policy); err != nil || reason != "" {
+		return reason, err
+	}
+	return a.exceeds(policy, d)
 }
 
 // builtElsewhere says which step built for another platform than the environment's. Where the environment does not say what it
@@ -125,6 +137,9 @@ func (a *act) environmentFor(run towpath.Run, d towpath.EnvironmentDefinition) (
 	_, _, err := a.tx.Environment(key)
 	if errors.Is(err, store.ErrNotFound) {
 		e := towpath.NewEnvironment(run.Project, run.Pipeline, d, a.at)
+		if e.Policy, err = a.tx.Policy(key); err != nil {
+			return key, err
+		}
 		if err := a.tx.CreateEnvironment(e); err != nil {
 			return key, err
 		}
@@ -196,9 +211,9 @@ func (c *Conductor) Deploy(ctx context.Context, key string, release int, by Act)
 
 // admits answers an error where a release may not be deployed by hand.
 func (a *act) admits(e towpath.Environment, r towpath.Release, run towpath.Run) error {
-	reason, err := approval.BarsByHand(a.tx, run, e.Definition)
+	reason, err := approval.BarsByHand(a.tx, run, e.Definition, e.Policy)
 	if slices.Contains(e.History, r.Ref()) {
-		reason = approval.BarsBranch(run.Change, e.Definition)
+		reason = approval.BarsBranch(run.Change, e.Definition, e.Policy)
 	}
 	if err == nil && reason != "" {
 		err = towpath.Errorf(towpath.CodeForbidden, "%s", reason)

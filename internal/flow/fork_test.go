@@ -164,7 +164,7 @@ func TestAForkIsBuiltByTheFileOfItsBaseWithoutSecretsAndEnvironments(t *testing.
 		t.Errorf("it became releases: %+v", releases)
 	}
 	definition, _ := run.Environment("staging")
-	if barred := approval.BarsBranch(run.Change, definition); barred == "" {
+	if barred := approval.BarsBranch(run.Change, definition, towpath.Policy{}); barred == "" {
 		t.Error("nothing bars it from an environment")
 	}
 }

@@ -140,7 +140,7 @@ func (c *Conductor) offer(e towpath.Environment, w towpath.Worker, holder string
 		Worker: w.ID, Holder: holder + "/" + e.Key, Observed: known.Observed, Serial: known.Serial,
 		Tied: e.Definition.Target.Process != nil, Expires: now.Add(queue.LeaseTime), At: now,
 	}}
-	o.fits = e.Definition.Worker.Admits(w) && e.Refuses(o.leased) == nil && !c.isAwaited(e, w, now)
+	o.fits = e.Definition.Worker.Admits(w) && e.Policy.AdmitsWorker(w.Name) && e.Refuses(o.leased) == nil && !c.isAwaited(e, w, now)
 	next, _ := e.Next(o.leased)
 	isNew := next.Epoch != e.Epoch || next.Serial != e.Serial || e.Keeper.Worker != w.ID
 	o.news = isNew || known.Serial != e.Serial
@@ -165,7 +165,7 @@ func (c *Conductor) keeping(tx *store.Tx, offers []offer) Keeping {
 		case !o.fits && o.known:
 			keeping.Lost = append(keeping.Lost, o.environment.Key)
 		case o.fits && o.news:
-			order, err := c.order(tx, o.environment, freshFor)
+			order, err := c.newOrder(tx, o.environment)
 			if err != nil {
 				c.log.Warn("an order cannot be made", "environment", o.environment.Key, "error", err)
 				c.doing.set(o.environment.Key, "waits: "+err.Error())
@@ -200,10 +200,20 @@ const (
 	everSo   = 1 << 62 * time.Nanosecond
 )
 
+// newOrder is what a keeper is given that asks. What its definition has beyond a policy that was set since, it gets for no more than
+// the deployment that has begun under the earlier one: without an end that would stay half done.
+func (c *Conductor) newOrder(tx *store.Tx, e towpath.Environment) (Order, error) {
+	if reason := e.Exceeds(nil); reason != "" && e.Deployment == nil {
+		return Order{}, towpath.Errorf(towpath.CodeForbidden, "%s", reason)
+	}
+	return c.order(tx, e, freshFor)
+}
+
 // order gathers what a keeper needs. A value of a secret that is elsewhere may be as old as within; one that is missing makes
 // the order wait, and nothing else.
 func (c *Conductor) order(tx *store.Tx, e towpath.Environment, within time.Duration) (o Order, err error) {
 	o.Environment = e
+	o.Environment.Policy = towpath.Policy{} // the server's alone: a way back without it asks nobody
 	if o.Releases, err = ReleasesOf(tx, e); err != nil {
 		return o, err
 	}

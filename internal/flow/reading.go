@@ -69,6 +69,16 @@ func parseAll(p towpath.Project, change towpath.Change, contents map[string][]by
 	return files, nil
 }
 
+// fileOf is the path of the pipeline's file in the repository.
+func (r reading) fileOf(p towpath.Pipeline) string {
+	for _, f := range r.files {
+		if f.Name() == p.Name {
+			return f.Path()
+		}
+	}
+	return "the pipeline file"
+}
+
 // start decides which pipelines the change starts, and each of them for this change.
 func (r reading) start(p towpath.Project, w Wish) (reading, error) {
 	started := slices.DeleteFunc(slices.Clone(r.files), func(f *pipeline.File) bool {

@@ -111,7 +111,7 @@ func (a *act) repeat(of towpath.Run, change towpath.Change, plan towpath.Pipelin
 			return made, err
 		}
 	}
-	if err := barsAgain(made); err != nil {
+	if err := a.barsAgain(made); err != nil {
 		return made, err
 	}
 	kept, err := a.tx.Artifacts(of.ID)
@@ -128,13 +128,24 @@ func (a *act) repeat(of towpath.Run, change towpath.Change, plan towpath.Pipelin
 }
 
 // barsAgain refuses a deployment that policy would refuse once the run comes to it.
-func barsAgain(made towpath.Run) error {
+func (a *act) barsAgain(made towpath.Run) error {
 	for _, s := range made.Steps {
 		if s.Kind != towpath.KindDeploy || s.State.IsFinal() || s.Excluded != "" {
 			continue
 		}
 		d, _ := made.Environment(s.Deploy)
-		if reason := approval.BarsBranch(made.Change, d); reason != "" {
+		policy, err := a.tx.Policy(towpath.EnvironmentKey(made.Pipeline, d.Name))
+		if err != nil {
+			return err
+		}
+		reason := approval.BarsBranch(made.Change, d, policy)
+		if reason == "" {
+			reason, err = a.exceeds(policy, d)
+		}
+		if err != nil {
+			return err
+		}
+		if reason != "" {
 			return towpath.Errorf(towpath.CodeForbidden, "%s", reason)
 		}
 	}

@@ -49,6 +49,9 @@ func Check(name string, data []byte) Problems {
 	return problems
 }
 
+// Path is what the file is called in messages: its path in the repository, where it is read from one.
+func (f *File) Path() string { return f.name }
+
 // Name is the name of the pipeline.
 func (f *File) Name() string { return f.pipeline.Name }
 

@@ -24,7 +24,7 @@ func nouns() map[string]any {
 		"project": &towpath.Project{}, "change": &towpath.Change{}, "run": &towpath.Run{},
 		"approval": &towpath.Approval{}, "release": &towpath.Release{}, "environment": &towpath.Environment{},
 		"observation": &towpath.Observation{}, "deployment": &towpath.Deployment{}, "worker": &towpath.Worker{},
-		"artifact": &towpath.Artifact{}, "selector": &towpath.Selector{}, "freeze": &towpath.Freeze{},
+		"artifact": &towpath.Artifact{}, "selector": &towpath.Selector{}, "freeze": &towpath.Freeze{}, "policy": &towpath.Policy{},
 		"chronicle": &towpath.Chronicle{}, "journal entry": &towpath.JournalEntry{}, "errand": &towpath.Errand{},
 	}
 	for _, e := range effects() {

@@ -78,6 +78,8 @@ func (s *Server) registerAPI() {
 	api(s, "POST"+environment+"/thaw", s.thaw)
 	api(s, "POST"+environment+"/start", s.startNow)
 	api(s, "POST"+environment+"/unpin", s.unpin)
+	api(s, "GET"+environment+"/policy", s.policy)
+	api(s, "POST"+environment+"/policy", s.changePolicy)
 	s.registerAdministration()
 }
 

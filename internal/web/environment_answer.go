@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"strconv"
 	"time"
 
@@ -39,20 +38,14 @@ func (s *Server) environmentOf(tx *store.Tx, e towpath.Environment) (client.Envi
 	if err != nil {
 		return client.Environment{}, err
 	}
-	known := names{projects: map[string]string{}, workers: map[string]string{}}
+	known := names{projects: map[string]string{}}
 	project, _, err := tx.Project(e.Project)
 	if err != nil {
 		return client.Environment{}, err
 	}
 	known.projects[e.Project] = project.Name
-	if e.Keeper.Worker != "" {
-		worker, err := tx.Worker(e.Keeper.Worker)
-		if err != nil && !errors.Is(err, store.ErrNotFound) { // a keeper may have been removed while its lease lasts
-			return client.Environment{}, err
-		}
-		known.workers[e.Keeper.Worker] = worker.Name
-	}
-	return s.environmentIn(e, seen, known), nil
+	known.workers, err = workersOf(tx, e)
+	return s.environmentIn(e, seen, known), err
 }
 
 // names are those of projects and workers, by their IDs.
@@ -93,7 +86,7 @@ func (s *Server) environmentIn(e towpath.Environment, seen towpath.Observation, 
 	for _, r := range e.Known() {
 		answer.Known = append(answer.Known, r.Number)
 	}
-	answer.Holder, answer.Opens = e.Holder(now), e.OpensAt
+	answer.Holder, answer.Opens, answer.Policy = e.Holder(now), e.OpensAt, policyShown(e, known.workers)
 	observe(e, seen, &answer)
 	foresee(e, seen, now, &answer)
 	return answer

@@ -140,7 +140,7 @@ func (s *Server) planFor(tx *store.Tx, e towpath.Environment, number int) (clien
 // aimed answers the environment as it would be if a person deployed the release now.
 func aimed(e towpath.Environment, release towpath.ReleaseRef, d *towpath.EnvironmentDefinition, now time.Time) towpath.Environment {
 	// The forecast is of the release's own way, after whatever is under way, once it may start.
-	e.Deployment, e.Queue, e.Freeze, e.Freezes = nil, nil, nil, nil
+	e.Deployment, e.Queue, e.Freeze, e.Freezes, e.Policy = nil, nil, nil, nil, towpath.Policy{}
 	after, _ := e.Next(towpath.DeploymentRequested{At: now, Deployment: towpath.Deployment{
 		ID: "forecast", Release: release, Cause: towpath.CauseManual, Definition: d, AllowedBy: "forecast",
 	}})

@@ -35,6 +35,7 @@ func environmentParts(view page.Environment) []part {
 		{name: "instances", shown: page.EnvironmentInstances(view)},
 		{name: "deployments", shown: page.EnvironmentDeployments(view)},
 		{name: "releases", shown: page.EnvironmentReleases(view)},
+		{name: "policy", shown: page.EnvironmentPolicy(view)},
 	}
 }
 

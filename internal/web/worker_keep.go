@@ -82,7 +82,7 @@ func (s *Server) mayReport(r *http.Request, caller access.Caller) error {
 		e, _, err = tx.Environment(keyIn(r))
 		return err
 	})
-	if err != nil || e.Keeper.Worker == "" {
+	if err != nil || e.Keeper.Worker == "" && e.Policy.AdmitsWorker(caller.KnownWorker().Name) {
 		return err
 	}
 	return s.keeps(r, caller, e)

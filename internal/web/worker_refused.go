@@ -40,8 +40,11 @@ func (s *Server) everHeld(r *http.Request, caller access.Caller, l towpath.Lease
 	return s.refuseWorker(r, caller, towpath.Errorf(towpath.CodeForbidden, "attempt %d of %q was never leased to this worker", l.Attempt, l.Step))
 }
 
-// keeps refuses a worker that does not keep an environment. It may have been its keeper until now.
+// keeps refuses a worker that does not keep an environment, or may not any more. It may have been its keeper until now.
 func (s *Server) keeps(r *http.Request, caller access.Caller, e towpath.Environment) error {
+	if name := caller.KnownWorker().Name; !e.Policy.AdmitsWorker(name) {
+		return s.refuseWorker(r, caller, towpath.Errorf(towpath.CodeStale, "the policy of %s does not allow worker %s to keep it", e.Key, name))
+	}
 	if e.Keeper.Worker == caller.Worker {
 		return nil
 	}
