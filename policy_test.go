@@ -149,15 +149,23 @@ func TestADeploymentBeyondThePolicyIsRefusedWhenItWouldBegin(t *testing.T) {
 	p := newPlace(t)
 	p.allows(PolicyChange{Addresses: []string{"web1", "web2"}}, nil)
 	first := p.asksWith(1, onHosts("web1"))
-	p.asksWith(2, onHosts("web1", "web3")) // it waits for its turn, and would begin by itself
-	if p.reaches(first); p.env.Deployment != nil || p.env.DefinitionVersion != 2 {
-		t.Fatalf("under way is %+v, by definition %d", p.env.Deployment, p.env.DefinitionVersion)
-	}
+	p.asksWith(2, onHosts("web1", "web3"))
 	if state, reason := p.told(); state != DeploymentRefused || reason != "the policy of shop/production does not allow address web3" {
 		t.Errorf("its step was told %s (%s)", state, reason)
 	}
-	p.reaches(p.asksWith(3, onHosts("web1", "web2")))
-	p.serves(3, 3)
+	p.asks(3, CauseManual) // it waits for its turn, and goes by the definition that is in force then
+	p.allows(PolicyChange{Addresses: []string{"web2"}}, nil)
+	if len(p.env.Queue) != 1 {
+		t.Errorf("%+v waits", p.env.Queue)
+	}
+	if p.reaches(first); p.env.Deployment != nil || p.env.DefinitionVersion != 2 {
+		t.Fatalf("under way is %+v, by definition %d", p.env.Deployment, p.env.DefinitionVersion)
+	}
+	if state, reason := p.told(); state != DeploymentRefused || reason != "the policy of shop/production does not allow address web1" {
+		t.Errorf("its step was told %s (%s)", state, reason)
+	}
+	p.reaches(p.asksWith(4, onHosts("web2")))
+	p.serves(4, 4)
 }
 
 func TestAPolicyThatIsSetRefusesWhatWaitsAndLetsWhatHasBegunEnd(t *testing.T) {

@@ -103,8 +103,9 @@ func TestAWorkerThatThePolicyDoesNotAllowKeepsNothing(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, hosted("web1"))
 	first, second := h.newMachine("first"), h.newMachine("second")
+	h.push("Bring aa")
 	h.allows("staging", towpath.PolicyChange{Workers: []string{"second"}})
-	h.deploys(first, "aa", "staging")
+	first.passes("shop", tree("shop", "aa"))
 	if k := first.keeps(); len(k.Orders) > 0 {
 		t.Fatalf("it was given %+v", k.Orders)
 	}

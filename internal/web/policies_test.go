@@ -13,6 +13,7 @@ func TestWhoMayWriteSecretsSetsThePolicyAndWhoSeesTheProjectReadsIt(t *testing.T
 	h := newHouse(t)
 	h.group("release-managers")
 	h.project("shop")
+	h.project("other")
 	w := h.worker("north-1")
 	boss := h.person("boss", "administrator", "", "release-managers")
 	h.releases(w, boss, "shop")
