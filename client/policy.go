@@ -16,6 +16,7 @@ type Policy struct {
 	Addresses   []string  `json:"addresses,omitzero"` // of hosts and balancers: names as the file has them, IP addresses, CIDRs
 	By          string    `json:"by,omitempty"`       // who said so last; missing: nobody has
 	At          time.Time `json:"at,omitzero"`        //
+	Absent      bool      `json:"absent,omitempty"`   // there is no such environment yet
 	Conflict    string    `json:"conflict,omitempty"` // what it does not allow of the definition in force, or of what runs
 }
 

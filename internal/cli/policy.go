@@ -81,11 +81,14 @@ func (c *Console) policyText(p client.Policy) string {
 	t.add("kept by", allowedText(p.Workers, "any worker"))
 	t.add("secrets", allowedText(p.Secrets, "any that is granted to it"))
 	t.add("addresses", allowedText(p.Addresses, "any"))
-	said := ""
+	said, absent := "", ""
+	if p.Absent {
+		absent = "there is no environment " + p.Environment + " yet; its first deployment is bound by this"
+	}
 	if p.By != "" {
 		said = "set by " + p.By + " " + ago(p.At, c.now())
 	}
-	return joined("\n", t.String(), said, p.Conflict)
+	return joined("\n", t.String(), said, absent, p.Conflict)
 }
 
 // allowedText is a list of a policy, or what holds where it says nothing.

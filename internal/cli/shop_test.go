@@ -322,7 +322,7 @@ func shopEnvironments(w *world) {
 	policy.Conflict = "the policy of shop/production does not allow address web2, which the definition in force has"
 	policy.Refs = []string{"main", "tags/v*"}
 	w.answers("POST "+production+"/policy", policy)
-	w.answers("GET /api/v1/environments/shop/qa/policy", client.Policy{Environment: "shop/qa"})
+	w.answers("GET /api/v1/environments/shop/qa/policy", client.Policy{Environment: "shop/qa", Absent: true})
 	w.answers("GET "+production+"/deployments/d1", shopHistory())
 	w.answers("GET "+production+"/exec", []client.Errand{
 		{ID: "x2", Instance: "r42-7", Slot: "web1", Command: []string{"psql"}, By: "ana", State: "running", RequestedAt: minutesAgo(3)},

@@ -50,7 +50,9 @@ func policyAt(tx *store.Tx, p towpath.Policy, name string) (client.Policy, error
 	e, _, err := tx.Environment(p.Environment)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return policyOf(p, name, ""), nil
+		answer := policyOf(p, name, "")
+		answer.Absent = true
+		return answer, nil
 	case err != nil:
 		return client.Policy{}, err
 	}

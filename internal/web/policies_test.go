@@ -42,6 +42,11 @@ func TestWhoMayWriteSecretsSetsThePolicyAndWhoSeesTheProjectReadsIt(t *testing.T
 	if !set.Protected || set.By != "mira" || set.Secrets == nil || set.Refs != nil || set.Conflict != "" {
 		t.Errorf("it is set as %+v", set)
 	}
+	early, err := h.client(mira.token).ChangePolicy(t.Context(), "shop/qa", client.PolicyChange{Refs: []string{"main"}})
+	must(t, err)
+	if !early.Absent || early.Protected || set.Absent {
+		t.Errorf("of an environment that is not there yet it is %+v", early)
+	}
 	read, err := h.client(vera.token).Policy(t.Context(), key)
 	must(t, err)
 	if !slices.Equal(read.Addresses, []string{"10.0.0.0/8", "web1.example.com"}) {
