@@ -183,7 +183,9 @@ func BarsBranch(c towpath.Change, d towpath.EnvironmentDefinition, p towpath.Pol
 }
 
 // IsProtected says that an environment of that name is protected: from the start, or because its policy says so.
-func IsProtected(name string, p towpath.Policy) bool { return name == ProtectedEnvironment || p.Protected }
+func IsProtected(name string, p towpath.Policy) bool {
+	return name == ProtectedEnvironment || p.Protected
+}
 
 // CheckRefs refuses what is no glob.
 func CheckRefs(globs []string) error {

@@ -63,7 +63,9 @@ func TestOutcomesAreToldInWords(t *testing.T) {
 }
 
 func TestWhichRefsAPolicyAllows(t *testing.T) {
-	refs := func(globs ...string) towpath.Policy { return towpath.Policy{Environment: "shop/production", Refs: globs} }
+	refs := func(globs ...string) towpath.Policy {
+		return towpath.Policy{Environment: "shop/production", Refs: globs}
+	}
 	for _, c := range []struct {
 		environment string
 		policy      towpath.Policy
