@@ -69,6 +69,7 @@ type Instance struct {
 	Traffic Traffic   // zero value where there is no balancer, with Known set
 	Since   time.Time // since when it has been in its State
 	InUse   string    `json:",omitempty"` // why its files have to stay: a command runs in them; empty usually
+	Silent  bool      `json:",omitempty"` // its probe was tried beside a host that does not answer, and nothing answered it either
 
 	Processes []Process `json:",omitempty"` // those beside its web process, which State and Address are about
 }
@@ -80,6 +81,8 @@ type Slot struct {
 	Host    string // "web1"
 	Address string // host:port, where an instance in it answers
 	Problem string `json:",omitempty"` // why nothing can be done in it now: its host does not answer; empty where it can
+
+	Since time.Time `json:",omitzero"` // since when it has had its Problem; zero where it will not end by itself, or nobody knows
 }
 
 // InstanceID names an instance: "r42-7". Serials rise in an environment, so that no instance has the name of an earlier
@@ -114,6 +117,8 @@ type Traffic struct {
 	Streams  int  // upgraded connections and event streams that are open
 
 	Uncounted bool `json:",omitempty"` // more may be in flight than is counted: a balancer that cannot count, or not all of it
+
+	Checked Health `json:",omitempty"` // what the balancer's own checks say of it; empty where it has none, or checks it not now
 }
 
 // IsIdle says that nothing would be lost if the instance stopped now.

@@ -18,7 +18,7 @@ func takeDown() strategy {
 func empty(s situation) []Step {
 	table := s.table()
 	for _, i := range s.others {
-		if !s.isHeld(i) && !isForeign(i) {
+		if !s.isHeld(i) && !isForeign(i) && !s.isTrusted(i) {
 			s.withdraw(table, i)
 		}
 	}

@@ -10,8 +10,7 @@ func blueGreen() strategy {
 	}
 }
 
-// repair moves traffic among instances of the live release without waiting for all of them to be healthy. A failing one
-// loses its share only while half of what is wanted is healthy: a probe that fails everywhere says more about the probe.
+// repair moves traffic among instances of the live release without waiting for all of them to be healthy.
 func repair(s situation) []Step {
 	if !s.isProven() || !s.isBalanced() || s.isBlind() {
 		return nil
@@ -22,12 +21,7 @@ func repair(s situation) []Step {
 			table[i.ID] = FullWeight
 		}
 	}
-	healthy := s.serving(table)
-	for _, i := range s.Observed.Instances {
-		if isFailing(i) && healthy > 0 && 2*healthy >= s.wanted {
-			s.withdraw(table, i)
-		}
-	}
+	s.shedFrom(table)
 	if s.isTable(table) {
 		return nil
 	}

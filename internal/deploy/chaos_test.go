@@ -28,6 +28,7 @@ func newChaos(t *rapid.T, laws ...law) *chaos {
 	c := &chaos{t: t, laws: laws}
 	c.drawTarget()
 	c.world = newWorld(c.draw(rapid.Bool().Draw(t, "balanced")))
+	c.checks = rapid.Bool().Draw(t, "checks")
 	c.deploy()
 	for range rapid.IntRange(0, 25).Draw(t, "rounds") {
 		c.mischief()

@@ -52,13 +52,14 @@ func Merge(target, balancer towpath.Observation, ok bool) towpath.Observation {
 			i.Traffic = m.Traffic
 			i.Address = cmp.Or(i.Address, m.Address)
 			i.Problem = cmp.Or(i.Problem, m.Problem)
+			i = checked(i)
 		}
 		delete(members, i.ID)
 		merged.Instances = append(merged.Instances, i)
 	}
 	for _, m := range known {
 		if _, left := members[m.ID]; ok && left {
-			merged.Instances = append(merged.Instances, unseen(m, target.Slots))
+			merged.Instances = append(merged.Instances, checked(unseen(m, target.Slots)))
 		}
 	}
 	if merged.Epoch.Number < balancer.Epoch.Number {
@@ -112,8 +113,18 @@ func unseen(m towpath.Instance, slots []towpath.Slot) towpath.Instance {
 	m.Release, _ = towpath.ParseInstanceID(m.ID)
 	for _, s := range slots {
 		if s.Problem != "" && s.Address == m.Address {
-			m.State, m.Slot, m.Problem = towpath.InstanceUnknown, s.Name, s.Problem
+			m.State, m.Health, m.Slot, m.Problem = towpath.InstanceUnknown, towpath.HealthUnknown, s.Name, s.Problem
 		}
 	}
 	return m
+}
+
+// checked has the balancer's own checks say how an instance is of which its target can say nothing, as long as it takes
+// traffic: one that takes none has to be proved by its target.
+func checked(i towpath.Instance) towpath.Instance {
+	isUnknown := i.State == towpath.InstanceUnknown && i.Health == towpath.HealthUnknown
+	if isUnknown && i.Traffic.Weight > 0 && i.Traffic.Checked != "" {
+		i.Health = i.Traffic.Checked
+	}
+	return i
 }

@@ -16,7 +16,7 @@ func TestPropertyAHostThatIsGoneCostsNoCapacity(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := halfWay(t, capacityIsKept, nothingBusyIsStopped, onlyTheReachedIsConcluded)
 		hosts := c.definition().Target.Hosts.Hosts
-		c.hosts.cut[hosts[rapid.IntRange(0, len(hosts)-1).Draw(t, "cut off")].Name] = true
+		c.goAway(hosts[rapid.IntRange(0, len(hosts)-1).Draw(t, "cut off")].Name, c.hosts.cut)
 		if rapid.Bool().Draw(t, "turned back") {
 			c.giveUp("a host is gone")
 		} else {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -17,9 +18,11 @@ var errNoAnswer = errors.New("no answer")
 
 // hosts is how the machines are that a world has where its target's slots are fixed.
 type hosts struct {
-	dead      map[string]bool // they answer nobody
-	cut       map[string]bool // they answer requests, but not their keeper
-	forgotten bool            // the driver does not know what was on those that are away
+	dead      map[string]bool      // they answer nobody
+	cut       map[string]bool      // they answer requests, but not their keeper
+	mute      map[string]bool      // of these, those where its probes are not answered either
+	since     map[string]time.Time // since when they are away
+	forgotten bool                 // the driver does not know what was on those that are away
 }
 
 func (w *world) hasHosts() bool { return w.definition().Target.Hosts != nil }
@@ -55,7 +58,7 @@ func (w *world) lookAtSlots() []towpath.Slot {
 	slots := w.definition().Target.Slots()
 	for n, s := range slots {
 		if w.isHostAway(s.Host) {
-			slots[n].Problem = "it does not answer"
+			slots[n].Problem, slots[n].Since = "it does not answer", w.hosts.since[s.Host]
 		}
 	}
 	return slots
@@ -191,24 +194,46 @@ func (c *chaos) away() {
 	}
 	all := c.definition().Target.Hosts.Hosts
 	host := all[rapid.IntRange(0, len(all)-1).Draw(c.t, "host")].Name
-	switch rapid.IntRange(0, 3).Draw(c.t, "away") {
+	switch rapid.IntRange(0, 4).Draw(c.t, "away") {
 	case 0:
-		c.hosts.dead[host] = true
+		c.goAway(host, c.hosts.dead)
 	case 1:
-		c.hosts.cut[host] = true
+		c.goAway(host, c.hosts.cut)
+	case 2:
+		c.goAway(host, c.hosts.cut, c.hosts.mute)
 	default:
-		delete(c.hosts.dead, host)
-		delete(c.hosts.cut, host)
+		for _, kind := range []map[string]bool{c.hosts.dead, c.hosts.cut, c.hosts.mute} {
+			delete(kind, host)
+		}
+		delete(c.hosts.since, host)
 	}
 	c.hosts.forgotten = rapid.Bool().Draw(c.t, "forgotten")
+}
+
+// goAway has a host be away in some ways.
+func (w *world) goAway(host string, kinds ...map[string]bool) {
+	if !w.isHostAway(host) {
+		w.hosts.since[host] = w.now
+	}
+	for _, kind := range kinds {
+		kind[host] = true
+	}
+}
+
+// isLost says that a host serves, and looks to its keeper as if it were gone for good: nobody else looks after what it runs.
+func (w *world) isLost(p *process) bool {
+	host := w.hostOf(p.slot)
+	return w.hosts.mute[host] && !w.checks && !w.now.Before(w.hosts.since[host].Add(w.definition().Health.Within))
 }
 
 // loseAHost takes one of several away for good.
 func (c *chaos) loseAHost() {
 	if slots := c.definition().Target.Slots(); c.wanted() > 1 && len(slots) > 0 {
 		host := slots[rapid.IntRange(0, len(slots)-1).Draw(c.t, "lost")].Host
-		c.hosts.dead[host] = rapid.Bool().Draw(c.t, "dead")
-		c.hosts.cut[host] = true
+		if rapid.Bool().Draw(c.t, "dead") {
+			c.goAway(host, c.hosts.dead)
+		}
+		c.goAway(host, c.hosts.cut)
 	}
 }
 
@@ -216,6 +241,8 @@ func (c *chaos) loseAHost() {
 func (c *chaos) comeBack() {
 	clear(c.hosts.dead)
 	clear(c.hosts.cut)
+	clear(c.hosts.mute)
+	clear(c.hosts.since)
 }
 
 // keep puts files of an earlier release where one serves, if they are kept there.

@@ -18,7 +18,7 @@ func nothingMore() error { return nil }
 // capacityIsKept is the first property: the healthy instances that take traffic never fall below the minimum, if they
 // were not below it before.
 func capacityIsKept(w *world, o deploy.Operation, _ towpath.Observation) (func() error, error) {
-	floor := min(w.definition().Minimum, w.definition().Instances, w.capacity())
+	floor := min(w.definition().Minimum, w.definition().Instances, w.capacity()-w.lost())
 	if w.environment.Goal.Number == 0 || w.isAllAtOnce() {
 		floor = 0
 	}
@@ -160,7 +160,7 @@ func onlyTheReachedIsConcluded(w *world, o deploy.Operation, seen towpath.Observ
 	if _, is := o.(deploy.Conclude); !is {
 		return nothingMore, nil
 	}
-	isNeeded := w.leftOut() > 0 && w.known(seen) <= w.definition().Minimum
+	isNeeded := w.leavesOut() && w.leftOut() > 0 && w.known(seen) <= w.definition().Minimum
 	for id, m := range w.members {
 		if m.weight > 0 && releaseOf(id) != w.environment.Goal.Number && !isNeeded {
 			return nil, fmt.Errorf("%q while %s takes traffic", o, id)
@@ -190,14 +190,33 @@ func (w *world) known(seen towpath.Observation) int {
 	return count
 }
 
-// leftOut counts the hosts that what goes back does not wait for.
+// leftOut counts the hosts that nobody waits for: what goes back does not wait for any, and what is new not for one that has been
+// away for so long as an instance may take to come up.
 func (w *world) leftOut() int {
-	e, count := w.environment, 0
-	if e.Goal.Number != e.Live.Number && (e.Deployment == nil || e.Deployment.Cause != towpath.CauseRollback) || !w.hasHosts() {
+	count := 0
+	if !w.hasHosts() {
 		return 0
 	}
 	for _, h := range w.definition().Target.Hosts.Hosts {
-		if w.isHostAway(h.Name) {
+		isLongAway := !w.now.Before(w.hosts.since[h.Name].Add(w.definition().Health.Within))
+		if w.isHostAway(h.Name) && (w.leavesOut() || isLongAway) {
+			count++
+		}
+	}
+	return count
+}
+
+// leavesOut says that the goal was live before.
+func (w *world) leavesOut() bool {
+	e := w.environment
+	return e.Goal.Number == e.Live.Number || e.Deployment != nil && e.Deployment.Cause == towpath.CauseRollback
+}
+
+// lost counts those that serve where nobody can know it any more, and that may therefore be given up.
+func (w *world) lost() int {
+	count := 0
+	for id, m := range w.members {
+		if p := w.processes[id]; m.weight > 0 && w.isHealthy(id) && w.isLost(p) {
 			count++
 		}
 	}

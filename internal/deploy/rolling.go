@@ -170,7 +170,7 @@ func (s situation) yielding(table map[string]int) []towpath.Instance {
 // take to come up.
 func (s situation) isUseless(i towpath.Instance) bool {
 	isSilent := i.State == towpath.InstanceRunning && i.Health == towpath.HealthUnknown
-	return isFailing(i) && !isForeign(i) || isSilent && !s.Now.Before(i.Since.Add(s.Environment.Definition.Health.Within))
+	return isFailing(i) && !isForeign(i) || s.isLost(i) || isSilent && !s.Now.Before(i.Since.Add(s.Environment.Definition.Health.Within))
 }
 
 // most is how many of those that are wanted may be without traffic at once: what a batch has beyond those that run beside
@@ -191,12 +191,14 @@ func (s situation) turnOf(i towpath.Instance) int {
 	switch {
 	case isForeign(i):
 		return last // nobody knows whether it answers
+	case s.isUseless(i):
+		return 0
+	case h != nil && h.problem != "":
+		return last // nothing takes its place
 	case !isReady(i):
 		return 0
 	case h == nil:
 		return 1
-	case h.problem != "":
-		return last // nothing takes its place
 	}
 	for n, c := range s.chosen {
 		if slices.Contains(h.slots, c.Slot) && s.isServing(c) {
@@ -211,7 +213,7 @@ func (s situation) turnOf(i towpath.Instance) int {
 // staying are the others that take traffic still, and can be told.
 func (s situation) staying() []towpath.Instance {
 	return filter(s.others, func(i towpath.Instance) bool {
-		return s.takesTraffic(i) && !s.isHeld(i) && (s.isBalanced() || !s.isOutOfReach(i))
+		return s.takesTraffic(i) && !s.isHeld(i) && !s.isTrusted(i) && (s.isBalanced() || !s.isOutOfReach(i))
 	})
 }
 
@@ -251,7 +253,7 @@ func remain(s situation) []Step {
 // hold up what goes back: the others follow when it answers again.
 func stuck(s situation) []Step {
 	within := filter(s.staying(), func(i towpath.Instance) bool { return !s.isOutOfReach(i) })
-	if len(within) == 0 || len(s.missing()) > 0 {
+	if len(within) == 0 || s.leavesOut() && len(s.missing()) > 0 {
 		return nil
 	}
 	return stay(s)

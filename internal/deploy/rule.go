@@ -41,7 +41,7 @@ func (s situation) lacking() []string {
 	}
 	var slots []string
 	for _, h := range s.hosts {
-		if s.isFilled(h) || h.problem != "" && s.leavesOut() {
+		if s.isFilled(h) || s.isLeftOut(h) {
 			continue
 		}
 		slot, _ := s.vacant(h)
@@ -107,7 +107,7 @@ func shift(s situation) []Step {
 	}
 	table := s.table()
 	for _, i := range s.others {
-		if !s.isHeld(i) {
+		if !s.isHeld(i) && !s.isTrusted(i) {
 			s.withdraw(table, i)
 		}
 	}

@@ -19,7 +19,7 @@ func singles(s situation) []Step {
 			return steps
 		}
 	}
-	if !s.leavesOut() {
+	if !s.leavesOut() && len(s.missing()) == 0 {
 		return awaitSingles(s)
 	}
 	return nil

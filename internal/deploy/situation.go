@@ -199,7 +199,7 @@ func (s situation) leaving() []towpath.Instance {
 	return filter(s.others, func(i towpath.Instance) bool {
 		isLost := s.isOutOfReach(i) && s.traffic(i).Known && !s.traffic(i).Member
 		isLeft := isForeign(i) && s.Environment.Goal.Number == 0 && s.traffic(i).Weight > 0
-		return !s.isKept(i) && !s.isHeld(i) && !s.hasKeptFiles(i) && !isLost && !isLeft
+		return !s.isKept(i) && !s.isHeld(i) && !s.isTrusted(i) && !s.hasKeptFiles(i) && !isLost && !isLeft
 	})
 }
 

@@ -2,8 +2,10 @@ package deploy
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/towpath-cd/towpath"
 )
@@ -12,7 +14,8 @@ import (
 type host struct {
 	name    string
 	slots   []string
-	problem string // why nothing can be done on it; empty where it answers
+	problem string    // why nothing can be done on it; empty where it answers
+	since   time.Time // since when that is so; zero where it will not end by itself
 }
 
 // hostsOf answers the hosts of a definition, in its order; none where its target makes slots.
@@ -27,20 +30,19 @@ func hostsOf(f Facts) []host {
 	}
 	for n := range hosts {
 		for _, seen := range f.Observed.Slots {
-			if seen.Host == hosts[n].name {
-				hosts[n].problem = cmp.Or(hosts[n].problem, seen.Problem)
+			if seen.Host == hosts[n].name && seen.Problem != "" && hosts[n].problem == "" {
+				hosts[n].problem, hosts[n].since = seen.Problem, seen.Since
 			}
 		}
 	}
 	return hosts
 }
 
-// chooseOnHosts takes the best instance of the goal on each host. What goes back, or keeps up what is live, does not wait
-// for a host that does not answer: of such a one only what is ready counts.
+// chooseOnHosts takes the best instance of the goal on each host. Of one that is left out only what is ready counts.
 func (s *situation) chooseOnHosts(candidates []towpath.Instance) {
 	s.wanted = 0
 	for _, h := range s.hosts {
-		isLeftOut := h.problem != "" && s.leavesOut()
+		isLeftOut := s.isLeftOut(h)
 		best := slices.IndexFunc(candidates, func(i towpath.Instance) bool {
 			return slices.Contains(h.slots, i.Slot) && s.mayRun(h, i) && (!isLeftOut || isReady(i))
 		})
@@ -53,17 +55,11 @@ func (s *situation) chooseOnHosts(candidates []towpath.Instance) {
 	}
 }
 
-// leavesOut says that the goal was proved before, so that a host that does not answer does not hold it up.
-func (s situation) leavesOut() bool {
-	d := s.Environment.Deployment
-	return s.isProven() || d != nil && d.Cause == towpath.CauseRollback
-}
-
 // missing names the hosts that are left out.
 func (s situation) missing() []string {
 	var names []string
 	for _, h := range s.hosts {
-		if h.problem != "" && s.leavesOut() && !s.isFilled(h) {
+		if s.isLeftOut(h) && !s.isFilled(h) {
 			names = append(names, h.name)
 		}
 	}
@@ -80,7 +76,8 @@ func (s situation) missingInWords() string {
 		return strings.Join(names, ", ") + " cannot be reached, and is left out until then; what else serves stays, as " +
 			count(s.minimum, "healthy instance") + " must take traffic"
 	default:
-		return strings.Join(names, ", ") + " cannot be reached, and is left out until then"
+		return fmt.Sprintf("%s cannot be reached, and is left out until then: release %d comes to it before any traffic does",
+			strings.Join(names, ", "), s.Environment.Goal.Number)
 	}
 }
 
@@ -181,29 +178,4 @@ func makeRoom(s situation) []Step {
 		return one(Await{Why: "too few would serve"}, "what serves in the way of release %d is needed", s.Environment.Goal.Number)
 	}
 	return nil
-}
-
-// reachable waits while no host answers: there is nowhere to bring up what is live.
-func reachable(s situation) []Step {
-	if len(s.hosts) == 0 || s.wanted > 0 {
-		return nil
-	}
-	return one(Await{Why: "no host answers"}, "nothing can be done on any of them")
-}
-
-// spare gives back their shares to healthy instances without which fewer would serve than have to, and than do now:
-// first to those on hosts that cannot be reached, where nothing else can be done.
-func (s situation) spare(table map[string]int) {
-	before := s.table()
-	floor := min(s.minimum, s.serving(before))
-	for _, outOfReach := range []bool{true, false} {
-		for _, i := range s.others {
-			if s.serving(table) >= floor {
-				return
-			}
-			if isReady(i) && before[i.ID] > 0 && table[i.ID] == 0 && s.isOutOfReach(i) == outOfReach {
-				table[i.ID] = before[i.ID]
-			}
-		}
-	}
 }

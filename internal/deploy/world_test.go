@@ -25,6 +25,7 @@ type world struct {
 	hooks       map[string]int  // how often each hook of each deployment was run
 	ever        map[string]bool // instances that were ever seen
 	blind       bool            // the balancer cannot be read
+	checks      bool            // the balancer looks for itself whether its members answer
 	misrouted   bool            // the balancer takes requests elsewhere than the definition says
 	hazy        map[string]bool // instances that the target cannot say anything about
 	hosts       hosts
@@ -53,7 +54,7 @@ func newWorld(d towpath.EnvironmentDefinition) *world {
 		now: noon, environment: towpath.NewEnvironment("p1", "shop", d, noon),
 		processes: map[string]*process{}, members: map[string]*member{},
 		sick: map[int]bool{}, erring: map[int]bool{}, answered: map[int]uint64{}, byHand: map[string]bool{}, hooks: map[string]int{}, erred: map[int]uint64{}, ever: map[string]bool{}, hazy: map[string]bool{},
-		hosts: hosts{dead: map[string]bool{}, cut: map[string]bool{}},
+		hosts: hosts{dead: map[string]bool{}, cut: map[string]bool{}, mute: map[string]bool{}, since: map[string]time.Time{}},
 	}
 }
 
@@ -147,6 +148,10 @@ func (w *world) look(id string) towpath.Instance {
 		Health: towpath.HealthUnknown, Traffic: w.lookAtTraffic(id),
 	}
 	switch {
+	case w.isAway(p) && i.Traffic.Checked != "":
+		i.State, i.Health = towpath.InstanceUnknown, i.Traffic.Checked
+	case w.hosts.mute[w.hostOf(p.slot)]:
+		i.State, i.Silent = towpath.InstanceUnknown, true
 	case w.isDead(p):
 		i.State, i.Health = towpath.InstanceUnknown, towpath.HealthFailing
 	case w.isAway(p) && w.isHealthy(id):
@@ -169,9 +174,16 @@ func (w *world) lookAtTraffic(id string) towpath.Traffic {
 		return towpath.Traffic{}
 	}
 	if m := w.members[id]; m != nil {
-		return towpath.Traffic{
+		seen := towpath.Traffic{
 			Known: true, Member: true, Weight: m.weight, Requests: m.requests, Streams: m.streams, ByHand: w.byHand[id],
 		}
+		if w.checks && m.weight > 0 {
+			seen.Checked = towpath.HealthFailing
+			if w.isHealthy(id) {
+				seen.Checked = towpath.HealthPassing
+			}
+		}
+		return seen
 	}
 	return towpath.Traffic{Known: true, ByHand: w.byHand[id]}
 }
@@ -210,9 +222,9 @@ func (w *world) wait(d time.Duration) { w.now = w.now.Add(d) }
 // String tells the truth, for a failed test.
 func (w *world) String() string {
 	e := w.environment
-	text := fmt.Sprintf("at %s goal %d live %d standby until %s, %+v, instances %d, minimum %d, dead %v, cut off %v, history %v",
+	text := fmt.Sprintf("at %s goal %d live %d standby until %s, %+v, instances %d, minimum %d, dead %v, cut off %v, mute %v, history %v",
 		w.now.Format(time.TimeOnly), e.Goal.Number, e.Live.Number, e.StandbyUntil.Format(time.TimeOnly),
-		w.definition().Strategy, w.wanted(), w.definition().Minimum, w.hosts.dead, w.hosts.cut, e.History)
+		w.definition().Strategy, w.wanted(), w.definition().Minimum, w.hosts.dead, w.hosts.cut, w.hosts.mute, e.History)
 	for _, id := range slices.Sorted(maps.Keys(w.processes)) {
 		text += fmt.Sprintf("\n  %s %+v", id, *w.processes[id])
 	}
