@@ -117,8 +117,8 @@ func isDoubtful(i towpath.Instance) bool { return isStarted(i) && !isReady(i) &&
 // to come up, and its balancer does not look for itself. While less than half of what is wanted is healthy, it is more likely that
 // its keeper is cut off.
 func (s situation) isLost(i towpath.Instance) bool {
-	h := s.hostOf(i)
-	return i.Silent && isDoubtful(i) && i.Traffic.Checked == "" && h != nil && s.isLongAway(*h) && 2*s.answering() >= len(s.hosts)
+	isOver := !s.Now.Before(i.Since.Add(s.Environment.Definition.Health.Within))
+	return i.Silent && isOver && isDoubtful(i) && i.Traffic.Checked == "" && 2*s.answering() >= len(s.hosts)
 }
 
 // isTrusted says that an instance of the goal keeps the share that it has, though its host does not answer: nothing shows that it

@@ -86,13 +86,28 @@ var mutations = []mutation{
 	},
 	{
 		what: "what goes back waits for a host that is gone",
-		file: "slot.go", from: "isLeftOut := h.problem != \"\" && s.leavesOut()", to: "isLeftOut := false",
+		file: "slot.go", from: "isLeftOut := s.isLeftOut(h)", to: "isLeftOut := false",
 		property: "TestPropertyWhatGoesBackDoesNotHangOnAHostThatIsGone",
 	},
 	{
 		what: "healthy instances lose their share for a host that is gone",
-		file: "slot.go", from: "floor := min(s.minimum, s.serving(before))", to: "floor := min(0, s.serving(before))",
+		file: "away.go", from: "return min(s.minimum, s.serving(before)+len(losing))", to: "return min(0, s.serving(before)+len(losing))",
 		property: "TestPropertyAHostThatIsGoneCostsNoCapacity",
+	},
+	{
+		what: "what a look has missed loses its traffic",
+		file: "away.go", from: "return s.isBalanced() && s.isOfGoal(i) && s.isOutOfReach(i)", to: "return s.isBalanced() && s.isOfGoal(i) && !s.isOutOfReach(i)",
+		property: "TestPropertyAKeeperThatIsCutOffTakesNobodyOutOfTheTraffic",
+	},
+	{
+		what: "a host that is gone holds up what is new, though the others are enough",
+		file: "away.go", from: "return answering > 0 && answering-following >= s.minimum", to: "return answering < 0",
+		property: "TestPropertyAHostThatGoesInTheMiddleIsOwedTheRelease",
+	},
+	{
+		what: "what is new goes on where too few would serve",
+		file: "away.go", from: "return answering > 0 && answering-following >= s.minimum", to: "return answering > 0",
+		property: "TestPropertyAHostThatGoesInTheMiddleIsOwedTheRelease",
 	},
 	{
 		what: "a canary gets more than its step",

@@ -151,7 +151,7 @@ func (w *world) look(id string) towpath.Instance {
 	case w.isAway(p) && i.Traffic.Checked != "":
 		i.State, i.Health = towpath.InstanceUnknown, i.Traffic.Checked
 	case w.hosts.mute[w.hostOf(p.slot)]:
-		i.State, i.Silent = towpath.InstanceUnknown, true
+		i.State, i.Silent, i.Since = towpath.InstanceUnknown, true, w.hosts.since[w.hostOf(p.slot)]
 	case w.isDead(p):
 		i.State, i.Health = towpath.InstanceUnknown, towpath.HealthFailing
 	case w.isAway(p) && w.isHealthy(id):

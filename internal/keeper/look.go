@@ -106,6 +106,11 @@ func (p *performer) toServerTime(o *towpath.Observation) {
 	for n := range o.Instances {
 		o.Instances[n].Since = o.Instances[n].Since.Add(ahead)
 	}
+	for n := range o.Slots {
+		if !o.Slots[n].Since.IsZero() {
+			o.Slots[n].Since = o.Slots[n].Since.Add(ahead)
+		}
+	}
 }
 
 // openDrivers opens those of the order's definition, and closes those of another.

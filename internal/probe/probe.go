@@ -53,6 +53,7 @@ func newProbe(o Options) probe {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
+	dial = markingSilence(dial)
 	return probe{
 		definition: health, env: o.Definition.Env, dial: dial,
 		interval: cmp.Or(health.Interval, defaultInterval), timeout: cmp.Or(health.Timeout, defaultTimeout),
@@ -67,7 +68,7 @@ func newProbe(o Options) probe {
 
 // run tries once. The error says what the instance answered instead.
 func (p probe) run(ctx context.Context, s Subject) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, fmt.Errorf("no answer within %s", p.timeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, silenceError{fmt.Errorf("no answer within %s", p.timeout)})
 	defer cancel()
 	err := p.ask(ctx, s)
 	if err == nil && p.definition.Release != "" {

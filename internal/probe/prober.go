@@ -36,6 +36,7 @@ type Verdict struct {
 	Health  towpath.Health
 	Problem string    // the last answer, where it was no pass: also of one that still counts as passing
 	Since   time.Time // since when it has not been passing
+	Silent  bool      // nobody answered the last try, neither well nor badly
 }
 
 // Probers remember how the last probes of each instance ended.
@@ -199,6 +200,7 @@ func (p *Prober) count(failure error, isCertain bool) {
 	p.passes = 0
 	wasPassing := p.said.Health == towpath.HealthPassing
 	p.said.Problem = failure.Error()
+	p.said.Silent = isSilent(failure)
 	if wasPassing && p.failures < falls && !isCertain {
 		return
 	}
@@ -212,7 +214,7 @@ func (p *Prober) pass(now time.Time, counts bool) {
 	if counts || p.passes == 0 {
 		p.passes, p.counted = p.passes+1, now
 	}
-	p.failures, p.passedAt = 0, now
+	p.failures, p.passedAt, p.said.Silent = 0, now, false
 	switch {
 	case p.passes >= p.all.probe.rises:
 		p.said.Health, p.said.Problem = towpath.HealthPassing, ""

@@ -67,6 +67,9 @@ func (b *balancer) observe() (towpath.Observation, error) {
 // traffic is what the balancer can say of a member.
 func (b *balancer) traffic(m *member) towpath.Traffic {
 	t := towpath.Traffic{Known: true, Member: true, Weight: m.weight}
+	if b.can.checks && m.weight > 0 {
+		t.Checked = b.check(m)
+	}
 	switch {
 	case !b.can.counts:
 		t.Uncounted = m.weight > 0 || m.from < m.idle // it had some
@@ -76,6 +79,14 @@ func (b *balancer) traffic(m *member) towpath.Traffic {
 		t.Requests = m.requests + m.streams
 	}
 	return t
+}
+
+// check is what the balancer finds where a member answers.
+func (b *balancer) check(m *member) towpath.Health {
+	if i := b.site.target.find(m.id); i != nil && i.fine {
+		return towpath.HealthPassing
+	}
+	return towpath.HealthFailing
 }
 
 // isIdle says that no request is in flight, for all that the balancer knows.

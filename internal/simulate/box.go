@@ -24,7 +24,7 @@ type box struct {
 	full  time.Duration            // until then nothing can be written
 	slow  time.Duration            // until then it answers late, or too late
 
-	spells []spell // in which looks missed it, as it was cut off from somebody or answered late
+	unheard map[string][]spell // by machine: in which nothing here answered the keeper there
 }
 
 func boxName(n int) string { return fmt.Sprintf("web%d", n+1) }
@@ -32,7 +32,10 @@ func boxName(n int) string { return fmt.Sprintf("web%d", n+1) }
 // newHosts are the machines of an environment whose slots are fixed.
 func (w *world) newHosts(p place) (boxes []*box) {
 	for n := range p.hosts {
-		b := &box{world: w, name: boxName(n), clock: w.newClock(), cut: map[string]time.Duration{}, slots: []string{boxName(n)}}
+		b := &box{
+			world: w, name: boxName(n), clock: w.newClock(), slots: []string{boxName(n)},
+			cut: map[string]time.Duration{}, unheard: map[string][]spell{},
+		}
 		if p.slots > 1 {
 			b.slots = []string{b.name + "/blue", b.name + "/green"}
 		}
@@ -58,12 +61,6 @@ func (b *box) reach(from *host) error {
 		return &deploy.Retryable{Err: errAway}
 	}
 	return nil
-}
-
-// wasMissed says whether a look at that time may have missed it. What runs there is not relied on: it is told from what is gone by
-// nobody.
-func (b *box) wasMissed(at time.Duration) bool {
-	return slices.ContainsFunc(b.spells, func(s spell) bool { return s.from <= at && at <= s.to })
 }
 
 // isSeen says that a look from a keeper's machine may reach it.
@@ -107,7 +104,7 @@ func (s *site) befall(b *box) {
 		} else {
 			from := pick(w.dice, w.hosts...)
 			b.cut[from.id] = until
-			b.spells = append(b.spells, spell{from: w.now, to: until})
+			b.cutOff(from.id, until)
 			w.say(b.name, "of %s is cut off from %s until %s", s.key, from.id, until.Round(time.Second))
 		}
 	}
@@ -120,7 +117,6 @@ func (s *site) befall(b *box) {
 	}
 	if w.fault(f.slows) {
 		b.slow = until
-		b.spells = append(b.spells, spell{from: w.now, to: until})
 		w.say(b.name, "of %s answers late until %s", s.key, until.Round(time.Second))
 	}
 }
@@ -129,6 +125,9 @@ func (s *site) befall(b *box) {
 func (s *site) kill(b *box, until time.Duration) {
 	w := s.world
 	b.dead = until
+	for _, from := range w.hosts {
+		b.cutOff(from.id, until)
+	}
 	w.say(b.name, "of %s is gone until %s", s.key, until.Round(time.Second))
 	for _, i := range s.target.on(b) {
 		if i.isStarted() {

@@ -23,6 +23,7 @@ func (p *performer) give(o order, done func(error)) {
 	w, f := p.keeper.world, p.keeper.world.drawn.faults
 	turn := p.turn
 	o.from = p.keeper.host
+	p.doubts(o)
 	answered := false
 	answer := func(err error) {
 		if answered || p.turn != turn || p.isOver {

@@ -76,7 +76,7 @@ func (j *judge) shifts(s *site, o order, operation deploy.Shift) func() {
 	floor := 0
 	for _, m := range s.balancer.members {
 		i := s.target.find(m.id)
-		if taking[m.id] = m.weight > 0; taking[m.id] && i != nil && i.fine && i.wasFine(o.seenAt) && !i.box.wasMissed(o.seenAt) {
+		if taking[m.id] = m.weight > 0; taking[m.id] && i != nil && i.fine && i.wasFine(o.seenAt) && !s.isLost(i, o) {
 			floor++
 		}
 	}
@@ -101,6 +101,12 @@ func (j *judge) shifts(s *site, o order, operation deploy.Shift) func() {
 			j.breaks(capacity, "%s: after %q %d healthy instances take traffic, and %d have to", s.key, o, serving, floor)
 		}
 	}
+}
+
+// isLost says that an instance may be given up though it serves: its keeper has heard nothing of it in any way for as long as it may
+// take to come up, and its balancer does not look for itself.
+func (s *site) isLost(i *instance, o order) bool {
+	return s.machine == nil && !s.place.balancer.checks && i.box.isLost(o.from, o.seenAt, s.place.within)
 }
 
 // unanswered judges a request that nobody answers. An instance that broke by itself is no fault of ours.

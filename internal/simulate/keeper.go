@@ -151,7 +151,7 @@ func (k *keeper) hear(answer answerKept) {
 	for _, order := range answer.Orders {
 		p := k.performerOf(order.Environment.Key)
 		if p == nil {
-			p = &performer{keeper: k, site: k.host.siteOf(order.Environment.Key), sights: map[*box][]towpath.Instance{}}
+			p = &performer{keeper: k, site: k.host.siteOf(order.Environment.Key), sights: map[*box]*sight{}}
 			p.take(order, answer.now)
 			k.performers = append(k.performers, p)
 			k.world.say(k.name, "takes %s as %s", p.key(), order.Environment.Epoch)

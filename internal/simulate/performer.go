@@ -24,10 +24,10 @@ type performer struct {
 	keeper   *keeper
 	site     *site
 	order    flow.Order
-	told     time.Time                   // server's time of the order
-	heard    time.Duration               // machine's steady time of it
-	observed towpath.Epoch               // highest that drivers have told of
-	sights   map[*box][]towpath.Instance // what was seen last of each machine
+	told     time.Time       // server's time of the order
+	heard    time.Duration   // machine's steady time of it
+	observed towpath.Epoch   // highest that drivers have told of
+	sights   map[*box]*sight // what was seen last of each machine
 	isStale  bool
 	isOver   bool
 	turn     int  // the one that goes on
@@ -160,6 +160,9 @@ func (p *performer) look() {
 		ahead := p.serverNow().Sub(p.keeper.wall())
 		for n := range seen.Instances {
 			seen.Instances[n].Since = seen.Instances[n].Since.Add(ahead)
+		}
+		for n := range seen.Slots {
+			seen.Slots[n].Since = seen.Slots[n].Since.Add(ahead)
 		}
 		if isBefore(p.order.Environment.Epoch, seen.Epoch) {
 			p.refused(seen.Epoch)

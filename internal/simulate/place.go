@@ -41,6 +41,7 @@ type balancing struct {
 	streams bool          // these apart from requests
 	errors  bool          // what was answered
 	fences  bool          // it refuses who has been followed
+	checks  bool          // it looks for itself whether who has a share answers
 	lasts   time.Duration // how long clients keep what it said
 }
 
@@ -49,7 +50,7 @@ const nameLasts = 2 * time.Second
 var (
 	byNone    = balancing{fences: true} // nothing is ordered of it
 	byProxy   = balancing{kind: towpath.BalancerProxy, weights: true, counts: true, streams: true, errors: true, fences: true}
-	byHAProxy = balancing{kind: towpath.BalancerHAProxy, weights: true, counts: true, errors: true}
+	byHAProxy = balancing{kind: towpath.BalancerHAProxy, weights: true, counts: true, errors: true, checks: true}
 	byCaddy   = balancing{kind: towpath.BalancerCaddy, counts: true, fences: true}
 	byDNS     = balancing{kind: towpath.BalancerDNS, fences: true, lasts: nameLasts}
 )

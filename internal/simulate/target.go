@@ -111,31 +111,16 @@ func (t *target) crash(i *instance, why string) {
 func (t *target) observe(by *performer) towpath.Observation {
 	seen := towpath.Observation{At: t.boxes[0].clock.wall()}
 	for _, b := range t.boxes {
-		sight, problem := t.look(b, by)
+		instances, problem, since := t.look(b, by)
 		if problem == "" && b.fence.highest.Number > seen.Epoch.Number {
 			seen.Epoch = b.fence.highest
 		}
-		seen.Instances = append(seen.Instances, sight...)
+		seen.Instances = append(seen.Instances, instances...)
 		for _, slot := range b.slots {
-			seen.Slots = append(seen.Slots, towpath.Slot{Name: slot, Host: b.name, Address: b.address(slot), Problem: problem})
+			seen.Slots = append(seen.Slots, towpath.Slot{Name: slot, Host: b.name, Address: b.address(slot), Problem: problem, Since: since})
 		}
 	}
 	return seen
-}
-
-func (t *target) look(b *box, by *performer) (sight []towpath.Instance, problem string) {
-	if w := t.site.world; !b.isSeen(by.keeper.host) || w.now < b.slow && w.dice.chance(0.3) {
-		for _, i := range by.sights[b] {
-			i.State, i.Health, i.Problem = towpath.InstanceUnknown, towpath.HealthUnknown, errAway.Error()
-			sight = append(sight, i)
-		}
-		return sight, errAway.Error()
-	}
-	for _, i := range t.on(b) {
-		sight = append(sight, i.shown())
-	}
-	by.sights[b] = sight
-	return sight, ""
 }
 
 func (i *instance) shown() towpath.Instance {

@@ -48,6 +48,9 @@ func add(to *towpath.Instance, m towpath.Instance) {
 	to.Traffic.Streams += m.Traffic.Streams
 	to.Traffic.Uncounted = to.Traffic.Uncounted || m.Traffic.Uncounted
 	to.Problem = cmp.Or(to.Problem, m.Problem)
+	if to.Traffic.Checked != towpath.HealthPassing { // one that reaches it is enough to say that it answers
+		to.Traffic.Checked = cmp.Or(m.Traffic.Checked, to.Traffic.Checked)
+	}
 	if m.Release > 0 {
 		to.ID, to.Release = m.ID, m.Release
 	}
@@ -61,7 +64,7 @@ func (d *Driver) member(at *side, s server) towpath.Instance {
 	if m.Release > 0 {
 		m.ID = s.name
 	}
-	m.Traffic = towpath.Traffic{Known: true, Member: true, Weight: s.share(), Requests: s.sessions}
+	m.Traffic = towpath.Traffic{Known: true, Member: true, Weight: s.share(), Requests: s.sessions, Checked: s.checked()}
 	if m.Traffic.Weight == 0 {
 		m.Traffic.Uncounted = at.hidesSessions(d.clocks.Requests)
 		if s.isOff() && s.since+time.Second >= d.clocks.Requests { // HAProxy counts whole seconds

@@ -42,10 +42,23 @@ const (
 	statusMaintenance = "MAINT"
 	statusDrain       = "DRAIN"
 	statusDown        = "DOWN"
+	statusUp          = "UP"
 )
 
-func (s server) isOff() bool    { return strings.HasPrefix(s.status, statusMaintenance) }
-func (s server) isDown() bool   { return strings.HasPrefix(s.status, statusDown) }
+func (s server) isOff() bool  { return strings.HasPrefix(s.status, statusMaintenance) }
+func (s server) isDown() bool { return strings.HasPrefix(s.status, statusDown) }
+
+// checked is what HAProxy's own checks say; empty where it makes none, or stops them as it gives the server nothing.
+func (s server) checked() towpath.Health {
+	switch {
+	case s.isDown():
+		return towpath.HealthFailing
+	case strings.HasPrefix(s.status, statusUp) && s.check != "":
+		return towpath.HealthPassing
+	}
+	return ""
+}
+
 func (s server) isVacant() bool { return s.isOff() && isVacant(s.address) }
 
 // share is what the server is given of new requests.

@@ -309,13 +309,19 @@ func (h *Host) Reboot() {
 func (h *Host) Configure(lines string) { h.setting.SSHD += "\n" + lines }
 
 // Freeze stops everything on the host. Its connections stay open, and nobody answers.
-func (h *Host) Freeze() { h.signal(syscall.SIGSTOP) }
+func (h *Host) Freeze() { h.signal(syscall.SIGSTOP, "") }
+
+// FreezeLogins stops its sshd with every session. All else on the host runs on.
+func (h *Host) FreezeLogins() { h.signal(syscall.SIGSTOP, "sshd") }
+
+// Kill ends the processes whose names begin with a word.
+func (h *Host) Kill(word string) { h.signal(syscall.SIGKILL, word) }
 
 // Thaw lets it go on.
-func (h *Host) Thaw() { h.signal(syscall.SIGCONT) }
+func (h *Host) Thaw() { h.signal(syscall.SIGCONT, "") }
 
-// signal sends a signal to every process of the host.
-func (h *Host) signal(s syscall.Signal) {
+// signal sends a signal to every process of the host whose name begins with a word.
+func (h *Host) signal(s syscall.Signal, word string) {
 	h.t.Helper()
 	own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", h.process.Process.Pid))
 	if err != nil {
@@ -325,6 +331,10 @@ func (h *Host) signal(s syscall.Signal) {
 	for _, link := range links {
 		if space, err := os.Readlink(link); err != nil || space != own {
 			continue // another's, or it has ended
+		}
+		name, _ := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(link)), "comm"))
+		if !strings.HasPrefix(string(name), word) {
+			continue
 		}
 		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil {
 			_ = syscall.Kill(pid, s) // it may have ended

@@ -39,6 +39,7 @@ type machine struct {
 	mutex   sync.Mutex
 	claimed towpath.Epoch
 	seen    []towpath.Instance // at the last look
+	missed  time.Time          // since when looks have missed it; zero where the last one did not
 }
 
 func (m *machine) isClaimedBy(epoch towpath.Epoch) bool {
@@ -62,7 +63,30 @@ func (m *machine) lastSeen() []towpath.Instance {
 func (m *machine) sees(instances []towpath.Instance) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	m.seen = instances
+	m.seen, m.missed = instances, time.Time{}
+}
+
+// misses notes a look that did not come through, and answers since when that is so.
+func (m *machine) misses() time.Time {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.missed.IsZero() {
+		m.missed = time.Now()
+	}
+	return m.missed
+}
+
+// doubts is an order that may change what runs there: until the next look nobody knows who answers.
+func (m *machine) doubts(seats []seat) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.seen = slices.Clone(m.seen)
+	for n := range m.seen {
+		isThere := func(s seat) bool { return s.id == m.seen[n].ID || s.slot.Name == m.seen[n].Slot }
+		if m.seen[n].State == towpath.InstanceRunning && slices.ContainsFunc(seats, isThere) {
+			m.seen[n].State = towpath.InstanceUnknown
+		}
+	}
 }
 
 // seesPlaced adds an instance to what was seen, should the host not answer any more.

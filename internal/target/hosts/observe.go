@@ -3,6 +3,7 @@ package hosts
 import (
 	"context"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,7 +18,7 @@ import (
 const lookPatience = 5 * time.Second
 
 // Observe looks at all hosts at once, in one round trip each, and probes what runs. A host that does not answer is a problem
-// of its slots; what was seen of it last is unknown.
+// of its slots; what ran there at the last look is unknown, and is probed all the same.
 func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 	seen := towpath.Observation{At: time.Now()}
 	sights := make([]sight, len(d.machines))
@@ -35,7 +36,7 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 	for _, s := range d.slots {
 		for n, m := range d.machines {
 			if m == s.machine {
-				s.Problem = sights[n].problem
+				s.Problem, s.Since = sights[n].problem, sights[n].missed
 			}
 		}
 		seen.Slots = append(seen.Slots, s.Slot)
@@ -49,6 +50,7 @@ type sight struct {
 	epoch     towpath.Epoch
 	instances []towpath.Instance
 	problem   string
+	missed    time.Time // since when; zero where that will not end by itself
 }
 
 func (d *Driver) look(ctx context.Context, m *machine) sight {
@@ -56,7 +58,7 @@ func (d *Driver) look(ctx context.Context, m *machine) sight {
 	defer cancel()
 	said, err := m.ask(looking, scriptLook, variables{}, nil)
 	if err != nil {
-		return sight{problem: err.Error(), instances: unknown(m.lastSeen())}
+		return d.withoutLook(ctx, m, err)
 	}
 	t := newTable(said)
 	s := sight{epoch: t.epoch}
@@ -70,14 +72,42 @@ func (d *Driver) look(ctx context.Context, m *machine) sight {
 	return s
 }
 
-// unknown is what is left of instances on a host that does not answer.
-func unknown(seen []towpath.Instance) []towpath.Instance {
-	var left []towpath.Instance
-	for _, i := range seen {
-		i.State, i.Health, i.Problem = towpath.InstanceUnknown, towpath.HealthUnknown, "its host does not answer"
-		left = append(left, i)
+// withoutLook is what is known of a host that does not answer.
+func (d *Driver) withoutLook(ctx context.Context, m *machine, err error) sight {
+	since := m.misses()
+	s := sight{problem: err.Error(), missed: since, instances: slices.Clone(m.lastSeen())}
+	if gradeOf(err) == gradePermanent {
+		s.missed = time.Time{}
 	}
-	return left
+	var probes sync.WaitGroup
+	for n := range s.instances {
+		probes.Go(func() { s.instances[n] = d.probeUnseen(ctx, s.instances[n], since) })
+	}
+	probes.Wait()
+	return s
+}
+
+// probeUnseen probes what ran at the last look on a host that does not answer now. Of what did not run, or may have been replaced
+// since, nothing is known.
+func (d *Driver) probeUnseen(ctx context.Context, i towpath.Instance, since time.Time) towpath.Instance {
+	wasRunning := i.State == towpath.InstanceRunning
+	i.State, i.Health, i.Problem, i.Since = towpath.InstanceUnknown, towpath.HealthUnknown, "its host does not answer", since
+	if !wasRunning {
+		return i
+	}
+	prober := d.probers.Of(probe.Subject{Instance: i.ID, Release: i.Release, Address: i.Address})
+	prober.Look(ctx, probe.Patience)
+	said := prober.Verdict()
+	if said.Problem != "" {
+		i.Problem += ", and its probe says: " + said.Problem
+	}
+	if said.Health != towpath.HealthPassing && said.Since.After(since) {
+		i.Since = said.Since
+	}
+	if i.Silent = said.Silent && said.Health == towpath.HealthFailing; !i.Silent {
+		i.Health = said.Health
+	}
+	return i
 }
 
 // observe says of one instance what its host has noted, and, where it runs, what the probe does.

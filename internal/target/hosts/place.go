@@ -120,6 +120,7 @@ func (d *Driver) stop(ctx context.Context, o deploy.Order, operation deploy.Stop
 func (d *Driver) eachHost(ctx context.Context, o deploy.Order, ids []string, script string) error {
 	seats := d.everySeat(o, ids)
 	return d.everywhere(d.of(seats), func(m *machine) error {
+		m.doubts(seats[m])
 		_, err := m.order(ctx, o.Epoch, o.Operation.String(), script, d.list(o.Release, seats[m]), nil)
 		return err
 	})

@@ -25,6 +25,7 @@ func (d *Driver) start(ctx context.Context, o deploy.Order, operation deploy.Sta
 	machines := d.of(seats)
 	talks := make(map[*machine]*talk, len(machines))
 	for _, m := range machines {
+		m.doubts(seats[m])
 		v := d.list(o.Release, seats[m])
 		v["TW_RESTART"], v["TW_RELOAD"] = d.definition.Restart, d.definition.Reload
 		v["TW_VERB"] = verb(d.definition.Restart)
