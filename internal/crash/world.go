@@ -213,14 +213,9 @@ func (w *World) Faults() []string {
 	return faults
 }
 
-// Instances lists the web processes that are supervised, in every environment.
-func (w *World) Instances() ([]supervise.Entry, error) { return w.supervised("run") }
-
-// singles lists the single processes that are supervised, in every environment.
-func (w *World) singles() ([]supervise.Entry, error) { return w.supervised("single") }
-
-func (w *World) supervised(kind string) ([]supervise.Entry, error) {
-	folders, err := filepath.Glob(w.path("worker", "instances", "*", "*", kind))
+// Instances lists what is supervised, in every environment.
+func (w *World) Instances() ([]supervise.Entry, error) {
+	folders, err := filepath.Glob(w.path("worker", "instances", "*", "*", "run"))
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -42,23 +41,24 @@ func (s situation) awaitHosts() []Step {
 	if steps := s.first([]rule{shed, stand}); len(steps) > 0 {
 		return steps
 	}
-	who := strings.Join(names, ", ")
+	why := strings.Join(names, ", ") + " cannot be reached"
 	if s.Now.Before(until) {
-		return one(Await{Until: until, Why: who + " cannot be reached"}, "release %d is to run there", s.Environment.Goal.Number)
+		return one(Await{Until: until, Why: why}, "release %d is to run there", s.Environment.Goal.Number)
+	}
+	why += " (" + s.problemOf(names[0]) + ")"
+	if s.areEnough() {
+		why += ", and that does not end by itself"
+	} else {
+		why += ", and the others are not enough: " + count(s.minimum, "healthy instance") + " must take traffic"
 	}
 	seen := filter(s.chosen, func(i towpath.Instance) bool { return isStarted(i) && !s.isOutOfReach(i) })
-	return one(Condemn{Instances: ids(seen), Reason: who + " cannot be reached" + s.problemOf(names) +
-		", and the others are not enough: " + count(s.minimum, "healthy instance") + " must take traffic"}, "it cannot run everywhere")
+	return one(Condemn{Instances: ids(seen), Reason: why, Awaited: true}, "it cannot run everywhere")
 }
 
-// problemOf tells why the first of some hosts cannot be reached.
-func (s situation) problemOf(names []string) string {
-	for _, h := range s.hosts {
-		if h.name == names[0] {
-			return fmt.Sprintf(" (%s)", h.problem)
-		}
-	}
-	return ""
+// problemOf tells why a host cannot be reached.
+func (s situation) problemOf(name string) string {
+	at := slices.IndexFunc(s.hosts, func(h host) bool { return h.name == name })
+	return s.hosts[at].problem
 }
 
 // longAway is when a host that does not answer has been away for so long that it is not waited for.
@@ -72,9 +72,10 @@ func (s situation) longAway(h host) time.Time {
 // isLongAway says that a host has not answered for as long as an instance may take to come up.
 func (s situation) isLongAway(h host) bool { return h.problem != "" && !s.Now.Before(s.longAway(h)) }
 
-// isLeftOut says that a host does not answer, and does not hold up the goal.
+// isLeftOut says that a host does not answer, and does not hold up the goal. What is new does not leave out one that a person has to
+// set right.
 func (s situation) isLeftOut(h host) bool {
-	return h.problem != "" && (s.leavesOut() || s.isLongAway(h) && s.areEnough())
+	return h.problem != "" && (s.leavesOut() || !h.since.IsZero() && s.isLongAway(h) && s.areEnough())
 }
 
 // leavesOut says that the goal was proved before, so that no host that does not answer holds it up.
@@ -122,10 +123,15 @@ func (s situation) isLost(i towpath.Instance) bool {
 }
 
 // isTrusted says that an instance of the goal keeps the share that it has, though its host does not answer: nothing shows that it
-// does not serve.
+// does not serve. Where the goal is live, so does one that the balancer knows by its address alone: it was given its share by us.
 func (s situation) isTrusted(i towpath.Instance) bool {
-	return s.isBalanced() && s.isOfGoal(i) && s.isOutOfReach(i) && s.traffic(i).Weight > 0 && isDoubtful(i) && !s.isLost(i)
+	isLive := isNameless(i) && s.isProven() && !isFailing(i)
+	isKnown := s.isOfGoal(i) && isDoubtful(i)
+	return s.isBalanced() && s.isOutOfReach(i) && s.traffic(i).Weight > 0 && (isKnown || isLive) && !s.isLost(i)
 }
+
+// isNameless says that nobody knows of which release it is what serves on a host that does not answer.
+func isNameless(i towpath.Instance) bool { return i.Release == 0 && i.State == towpath.InstanceUnknown }
 
 // shed takes the traffic from what is known not to answer, as long as half of what is wanted is healthy: a probe that fails
 // everywhere says more about the probe.

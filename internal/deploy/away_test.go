@@ -29,7 +29,7 @@ func TestPropertyAKeeperThatIsCutOffTakesNobodyOutOfTheTraffic(t *testing.T) {
 		if cut == len(hosts) || w.checks {
 			w.wait(rapid.SampledFrom([]time.Duration{0, time.Minute, time.Hour}).Draw(t, "for"))
 		}
-		for _, step := range w.plan().Steps {
+		for _, step := range w.plan().UpToBarrier() { // what comes after a wait supposes that nobody answers until then
 			if shift, is := step.Operation.(deploy.Shift); is {
 				t.Fatalf("%s, as %s\n%v", shift, step.Reason, w)
 			}
@@ -119,4 +119,43 @@ func (c *chaos) goesOn() bool {
 		}
 	}
 	return len(steps) > 0
+}
+
+// A keeper that was started anew has seen nothing of a host that it cannot reach, and its balancer knows who serves there by its
+// address alone.
+func TestWhoServesOnAHostThatNobodyHasLookedAtKeepsItsShare(t *testing.T) {
+	d := towpath.EnvironmentDefinition{
+		Name: "production", Instances: 2, Minimum: 1, Health: towpath.HealthDefinition{Within: time.Minute},
+		Target: towpath.TargetDefinition{Hosts: &towpath.HostsTarget{
+			Path: "/srv/shop", Port: 8000, Hosts: []towpath.Host{{Name: "web1"}, {Name: "web2"}},
+		}},
+		Strategy: towpath.StrategyDefinition{Kind: towpath.StrategyRolling, Batch: 1},
+		Balancer: towpath.BalancerDefinition{HAProxy: &towpath.HAProxyBalancer{}},
+	}
+	e := towpath.NewEnvironment("p1", "shop", d, noon)
+	live := towpath.ReleaseRef{Number: 2, Change: 2}
+	e.Goal, e.Live, e.History = live, live, []towpath.ReleaseRef{live}
+	slots := d.Target.Slots()
+	slots[1].Problem, slots[1].Since = "it does not answer", noon.Add(-time.Hour)
+	target := towpath.Observation{Slots: slots, Instances: []towpath.Instance{{
+		ID: "r2-1", Release: 2, State: towpath.InstanceRunning, Health: towpath.HealthPassing, Slot: "web1", Address: slots[0].Address,
+	}}}
+	for checked, keeps := range map[towpath.Health]bool{"": true, towpath.HealthPassing: true, towpath.HealthFailing: false} {
+		share := towpath.Traffic{Known: true, Member: true, Weight: deploy.FullWeight}
+		away := towpath.Instance{ID: slots[1].Address, Address: slots[1].Address, Traffic: share}
+		away.Traffic.Checked = checked
+		seen := deploy.Merge(target, towpath.Observation{Instances: []towpath.Instance{
+			{ID: slots[0].Address, Address: slots[0].Address, Traffic: share}, away,
+		}}, true)
+		plan := deploy.NewPlan(deploy.Facts{Environment: e, Observed: seen, Now: noon})
+		isMoved := false
+		for _, step := range plan.Steps {
+			if _, is := step.Operation.(deploy.Shift); is {
+				isMoved = true
+			}
+		}
+		if isMoved == keeps {
+			t.Errorf("its balancer says %q, and the plan is %v", checked, plan.Steps)
+		}
+	}
 }

@@ -118,11 +118,12 @@ type (
 		Process, Instance string
 		Slot              string `json:",omitempty"`
 	}
-	// Condemn gives the goal up: it does not stand its watch. It is never done, it fails, with Reason and with what the
-	// instances said last.
+	// Condemn gives the goal up: it does not stand its watch, or what it needs was awaited in vain. It is never done, it fails,
+	// with Reason and with what the instances said last.
 	Condemn struct {
 		Instances []string
 		Reason    string
+		Awaited   bool `json:",omitempty"`
 	}
 	// Conclude records that the goal is reached (towpath.GoalReached), with what was seen of it on the way.
 	Conclude struct{ Deployment, Note string }
@@ -241,9 +242,16 @@ func (o LoseHook) String() string {
 func (BeginWatch) String() string  { return "begin to watch" }
 func (o BeginStep) String() string { return fmt.Sprintf("record that step %d has begun", o.Step+1) }
 func (o Hold) String() string      { return fmt.Sprintf("hold a share of %d%%", o.Share) }
-func (Condemn) String() string     { return "watch" }
-func (Watch) String() string       { return "watch" }
-func (Conclude) String() string    { return "record that the goal is reached" }
+
+func (o Condemn) String() string {
+	if o.Awaited {
+		return "wait"
+	}
+	return "watch"
+}
+
+func (Watch) String() string    { return "watch" }
+func (Conclude) String() string { return "record that the goal is reached" }
 func (AwaitPromotion) String() string {
 	return "wait for a promotion"
 }

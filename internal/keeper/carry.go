@@ -391,6 +391,9 @@ func (p *performer) assign(ctx context.Context, f deploy.Facts, o deploy.Assign)
 // condemn fails for good, with what the instances said last.
 func (p *performer) condemn(ctx context.Context, f deploy.Facts, o deploy.Condemn) error {
 	condemned := &deploy.Permanent{Err: errors.New(o.Reason)}
+	if len(o.Instances) == 0 {
+		return condemned
+	}
 	order, err := p.orderOf(f, deploy.Inspect{Instances: o.Instances})
 	if err == nil {
 		var seen deploy.Receipt

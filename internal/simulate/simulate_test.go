@@ -16,7 +16,10 @@ const (
 	shortSeeds = 40
 )
 
-var seeds = flag.Int("seeds", 0, "how many stories are told; 0 leaves it to the kind of the test")
+var (
+	seeds = flag.Int("seeds", 0, "how many stories are told; 0 leaves it to the kind of the test")
+	from  = flag.Uint64("from", 1, "which of them is the first")
+)
 
 func storiesToTell() int {
 	switch {
@@ -31,7 +34,7 @@ func storiesToTell() int {
 }
 
 func TestEveryPromiseIsKeptInEveryStory(t *testing.T) {
-	report, err := Run(t.Context(), Options{From: 1, Seeds: storiesToTell()})
+	report, err := Run(t.Context(), Options{From: *from, Seeds: storiesToTell()})
 	if err != nil {
 		t.Fatal(err)
 	}
