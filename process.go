@@ -80,9 +80,10 @@ func (e SingleAssigned) apply(t *environmentTransition) {
 // SingleGone is a person's word that a single process does not run any more where it was, though its host does not answer:
 // it may be started elsewhere.
 type SingleGone struct {
-	Process string
-	By      string
-	At      time.Time
+	Process  string
+	Instance string `json:",omitempty"` // beside which it was; empty is wherever it is recorded to be
+	By       string
+	At       time.Time
 }
 
 func (e SingleGone) when() time.Time { return e.At }
@@ -93,6 +94,9 @@ func (e SingleGone) refusedBy(env Environment) error {
 	case !known || a.Instance == "":
 		return Errorf(CodeNotFound, "%s has no single process %q that runs anywhere", env.Key, e.Process).
 			WithHint("processes of which at most one runs are `single` in the pipeline file")
+	case e.Instance != "" && e.Instance != a.Instance:
+		return Errorf(CodeConflict, "%s of %s is not beside %s any more, but beside %s", e.Process, env.Key, e.Instance, a.Instance).
+			WithHint("look at the environment again: what was said of one host says nothing of another")
 	case a.IsGone(a.Instance):
 		return Errorf(CodeConflict, "%s of %s was said to be gone already", e.Process, env.Key)
 	}

@@ -83,7 +83,8 @@ type Process struct {
 	Single   bool     `json:"single,omitempty"`
 	State    string   `json:"state"`
 	Problem  string   `json:"problem,omitempty"`
-	Log      []string `json:"log,omitempty"` // what it said last, where it does not run
+	Log      []string `json:"log,omitempty"`    // what it said last, where it does not run
+	Silent   string   `json:"silent,omitempty"` // the host that does not answer, where it may run: it is started nowhere else
 }
 
 // Deployment is a release's way into an environment.
@@ -220,6 +221,17 @@ func (c *Client) Thaw(ctx context.Context, key string) (Environment, error) {
 // Unpin lifts the pin that a rollback left.
 func (c *Client) Unpin(ctx context.Context, key string) (Environment, error) {
 	return post[Environment](ctx, c, environmentPath(key, "/unpin"), nil)
+}
+
+// Gone says that a single process does not run any more where it was, though its host does not answer.
+type Gone struct {
+	Process  string `json:"process"`
+	Instance string `json:"instance,omitempty"` // beside which it was: it is refused where that is another by now
+}
+
+// Gone lets a single process be started elsewhere. Who says so has seen that it does not run where it was.
+func (c *Client) Gone(ctx context.Context, key string, of Gone) (Environment, error) {
+	return post[Environment](ctx, c, environmentPath(key, "/gone"), of)
 }
 
 // Deployments answers an environment's, newest first, at most 50.

@@ -24,14 +24,16 @@ const deathPatience = time.Minute
 // stand in.
 func unreachable() map[string]string {
 	const (
-		elsewhere = "it is carried out in the commit in which it arises, and never comes to the outbox"
-		nobody    = "it is a wait, which nobody performs"
-		person    = "a person's command line, which its person repeats"
-		single    = "the story has no single process: TestASingleProcessNeverOverlapsThoughAllThatLookAfterItAreKilled of target/process dies around it"
-		onHosts   = "the story has no hosts: TestAKeeperThatIsKilledLeavesWhatTheNextOneMends of target/hosts dies there"
+		elsewhere     = "it is carried out in the commit in which it arises, and never comes to the outbox"
+		nobody        = "it is a wait, which nobody performs"
+		person        = "a person's command line, which its person repeats"
+		single        = "the story has no single process: TestASingleProcessNeverOverlapsThoughAllThatLookAfterItAreKilled of target/process dies around it"
+		singleOnHosts = "the story has no hosts: TestASingleProcessNeverOverlapsOnHostsThoughAllThatLookAfterItAreKilled of target/hosts dies there"
+		onHosts       = "the story has no hosts: TestAKeeperThatIsKilledLeavesWhatTheNextOneMends of target/hosts dies there"
 	)
 	return map[string]string{
 		"place on hosts": onHosts, "flip hosts": onHosts, "start on hosts": onHosts, "stop on hosts": onHosts, "remove from hosts": onHosts,
+		"start a single process on a host": singleOnHosts, "stop a single process on a host": singleOnHosts,
 		"perform Assign": single, "perform StartSingle": single, "perform StopSingle": single,
 		"carry out EnqueueStep": elsewhere, "carry out RecordDeployment": elsewhere,
 		"carry out StopStep": elsewhere, "carry out WakeKeeper": elsewhere,

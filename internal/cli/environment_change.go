@@ -53,6 +53,24 @@ func newPromoteCommand(console *Console) *cobra.Command {
 	})
 }
 
+// newGoneCommand is "towpath gone".
+func newGoneCommand(console *Console) *cobra.Command {
+	return &cobra.Command{
+		Use:   "gone ENV PROCESS",
+		Short: "Say that a single process does not run any more on a host that does not answer",
+		Long: "A single process is started nowhere else while the host where it may run does not answer. Once you know that it does not\n" +
+			"run there, as that machine is off, say so: it is started on another host then, and ended where it was should that host\n" +
+			"come back. " + environmentHelp,
+		Example: "  towpath gone production clock",
+		Args:    cobra.ExactArgs(2),
+		RunE: console.remote(func(ctx context.Context, server *client.Client, args []string) error {
+			return console.changeEnvironment(ctx, server, args[0], "does without "+args[1]+" where it was: it is started elsewhere", func(key string) (client.Environment, error) {
+				return server.Gone(ctx, key, client.Gone{Process: args[1]})
+			})
+		}),
+	}
+}
+
 // newUnpinCommand is "towpath unpin".
 func newUnpinCommand(console *Console) *cobra.Command {
 	return console.environmentCommand(environmentChange{

@@ -128,6 +128,8 @@ var stories = []story{
 	{name: "policy", call: "policy production", doc: client.Policy{}},
 	{name: "policy_none", call: "policy shop/qa", doc: client.Policy{}},
 	{name: "policy_set", call: "policy production --ref main,tags/v* --secret= --lift worker --protect", doc: client.Policy{}},
+	{name: "gone", call: "gone production clock", doc: client.Environment{}},
+	{name: "gone_no_process", call: "gone production"},
 	{name: "unpin", call: "unpin production", doc: client.Environment{}},
 	{name: "user_add", call: "user add cem --role shop=runner --role *=viewer", doc: client.Account{}},
 	{name: "user_add_taken", call: "user add ana"},

@@ -77,7 +77,8 @@ func newRootCommand(console *Console) *cobra.Command {
 	section(root, "Move traffic:",
 		newBoardCommand(console), newEnvironmentsCommand(console), newReleasesCommand(console), newPlanCommand(console), newDeployCommand(console),
 		newRollbackCommand(console), newPromoteCommand(console), newFreezeCommand(console), newThawCommand(console), newStartCommand(console),
-		newUnpinCommand(console), newPolicyCommand(console), newDeploymentsCommand(console), newHistoryCommand(console), newExecCommand(console), newEnvironmentCommand(console))
+		newUnpinCommand(console), newGoneCommand(console), newPolicyCommand(console), newDeploymentsCommand(console), newHistoryCommand(console),
+		newExecCommand(console), newEnvironmentCommand(console))
 	section(root, "People and machines:",
 		newLoginCommand(console), newLogoutCommand(console), newUserCommand(console), newGroupCommand(console),
 		newTokenCommand(console), newSecretCommand(console), newWorkersCommand(console), newAuditCommand(console))

@@ -344,7 +344,7 @@ func shopEnvironments(w *world) {
 	w.streams("GET "+production+"/events",
 		queued, deploying(deployment("running"), "starting r42-1"), deploying(deployment("running"), ""), shopProduction())
 	shopGoesBack(w)
-	for _, act := range []string{"promote", "freeze", "thaw", "unpin"} {
+	for _, act := range []string{"promote", "freeze", "thaw", "unpin", "gone"} {
 		w.answers("POST "+production+"/"+act, shopProduction())
 	}
 }

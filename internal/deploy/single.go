@@ -143,6 +143,18 @@ func (s situation) isInReach(slot string) bool {
 	return slices.ContainsFunc(s.hosts, func(h host) bool { return h.name == machineOf(slot) && h.problem == "" })
 }
 
+// OutOfReach answers the single processes that may run on hosts that do not answer, by name, with the host. Each waits for its
+// host, or for a person's word that it is gone there.
+func OutOfReach(f Facts) map[string]string {
+	s, found := newSituation(f), make(map[string]string)
+	for name, a := range f.Environment.Singles {
+		if a.Instance != "" && !a.IsGone(a.Instance) && !s.isInReach(a.Slot) {
+			found[name] = machineOf(a.Slot)
+		}
+	}
+	return found
+}
+
 // machineOf answers the host of a slot, whatever slots it has now.
 func machineOf(slot string) string {
 	name, _, _ := strings.Cut(slot, "/")

@@ -188,7 +188,7 @@ func limit(o deploy.Operation, d towpath.EnvironmentDefinition) time.Duration {
 		return 10 * time.Minute
 	case deploy.Check, deploy.Start, deploy.StartSingle:
 		if d.Target.Hosts != nil {
-			return 5 * time.Minute // its scripts run on every host
+			return longestStop(d) + 5*time.Minute // its scripts run on every host
 		}
 	case deploy.Probe:
 		return o.Within + spare
@@ -196,7 +196,7 @@ func limit(o deploy.Operation, d towpath.EnvironmentDefinition) time.Duration {
 		if d.Target.Process != nil {
 			return longestStop(d) + spare
 		}
-		return 5 * time.Minute
+		return longestStop(d) + 5*time.Minute
 	case deploy.Drain:
 		return o.Within + spare
 	case deploy.EndStreams:
@@ -204,17 +204,16 @@ func limit(o deploy.Operation, d towpath.EnvironmentDefinition) time.Duration {
 	case deploy.Test, deploy.RunHook:
 		return 10 * time.Minute
 	case deploy.Remove:
-		if d.Target.Process != nil {
-			return longestStop(d) + 2*time.Minute // it may have to end what an interrupted start has left
-		}
-		return 2 * time.Minute
+		return longestStop(d) + 2*time.Minute // it may have to end what an interrupted start has left
 	}
 	return spare
 }
 
 // longestStop is how long the slowest process of an instance may take to end.
-func longestStop(d towpath.EnvironmentDefinition) time.Duration {
-	longest := d.Target.Process.Stop.Within
+func longestStop(d towpath.EnvironmentDefinition) (longest time.Duration) {
+	if d.Target.Process != nil {
+		longest = d.Target.Process.Stop.Within
+	}
 	for _, p := range d.Processes {
 		longest = max(longest, p.Stop.Within)
 	}

@@ -25,17 +25,15 @@ func (b *builder) processes(e *towpath.EnvironmentDefinition, v *value) {
 	if len(written.keys()) > maxProcesses {
 		b.unfit(written.key, fmt.Sprintf("%s has %d processes; an environment has at most %d", e.Name, len(written.keys()), maxProcesses), "leave some out")
 	}
-	if e.Target.Hosts != nil && len(written.keys()) > 0 {
-		b.unfit(written.key, "processes on hosts are not supported yet", "start them by the target's restart")
-		return
-	}
-	if e.Target.Process == nil {
+	if e.Target.Process == nil && e.Target.Hosts == nil {
 		return
 	}
 	for _, name := range written.keys() {
 		p := written.get(name)
 		switch {
 		case p == nil: // what is wrong with it is told
+		case name == towpath.WebProcess && e.Target.Hosts != nil:
+			b.unfit(p.key, "the web process of "+e.Name+" is what its target's restart or reload runs", "take web out of processes")
 		case name == towpath.WebProcess:
 			b.webProcess(e, p, v)
 		default:
@@ -43,7 +41,7 @@ func (b *builder) processes(e *towpath.EnvironmentDefinition, v *value) {
 		}
 	}
 	target := v.get("target", "process")
-	if e.Target.Process.Command == "" && !target.misread("command") && (written == nil || !written.misread(towpath.WebProcess)) {
+	if e.Target.Process != nil && e.Target.Process.Command == "" && !target.misread("command") && (written == nil || !written.misread(towpath.WebProcess)) {
 		b.unfit(target.key, e.Name+" does not say what serves its requests", "add command: ./shop, or processes: {web: ./shop}")
 	}
 }
@@ -71,9 +69,14 @@ func (b *builder) webProcess(e *towpath.EnvironmentDefinition, p, v *value) {
 	e.Target.Process.Stop = stopOf(stop, e.Target.Process.Stop.Within)
 }
 
-// process reads one that runs beside the web process. It may take as long as that to stop, where nothing else is said.
+// process reads one that runs beside the web process. Where nothing else is said, it may take as long to
+// stop as that.
 func (b *builder) process(e *towpath.EnvironmentDefinition, name string, p *value) towpath.ProcessDefinition {
-	d := towpath.ProcessDefinition{Name: name, Command: commandOf(p), Stop: stopOf(p.get("stop"), e.Target.Process.Stop.Within)}
+	within := defaultStop
+	if e.Target.Process != nil {
+		within = e.Target.Process.Stop.Within
+	}
+	d := towpath.ProcessDefinition{Name: name, Command: commandOf(p), Stop: stopOf(p.get("stop"), within)}
 	d.Single = p.get("single").bool()
 	if d.Command == "" && !p.misread("command") {
 		b.unfit(p.key, fmt.Sprintf("the process %s of %s has no command", name, e.Name), "add command: ./shop "+name)

@@ -23,7 +23,7 @@ rest() { sleep "$1" 2>/dev/null || sleep 1; }
 watch() {
   ( trap 'kill "$s" 2>/dev/null; exit 0' TERM
     sleep "$TW_LIMIT" & s=$!; wait "$s"; kill -TERM $$
-    sleep 5 & s=$!; wait "$s"; kill -KILL -- -$$ 2>/dev/null || kill -KILL $$ ) </dev/null >/dev/null 2>&1 &
+    sleep 5 & s=$!; wait "$s"; kill -KILL -$$ 2>/dev/null || kill -KILL $$ ) </dev/null >/dev/null 2>&1 &
   dog=$!
   trap 'kill "$dog" 2>/dev/null' EXIT
   trap 'fail late "it did not end within $TW_LIMIT s"' TERM

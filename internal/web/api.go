@@ -80,6 +80,7 @@ func (s *Server) registerAPI() {
 	api(s, "POST"+environment+"/unpin", s.unpin)
 	api(s, "GET"+environment+"/policy", s.policy)
 	api(s, "POST"+environment+"/policy", s.changePolicy)
+	api(s, "POST"+environment+"/gone", s.gone)
 	s.registerAdministration()
 }
 

@@ -1,11 +1,14 @@
 package web
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/towpath-cd/towpath"
 	"github.com/towpath-cd/towpath/client"
+	"github.com/towpath-cd/towpath/internal/deploy"
 	"github.com/towpath-cd/towpath/internal/store"
 )
 
@@ -112,7 +115,7 @@ func queueOf(e towpath.Environment, now time.Time) []client.Deployment {
 
 // observe adds what the keeper saw last.
 func observe(e towpath.Environment, seen towpath.Observation, answer *client.Environment) {
-	answer.ObservedAt, answer.Processes = seen.At, processesOf(seen)
+	answer.ObservedAt, answer.Processes = seen.At, tellSilent(e, seen, processesOf(seen))
 	if address := seen.Reach(e.Live.Number); answer.URL == "" && address != "" {
 		answer.URL = "http://" + address
 	}
@@ -138,6 +141,23 @@ func processesOf(seen towpath.Observation) (all []client.Process) {
 		all = append(all, client.Process{
 			Name: p.Process, Instance: p.Instance, Release: release, Single: true, State: string(p.State), Problem: p.Problem, Log: p.Log,
 		})
+	}
+	return all
+}
+
+// tellSilent says of single processes which host they wait for, also where nobody has seen them there.
+func tellSilent(e towpath.Environment, seen towpath.Observation, all []client.Process) []client.Process {
+	silent := deploy.OutOfReach(deploy.Facts{Environment: e, Observed: seen})
+	for _, name := range slices.Sorted(maps.Keys(silent)) {
+		id := e.Singles[name].Instance
+		n := slices.IndexFunc(all, func(p client.Process) bool { return p.Single && p.Name == name && p.Instance == id })
+		if n < 0 {
+			release, _ := towpath.ParseInstanceID(id)
+			n, all = len(all), append(all, client.Process{
+				Name: name, Instance: id, Release: release, Single: true, State: string(towpath.InstanceUnknown), Problem: "its host does not answer",
+			})
+		}
+		all[n].Silent = silent[name]
 	}
 	return all
 }

@@ -201,6 +201,17 @@ func (s *Server) promote(c call[client.Promotion]) (client.Environment, error) {
 	})
 }
 
+func (s *Server) gone(c call[client.Gone]) (client.Environment, error) {
+	said := c.Body
+	detail := said.Process
+	if said.Instance != "" {
+		detail += " beside " + said.Instance
+	}
+	return s.changeEnvironment(c.Request, c.Caller, "gone", detail, func(towpath.Environment) towpath.EnvironmentEvent {
+		return towpath.SingleGone{Process: said.Process, Instance: said.Instance, By: c.Name, At: s.Clock()}
+	})
+}
+
 func (s *Server) unpin(c call[none]) (client.Environment, error) {
 	return s.changeEnvironment(c.Request, c.Caller, "unpin", "", func(towpath.Environment) towpath.EnvironmentEvent {
 		return towpath.Unpinned{By: c.Name, At: s.Clock()}

@@ -69,6 +69,7 @@ func (s *Server) registerPages() {
 	s.form("POST"+environment+"/thaw", s.thawByForm)
 	s.form("POST"+environment+"/start", s.startByHand)
 	s.form("POST"+environment+"/unpin", s.unpinByForm)
+	s.form("POST"+environment+"/gone", s.goneByForm)
 }
 
 // page registers a handler that answers a page.

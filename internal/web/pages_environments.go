@@ -151,6 +151,12 @@ func (s *Server) promoteByForm(c call[none]) (string, error) {
 	return there(c), err
 }
 
+func (s *Server) goneByForm(c call[none]) (string, error) {
+	said := client.Gone{Process: c.PostForm.Get("process"), Instance: c.PostForm.Get("instance")}
+	_, err := s.gone(call[client.Gone]{Request: c.Request, Caller: c.Caller, Body: said})
+	return there(c), err
+}
+
 func (s *Server) unpinByForm(c call[none]) (string, error) {
 	_, err := s.unpin(c)
 	return there(c), err

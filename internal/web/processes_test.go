@@ -36,3 +36,36 @@ func TestWhatRunsBesideInstancesIsToldWithTheLastLinesOfWhatDoesNot(t *testing.T
 		}
 	}
 }
+
+func TestWhereASingleProcessWaitsForItsHostItsPersonHasAButton(t *testing.T) {
+	e := towpath.Environment{
+		Definition: towpath.EnvironmentDefinition{Target: towpath.TargetDefinition{Hosts: &towpath.HostsTarget{
+			Port: 8000, Hosts: []towpath.Host{{Name: "web1"}, {Name: "web2"}},
+		}}},
+		Singles: map[string]towpath.Assignment{"clock": {Instance: "r41-3", Slot: "web2"}, "mail": {Instance: "r41-2", Slot: "web1"}},
+	}
+	var slots []towpath.Slot
+	for _, s := range e.Definition.Target.Slots() {
+		if s.Host == "web2" {
+			s.Problem = "no route to host"
+		}
+		slots = append(slots, s)
+	}
+	var answer client.Environment
+	observe(e, towpath.Observation{Slots: slots}, &answer)
+	want := []client.Process{{
+		Name: "clock", Instance: "r41-3", Release: 41, Single: true, State: "unknown", Problem: "its host does not answer", Silent: "web2",
+	}}
+	if diff := cmp.Diff(want, answer.Processes); diff != "" {
+		t.Error(diff)
+	}
+	for _, may := range []bool{true, false} {
+		var shown strings.Builder
+		if err := page.EnvironmentInstances(page.Environment{Environment: answer, CanDeploy: may}).Render(t.Context(), &shown); err != nil {
+			t.Fatal(err)
+		}
+		if has := strings.Contains(shown.String(), "clock is gone there"); has != may {
+			t.Errorf("who may deploy: %v; the button is there: %v", may, has)
+		}
+	}
+}

@@ -75,6 +75,7 @@ var table = map[string][]string{
 	},
 	"deploy": {
 		"POST /api/v1/environments/{pipeline}/{environment}/deploy", "POST /environments/{pipeline}/{environment}/deploy",
+		"POST /api/v1/environments/{pipeline}/{environment}/gone", "POST /environments/{pipeline}/{environment}/gone",
 		"POST /api/v1/environments/{pipeline}/{environment}/exec", "GET /api/v1/environments/{pipeline}/{environment}/exec/{id}",
 		"POST /api/v1/environments/{pipeline}/{environment}/rollback", "POST /environments/{pipeline}/{environment}/rollback",
 		"POST /api/v1/environments/{pipeline}/{environment}/promote", "POST /environments/{pipeline}/{environment}/promote",

@@ -368,3 +368,14 @@ func (h *Host) Log() string {
 	log, _ := os.ReadFile(filepath.Join(h.dir, "log"))
 	return string(log)
 }
+
+// Run runs a script on the host as root, and answers what it printed, without the end of its last line.
+func (h *Host) Run(script string) string {
+	h.t.Helper()
+	pid := strconv.Itoa(h.process.Process.Pid)
+	out, err := exec.Command("nsenter", "-t", pid, "-m", "-p", "/bin/sh", "-c", script).CombinedOutput()
+	if err != nil {
+		h.t.Fatalf("%s: %v %s (nsenter comes with util-linux)", script, err, out)
+	}
+	return strings.TrimSuffix(string(out), "\n")
+}

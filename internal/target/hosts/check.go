@@ -54,7 +54,7 @@ func (d *Driver) slotsOn(m *machine) (count int) {
 
 // checkOne answers how much is free on a host.
 func (d *Driver) checkOne(ctx context.Context, m *machine, o deploy.Order) (free int64, err error) {
-	v := variables{"TW_WHAT": "check", "TW_ASSETS": d.options.Definition.Assets, "TW_N": "0", "TW_REQUIRES": strconv.Itoa(len(d.definition.Requires))}
+	v := variables{"TW_WHAT": "check", "TW_ASSETS": d.options.Definition.Assets, "TW_N": "0", "TW_P": strconv.Itoa(len(d.options.Definition.Processes)), "TW_REQUIRES": strconv.Itoa(len(d.definition.Requires))}
 	for n, script := range d.definition.Requires {
 		v[fmt.Sprintf("TW_REQUIRE_%d", n+1)] = script
 	}

@@ -38,6 +38,7 @@ type Driver struct {
 	network    *ssh.Network
 	probers    *probe.Probers
 	parcels    *parcels
+	mends      mends
 }
 
 // slot is a fixed place, with where it is on its host.
@@ -61,6 +62,8 @@ func New(options Options) (*Driver, error) {
 		return nil, fmt.Errorf("open the target of %s: %w", options.Environment, err)
 	}
 	d := &Driver{options: options, definition: *target, network: ssh.New(options.SSH), parcels: parcels}
+	closing, closeAll := context.WithCancel(context.Background())
+	d.mends = mends{driver: d, closing: closing, close: closeAll, underWay: make(map[*machine]bool)}
 	for _, host := range target.Hosts {
 		port := ""
 		if host.SSHPort != 0 {
@@ -68,6 +71,7 @@ func New(options Options) (*Driver, error) {
 		}
 		d.machines = append(d.machines, &machine{
 			name: host.Name, remote: d.network.Host(host.Name, host.User, port), path: target.Path, owner: target.Owner,
+			longer: longestStop(options.Definition),
 		})
 	}
 	for _, s := range options.Definition.Target.Slots() {
@@ -105,6 +109,8 @@ func (d *Driver) dial(ctx context.Context, _, address string) (net.Conn, error) 
 
 // Close ends probes and connections. The instances run on.
 func (d *Driver) Close() error {
+	d.mends.close()
+	d.mends.running.Wait()
 	d.probers.Close()
 	if err := d.network.Close(); err != nil {
 		return err
@@ -137,6 +143,10 @@ func (d *Driver) Do(ctx context.Context, o deploy.Order) (deploy.Receipt, error)
 		return d.remove(ctx, o, operation)
 	case deploy.Inspect:
 		return d.inspect(ctx, o, operation), nil
+	case deploy.StartSingle:
+		return d.startSingle(ctx, o, operation)
+	case deploy.StopSingle:
+		return d.stopSingle(ctx, o, operation)
 	}
 	return deploy.Receipt{}, &deploy.Permanent{Err: fmt.Errorf("a target cannot %s", o.Operation)}
 }

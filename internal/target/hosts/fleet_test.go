@@ -82,6 +82,7 @@ type fleet struct {
 	app        string // the application's program, as the hosts see it
 	epoch      towpath.Epoch
 	release    towpath.Release
+	witness    string            // what single processes hold; every host sees it
 	files      map[string]string // of every release, beside the one that has its number
 }
 
@@ -165,7 +166,7 @@ func freePort(t testing.TB) int {
 // of makes another release the one that orders are about.
 func (f *fleet) of(release int) {
 	f.release = towpath.Release{Number: release, Revision: "abc", Env: map[string]map[string]string{
-		"production": {"APP": f.app, "GREETING": "say \"hi\" for $5 `now` \\ 'x'\nthen go"},
+		"production": {"APP": f.app, "GREETING": "say \"hi\" for $5 `now` \\ 'x'\nthen go", "LOCK": f.witness},
 	}}
 }
 

@@ -37,6 +37,9 @@ type errand struct {
 	Start  *deploy.Start
 	Stop   *deploy.Stop
 	Remove *deploy.Remove
+
+	StartSingle *deploy.StartSingle
+	StopSingle  *deploy.StopSingle
 }
 
 func (e errand) operation() deploy.Operation {
@@ -47,6 +50,10 @@ func (e errand) operation() deploy.Operation {
 		return *e.Start
 	case e.Stop != nil:
 		return *e.Stop
+	case e.StartSingle != nil:
+		return *e.StartSingle
+	case e.StopSingle != nil:
+		return *e.StopSingle
 	}
 	return *e.Remove
 }
@@ -97,6 +104,10 @@ func (f *fleet) keeper(o deploy.Operation, within time.Duration, side, how strin
 		e.Stop = &o
 	case deploy.Remove:
 		e.Remove = &o
+	case deploy.StartSingle:
+		e.StartSingle = &o
+	case deploy.StopSingle:
+		e.StopSingle = &o
 	}
 	text, err := json.Marshal(e)
 	if err != nil {

@@ -32,14 +32,16 @@ const (
 // machine is a host of the target.
 type machine struct {
 	name   string
-	path   string // the environment's folder
-	owner  string // of files; empty is the login
+	path   string        // the environment's folder
+	owner  string        // of files; empty is the login
+	longer time.Duration // what an order may take more, as processes may to end
 	remote *ssh.Host
 
 	mutex   sync.Mutex
 	claimed towpath.Epoch
 	seen    []towpath.Instance // at the last look
 	missed  time.Time          // since when looks have missed it; zero where the last one did not
+	singles []towpath.Single   // likewise
 }
 
 func (m *machine) isClaimedBy(epoch towpath.Epoch) bool {
@@ -60,10 +62,10 @@ func (m *machine) lastSeen() []towpath.Instance {
 	return m.seen
 }
 
-func (m *machine) sees(instances []towpath.Instance) {
+func (m *machine) sees(instances []towpath.Instance, singles []towpath.Single) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	m.seen, m.missed = instances, time.Time{}
+	m.seen, m.singles, m.missed = instances, singles, time.Time{}
 }
 
 // misses notes a look that did not come through, and answers since when that is so.
@@ -89,6 +91,25 @@ func (m *machine) doubts(seats []seat) {
 	}
 }
 
+func (m *machine) lastSingles() []towpath.Single {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	return m.singles
+}
+
+// seesSingle remembers of a single process beside an instance that it may run from now on, or, where there is none, that it does
+// not: should the host not answer any more before it is looked at.
+func (m *machine) seesSingle(process, instance string, may *towpath.Single) {
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	m.singles = slices.DeleteFunc(slices.Clone(m.singles), func(p towpath.Single) bool {
+		return p.Process == process && p.Instance == instance
+	})
+	if may != nil {
+		m.singles = append(m.singles, *may)
+	}
+}
+
 // seesPlaced adds an instance to what was seen, should the host not answer any more.
 func (m *machine) seesPlaced(i towpath.Instance) {
 	m.mutex.Lock()
@@ -102,12 +123,12 @@ type variables map[string]string
 
 // under adds what every order has: its epoch, and until when it has to be over on the host.
 func (m *machine) under(ctx context.Context, epoch towpath.Epoch, what string, v variables) variables {
-	limit := orderLimit
+	limit := orderLimit + m.longer
 	if deadline, has := ctx.Deadline(); has {
 		limit = min(limit, max(time.Until(deadline)-deadlineSlack, time.Second))
 	}
 	all := variables{
-		"TW_PATH": m.path, "TW_OWNER": m.owner, "TW_WHAT": what, "TW_N": "0",
+		"TW_PATH": m.path, "TW_OWNER": m.owner, "TW_WHAT": what, "TW_N": "0", "TW_P": "0",
 		"TW_EPOCH": strconv.FormatUint(epoch.Number, 10), "TW_HOLDER": epoch.Holder,
 		"TW_LIMIT": seconds(limit), "TW_WAIT": seconds(min(lockPatience, limit/2)), "TW_FREE": seconds(min(portPatience, limit/5)),
 	}

@@ -1,7 +1,9 @@
 package hosts
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"path"
 	"slices"
 	"strconv"
@@ -32,6 +34,7 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 			seen.Epoch = s.epoch
 		}
 		seen.Instances = append(seen.Instances, s.instances...)
+		seen.Singles = append(seen.Singles, s.singles...)
 	}
 	for _, s := range d.slots {
 		for n, m := range d.machines {
@@ -49,6 +52,7 @@ func (d *Driver) Observe(ctx context.Context) (towpath.Observation, error) {
 type sight struct {
 	epoch     towpath.Epoch
 	instances []towpath.Instance
+	singles   []towpath.Single
 	problem   string
 	missed    time.Time // since when; zero where that will not end by itself
 }
@@ -61,21 +65,22 @@ func (d *Driver) look(ctx context.Context, m *machine) sight {
 		return d.withoutLook(ctx, m, err)
 	}
 	t := newTable(said)
-	s := sight{epoch: t.epoch}
+	d.mends.look(m, t)
+	s := sight{epoch: t.epoch, singles: d.singlesOf(m, t)}
 	var probes sync.WaitGroup
 	s.instances = make([]towpath.Instance, len(t.instances))
 	for n, placed := range t.instances {
 		probes.Go(func() { s.instances[n] = d.observe(ctx, m, t, placed) })
 	}
 	probes.Wait()
-	m.sees(s.instances)
+	m.sees(s.instances, s.singles)
 	return s
 }
 
 // withoutLook is what is known of a host that does not answer.
 func (d *Driver) withoutLook(ctx context.Context, m *machine, err error) sight {
 	since := m.misses()
-	s := sight{problem: err.Error(), missed: since, instances: slices.Clone(m.lastSeen())}
+	s := sight{problem: err.Error(), missed: since, instances: slices.Clone(m.lastSeen()), singles: unsure(m.lastSingles())}
 	if gradeOf(err) == gradePermanent {
 		s.missed = time.Time{}
 	}
@@ -121,15 +126,27 @@ func (d *Driver) observe(ctx context.Context, m *machine, t table, p placed) tow
 	}
 	var process string
 	i.State, i.Problem, process = t.stateOf(p)
+	others := t.besides(p.id)
+	i.Processes = t.beside(others)
+	if left := unended(others); left != "" && i.State == towpath.InstanceStopped {
+		i.State, i.Problem = towpath.InstanceFailing, left
+	}
 	if i.State != towpath.InstanceRunning {
 		return i
 	}
 	prober := d.probers.Of(probe.Subject{Instance: i.ID, Release: release, Address: i.Address, Process: process})
-	prober.Look(ctx, probe.Patience)
+	problem := t.problemBeside(others)
+	if problem == "" {
+		prober.Look(ctx, probe.Patience)
+	} else {
+		prober.Note(errors.New(problem))
+	}
 	said := prober.Verdict()
 	i.Health, i.Problem = said.Health, said.Problem
 	if said.Health != towpath.HealthPassing {
-		i.Since = said.Since
+		i.Since, i.Problem = said.Since, cmp.Or(problem, i.Problem)
+	} else if !areSteady(others) {
+		i.Health = towpath.HealthUnknown
 	}
 	return i
 }
@@ -143,6 +160,7 @@ type table struct {
 	instances []placed
 	slots     map[string]started
 	links     map[string]string // slot → ID
+	processes []supervised
 }
 
 // placed is an instance whose files are there.
@@ -182,6 +200,8 @@ func newTable(said []word) table {
 				name = "current"
 			}
 			t.links[name] = path.Base(w.at(1))
+		default:
+			t.readProcesses(w)
 		}
 	}
 	return t

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -98,7 +100,7 @@ func (d *Driver) placeOne(ctx context.Context, m *machine, o deploy.Order, s sea
 func (d *Driver) remove(ctx context.Context, o deploy.Order, operation deploy.Remove) (deploy.Receipt, error) {
 	moment := failpoint.At("remove from hosts")
 	moment.Before()
-	err := d.eachHost(ctx, o, operation.Instances, scriptRemove)
+	_, err := d.eachHost(ctx, o, operation.Instances, scriptRemove)
 	if err == nil {
 		moment.After()
 	}
@@ -109,21 +111,36 @@ func (d *Driver) remove(ctx context.Context, o deploy.Order, operation deploy.Re
 func (d *Driver) stop(ctx context.Context, o deploy.Order, operation deploy.Stop) (deploy.Receipt, error) {
 	moment := failpoint.At("stop on hosts")
 	moment.Before()
-	err := d.eachHost(ctx, o, operation.Instances, scriptStop)
+	told, err := d.eachHost(ctx, o, operation.Instances, scriptStop)
 	if err == nil {
 		moment.After()
 	}
-	return deploy.Receipt{}, err
+	return deploy.Receipt{Detail: told}, err
 }
 
-// eachHost gives an order about instances to the hosts that they are on.
-func (d *Driver) eachHost(ctx context.Context, o deploy.Order, ids []string, script string) error {
-	seats := d.everySeat(o, ids)
-	return d.everywhere(d.of(seats), func(m *machine) error {
+// eachHost gives an order about instances to the hosts that they are on, and tells which processes had to be killed.
+func (d *Driver) eachHost(ctx context.Context, o deploy.Order, ids []string, script string) (told string, err error) {
+	return d.tellEach(ctx, o, d.everySeat(o, ids), script, nil)
+}
+
+// tellEach gives an order to the hosts of seats, with more than what these say.
+func (d *Driver) tellEach(ctx context.Context, o deploy.Order, seats map[*machine][]seat, script string, more variables) (told string, err error) {
+	var mutex sync.Mutex
+	var all []string
+	err = d.everywhere(d.of(seats), func(m *machine) error {
 		m.doubts(seats[m])
-		_, err := m.order(ctx, o.Epoch, o.Operation.String(), script, d.list(o.Release, seats[m]), nil)
+		v := d.list(o.Release, seats[m])
+		maps.Copy(v, more)
+		said, err := m.order(ctx, o.Epoch, o.Operation.String(), script, v, nil)
+		mutex.Lock()
+		defer mutex.Unlock()
+		if text := killed(said); text != "" {
+			all = append(all, text)
+		}
 		return err
 	})
+	slices.Sort(all)
+	return strings.Join(all, "; "), err
 }
 
 // inspect reads what scripts of instances printed last.

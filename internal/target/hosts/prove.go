@@ -43,23 +43,57 @@ func (d *Driver) prove(ctx context.Context, o deploy.Order, id string, within ti
 		if err != nil {
 			return err
 		}
+		proof := proof{driver: d, machine: m, id: id}
 		for pace := probe.FirstPace; ; pace = min(2*pace, d.probers.Interval()) {
 			tried, _ := p.Try()
 			select {
 			case <-tried:
 			case <-ctx.Done():
 			}
-			if p.Verdict().Health == towpath.HealthPassing {
+			if err := proof.look(ctx); err != nil {
+				return err
+			}
+			if p.Verdict().Health == towpath.HealthPassing && proof.isSteady {
 				break
 			}
 			if p.HasPassed() {
 				pace = d.probers.Interval()
 			}
 			if !pause(ctx, pace) {
-				return d.unproved(ctx, o, id, p.Verdict().Problem, within)
+				return d.unproved(ctx, o, id, cmp.Or(proof.problem, p.Verdict().Problem, "not all of its processes run"), within)
 			}
 		}
 	}
+	return nil
+}
+
+// proof is what an instance has beside its web process, while that is proved.
+type proof struct {
+	driver   *Driver
+	machine  *machine
+	id       string
+	isSteady bool   // all of it runs
+	problem  string // why not
+}
+
+// look asks the host, where there is anything to ask for. One that does not answer is asked again.
+func (p *proof) look(ctx context.Context) error {
+	p.isSteady, p.problem = true, ""
+	if len(p.driver.options.Definition.Beside()) == 0 {
+		return nil
+	}
+	said, err := p.machine.ask(ctx, scriptLook, variables{}, nil)
+	if err != nil {
+		p.isSteady, p.problem = false, err.Error()
+		return nil
+	}
+	t := newTable(said)
+	p.driver.mends.look(p.machine, t) // its launch may have failed, and nobody else looks while this waits
+	others := t.besides(p.id)
+	if one, is := desperate(others); is {
+		return givenUp(one)
+	}
+	p.isSteady, p.problem = areSteady(others), t.problemBeside(others)
 	return nil
 }
 

@@ -86,11 +86,11 @@ discard() { # discard PATH, below $TW_PATH
 
 // scriptEnter takes the lock under an epoch. The watchdog asks first, so that what was begun is brought back, and then ends
 // all that belongs to the script: sshd gives each one a group of its own.
-const scriptEnter = scriptWords + scriptOwn + `
+const scriptEnter = scriptWords + scriptOwn + scriptKin + scriptProcesses + `
 watch() {
   ( trap 'kill "$s" 2>/dev/null; exit 0' TERM
     sleep "$TW_LIMIT" & s=$!; wait "$s"; kill -TERM $$
-    sleep 5 & s=$!; wait "$s"; kill -KILL -- -$$ 2>/dev/null || kill -KILL $$ ) </dev/null >/dev/null 2>&1 &
+    sleep 5 & s=$!; wait "$s"; kill -KILL -$$ 2>/dev/null || kill -KILL $$ ) </dev/null >/dev/null 2>&1 &
   dog=$!
   trap 'kill "$dog" 2>/dev/null' EXIT
   trap 'fail late "it did not end within $TW_LIMIT s"' TERM
@@ -112,6 +112,10 @@ sweep() {
     [ -f ".towpath/instances/${m##*/}" ] || drop "$m" ".towpath/instances/${m##*/}.new"
   done
   drop .towpath/slots/*.new .towpath/instances/*.new
+  for w in "$beside"/*@* "$singles"/*@*; do
+    i=${w##*/}
+    [ ! -d "$w" ] || [ -f ".towpath/instances/${i%%@*}" ] || ! has_ended "$w" || rm -rf "$w"
+  done
   for d in . *; do
     case $d in releases | shared | tmp) continue ;; esac
     [ ! -d "$d" ] || drop "$d/current.new" "$d/current.back" "$d/env.new" "$d/env.old"
@@ -134,7 +138,7 @@ epoch() {
 enter() {
   [ -d "$TW_PATH/releases" ] && [ -d "$TW_PATH/tmp" ] || mkdir -p "$TW_PATH/releases" "$TW_PATH/tmp" && cd "$TW_PATH" ||
     fail again "$TW_PATH cannot be made or entered by $(id -un)$(full)"
-  for d in instances slots log manifests; do
+  for d in instances slots log manifests processes singles; do
     [ -d ".towpath/$d" ] || ( umask 077; mkdir -p ".towpath/$d" ) || fail again "$TW_PATH/.towpath cannot be written$(full)"
   done
   watch

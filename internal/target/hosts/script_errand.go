@@ -7,12 +7,12 @@ package hosts
 // Each of the two writes down that it is there before it looks for the other: ID.on is this script's, ID.pid the command's.
 const scriptErrand = scriptEnter + `
 alive() { if [ -d /proc/self ]; then [ -d "/proc/$1" ]; else kill -0 "$1" 2>/dev/null; fi; }
-members() { grep -lsF "TOWPATH_EXEC=$TW_ERRAND" /proc/[0-9]*/environ 2>/dev/null | sed 's|^/proc/||; s|/environ$||'; }
+mine() { grep -lsF "TOWPATH_EXEC=$TW_ERRAND" /proc/[0-9]*/environ 2>/dev/null | sed 's|^/proc/||; s|/environ$||'; }
 strike() {
-  [ -z "$pid" ] || kill "-$1" -- "-$pid" 2>/dev/null
-  for p in $(members); do kill "-$1" "$p" 2>/dev/null; done
+  [ -z "$pid" ] || kill "-$1" "-$pid" 2>/dev/null
+  for p in $(mine); do kill "-$1" "$p" 2>/dev/null; done
 }
-left() { { [ -n "$pid" ] && { alive "$pid" || kill -0 -- "-$pid" 2>/dev/null; }; } || [ -n "$(members)" ]; }
+left() { { [ -n "$pid" ] && { alive "$pid" || kill -0 "-$pid" 2>/dev/null; }; } || [ -n "$(mine)" ]; }
 # waits TENTHS for all of it to be gone
 waits() {
   n=0
@@ -54,7 +54,7 @@ rm -f "$f.on" "$f"
 [ -n "$pid" ] || [ ! -f "$f.pid" ] || read -r pid <"$f.pid"
 if left; then
   strike "$TW_SIGNAL"
-  waits "$TW_GRACE" || { strike KILL; waits 20; } || tell left "$(echo $pid $(members))"
+  waits "$TW_GRACE" || { strike KILL; waits 20; } || tell left "$(echo $pid $(mine))"
 fi
 rm -f "$f.pid" "$f.end"
 tell done "$why"

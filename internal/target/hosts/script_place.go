@@ -118,7 +118,11 @@ remove() {
       fail broken "$id runs in ${s##*/}"
     fi
   done
-  rm -f ".towpath/instances/$id" && discard "releases/$id" && discard "tmp/$id" && rm -rf ".towpath/log/$id" ".towpath/manifests/$id" ".towpath/assets/$id" ".towpath/assets/$id.from" || fail again "$id cannot be removed"
+  lower && lowered || fail again "$why"
+  for w in "$singles/$id"@*; do
+    [ ! -d "$w" ] || has_ended "$w" || fail again "${w##*@} runs beside $id still"
+  done
+  rm -f ".towpath/instances/$id" && discard "releases/$id" && discard "tmp/$id" && rm -rf ".towpath/log/$id" ".towpath/manifests/$id" ".towpath/assets/$id" ".towpath/assets/$id.from" "$beside/$id"@* "$singles/$id"@* || fail again "$id cannot be removed"
 }
 enter
 each remove

@@ -76,6 +76,7 @@ make_room() {
 run() {
   note starting || { why="it cannot be written down what runs in $slot"; return 1; }
   k_begun=$k
+  raise || return 1
   make_room || return 1
   act "$dir/current" "$file" "${TW_RESTART:-$TW_RELOAD}" || { why="${TW_VERB} failed"; return 1; }
 }
@@ -96,7 +97,24 @@ run_again() { # what ran before, where it had to make room
     act "$dir/current" "$env" "${TW_RESTART:-$TW_RELOAD}" || why="$why; and what ran before could not be started again"
   fi
 }
-go_back() { each unflip; each run_again; each noted; each clear_away; }
+# calm ends what was started beside an instance that does not stay.
+calm() {
+  eval "ran=\$ran_$k"
+  [ "$k" -le "$k_begun" ] || return 0
+  case $ran in "stopped $id "*) ;; *" $id "*) return 0 ;; esac
+  for w in "$beside/$id"@*; do dismiss "$w" || why="$why; and ${w##*@} cannot be told to end"; done
+}
+go_back() { each unflip; each run_again; each calm; each noted; each clear_away; }
+# succeed ends what runs beside instances that had to make room. Nothing waits for that.
+succeed() {
+  clear_away
+  for f in .towpath/instances/*; do
+    [ -f "$f" ] || continue
+    read -r _ where _ <"$f"
+    [ "$where" = "$slot" ] && [ "${f##*/}" != "$id" ] || continue
+    for w in "$beside/${f##*/}"@*; do dismiss "$w" || fail again "${w##*@} of ${f##*/} cannot be told to end"; done
+  done
+}
 enter
 k_begun=0 why=
 phase=staged
@@ -116,7 +134,7 @@ fi
 each settle || { go_back; fail again "it cannot be written down what was started$why"; }
 tell started
 read -r word || word=keep
-if [ "$word" = back ]; then go_back; else each clear_away; fi
+if [ "$word" = back ]; then go_back; else each succeed; fi
 tell done
 `
 
@@ -142,6 +160,8 @@ stop() {
   put ".towpath/slots/$slot" "stopped $id $at" || fail again "it cannot be written down that $id is stopped$(full)"
 }
 enter
+each lower || fail again "$why"
 each stop
+each lowered || fail again "$why"
 tell done
 `

@@ -29,6 +29,7 @@ func (d *Driver) start(ctx context.Context, o deploy.Order, operation deploy.Sta
 		v := d.list(o.Release, seats[m])
 		v["TW_RESTART"], v["TW_RELOAD"] = d.definition.Restart, d.definition.Reload
 		v["TW_VERB"] = verb(d.definition.Restart)
+		d.furnish(v, o.Release, seats[m], d.options.Definition.Beside())
 		talks[m] = &talk{machine: m, variables: m.under(ctx, o.Epoch, o.Operation.String(), v)}
 	}
 	defer func() {
