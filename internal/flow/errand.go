@@ -148,7 +148,7 @@ func (a *act) auditErrand(e towpath.Errand, action, end string) error {
 }
 
 // errandsFor answers the commands that wait for a worker, in environments that it keeps, without those that it has in hand.
-func (c *Conductor) errandsFor(tx *store.Tx, w towpath.Worker, kept []Kept) ([]towpath.Errand, error) {
+func errandsFor(tx *store.Tx, w towpath.Worker, kept []Kept) ([]towpath.Errand, error) {
 	open, err := tx.OpenErrands()
 	if err != nil {
 		return nil, err

@@ -47,12 +47,6 @@ func (c *Conductor) Keep(ctx context.Context, w towpath.Worker, holder string, k
 	for {
 		rung := c.hub.Wait(TopicKeepers)
 		keeping, err := c.keepNow(ctx, w, holder, kept)
-		if err == nil {
-			err = c.store.View(ctx, func(tx *store.Tx) (err error) {
-				keeping.Errands, err = c.errandsFor(tx, w, kept)
-				return err
-			})
-		}
 		if err != nil || keeping.isRenewed || len(keeping.Orders)+len(keeping.Lost)+len(keeping.Errands) > 0 {
 			return keeping, err
 		}
@@ -73,6 +67,7 @@ func (c *Conductor) keepNow(ctx context.Context, w towpath.Worker, holder string
 	err = c.store.View(ctx, func(tx *store.Tx) error {
 		if offers, err = c.offers(tx, w, holder, kept); err == nil && !slices.ContainsFunc(offers, offer.isWritten) {
 			keeping = c.keeping(tx, offers)
+			keeping.Errands, err = errandsFor(tx, w, kept)
 		}
 		return err
 	})
@@ -93,7 +88,8 @@ func (c *Conductor) keepNow(ctx context.Context, w towpath.Worker, holder string
 		}
 		keeping = a.keeping(a.tx, offers)
 		keeping.isRenewed = true
-		return nil
+		keeping.Errands, err = errandsFor(a.tx, w, kept)
+		return err
 	})
 	return keeping, err
 }

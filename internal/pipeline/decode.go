@@ -44,6 +44,8 @@ func (d *decoder) content(n *node, s *shape, where spot) *value {
 		return d.text(n, s, where)
 	case kindNumber:
 		return d.number(n, s, where)
+	case kindDecimal:
+		return d.decimal(n)
 	case kindFlag:
 		return &value{flag: n.text == "true"}
 	case kindDuration:
@@ -137,6 +139,15 @@ func (d *decoder) number(n *node, s *shape, where spot) *value {
 		return nil
 	}
 	return &value{number: number}
+}
+
+// decimal is judged as the same number in quotes is.
+func (d *decoder) decimal(n *node) *value {
+	if wrong, hint := numberFormat().check(n.text); wrong != "" {
+		d.wrong(n.at, wrong, hint)
+		return nil
+	}
+	return &value{}
 }
 
 func (d *decoder) duration(n *node, s *shape, where spot) *value {

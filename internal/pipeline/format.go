@@ -182,9 +182,9 @@ func parsePercent(s string) (float64, error) {
 
 // numberFormat is a number that need not be whole, or a share.
 func numberFormat() *format {
-	return &format{what: `a number such as "0.5" or 1%`, pattern: `^-?[0-9.]+%?$`, check: func(s string) (string, string) {
+	return &format{what: `a number such as 0.5 or 1%`, pattern: `^-?[0-9.]+%?$`, check: func(s string) (string, string) {
 		if v, err := parseNumber(s); err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Sprintf("%q is not a number", clip(s)), `write it as "0.5" or 1%`
+			return fmt.Sprintf("%q is not a number", clip(s)), "write it as 0.5 or 1%"
 		}
 		return "", ""
 	}}

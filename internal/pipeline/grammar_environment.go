@@ -55,7 +55,7 @@ func environmentShape() *shape {
 }
 
 func queryShape() *shape {
-	limit := either(number(-1<<31, 1<<31-1), text(numberFormat()))
+	limit := either(decimal(), text(numberFormat()))
 	return mapping(
 		field{key: "prometheus", doc: "its address", required: true, shape: text(urlFormat())},
 		field{key: "expr", doc: "PromQL; {{release}}, {{live}} and {{environment}} stand for the new release's number, the live one's, and shop/production", required: true, shape: text(nil)},

@@ -22,6 +22,8 @@ func (s *shape) schema() *jsonschema.Schema {
 	case kindNumber:
 		low, high := float64(s.min), float64(s.max)
 		return &jsonschema.Schema{Type: "integer", Minimum: &low, Maximum: &high}
+	case kindDecimal:
+		return &jsonschema.Schema{Type: "number"}
 	case kindFlag:
 		return &jsonschema.Schema{Type: "boolean"}
 	case kindDuration:

@@ -11,6 +11,7 @@ type kind int
 const (
 	kindText     kind = iota
 	kindNumber        // a whole one
+	kindDecimal       // a number that need not be whole
 	kindFlag          // true or false
 	kindDuration      // a text such as 30s or 1h30m
 	kindList          // of one shape
@@ -72,6 +73,7 @@ type format struct {
 func text(f *format) *shape                { return &shape{kind: kindText, format: f} }
 func yesNo() *shape                        { return &shape{kind: kindFlag} }
 func number(low, high int) *shape          { return &shape{kind: kindNumber, min: low, max: high} }
+func decimal() *shape                      { return &shape{kind: kindDecimal} }
 func list(of *shape) *shape                { return &shape{kind: kindList, of: of} }
 func mapping(fields ...field) *shape       { return &shape{kind: kindMapping, fields: fields} }
 func oneOf(fields ...field) *shape         { return &shape{kind: kindOneOf, fields: fields} }
@@ -109,6 +111,8 @@ func (s *shape) accepts(k nodeKind) bool {
 		return k == nodeText
 	case kindNumber:
 		return k == nodeNumber
+	case kindDecimal:
+		return k == nodeNumber || k == nodeDecimal
 	case kindFlag:
 		return k == nodeFlag
 	case kindList:
@@ -142,6 +146,8 @@ func (s *shape) what() string {
 	switch s.kind {
 	case kindNumber:
 		return "a whole number"
+	case kindDecimal:
+		return "a number"
 	case kindFlag:
 		return "true or false"
 	case kindDuration:

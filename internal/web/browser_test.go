@@ -361,3 +361,31 @@ func TestAnEnvironmentIsMovedBackByOneClick(t *testing.T) {
 	}
 	b.hasNoComplaints()
 }
+
+// overflows names what stands out of the page at its side, other than what is scrolled within it.
+const overflows = `(() => {
+	const wide = document.documentElement.clientWidth;
+	const scrolls = e => { for (; e; e = e.parentElement) if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(e).overflowX)) return true; return false; };
+	return JSON.stringify([...document.querySelectorAll('main *, .banner *')]
+		.filter(e => !e.closest('.skip') && e.getBoundingClientRect().right > wide + 1 && !scrolls(e)).map(e => 'too wide: ' + e.outerHTML.slice(0, 120)));
+})()`
+
+// fitsEverywhere opens a page on a phone and on a desk, and fails for what stands out of it or cannot be used.
+func (b *browser) fitsEverywhere(path string) {
+	b.Helper()
+	for _, width := range []int64{390, 1280} {
+		b.does(emulation.SetDeviceMetricsOverride(width, 844, 1, width < 500))
+		b.opens(path)
+		var answer string
+		var found []string
+		b.does(chromedp.Evaluate(overflows, &answer))
+		must(b.T, json.Unmarshal([]byte(answer), &found))
+		for _, fault := range found {
+			b.Errorf("%s at %d pixels: %s", path, width, fault)
+		}
+		b.canBeUsed(path)
+		for _, scheme := range []string{"light", "dark"} {
+			b.shot(fmt.Sprintf("%s-%d", path, width), scheme)
+		}
+	}
+}

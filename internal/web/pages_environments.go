@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,15 +32,21 @@ func environmentParts(view page.Environment) []part {
 		{name: "actions", shown: page.EnvironmentActions(view)},
 		{name: "back", shown: page.EnvironmentBack(view)},
 		{name: "facts", shown: page.EnvironmentFacts(view)},
+		{name: "queue", shown: page.EnvironmentQueue(view)},
 		{name: "plan", shown: page.EnvironmentPlan(view)},
 		{name: "instances", shown: page.EnvironmentInstances(view)},
 		{name: "deployments", shown: page.EnvironmentDeployments(view)},
 		{name: "releases", shown: page.EnvironmentReleases(view)},
 		{name: "policy", shown: page.EnvironmentPolicy(view)},
+		{name: "errands", shown: page.EnvironmentErrands(view)},
 	}
 }
 
-// environmentView gathers what the page of an environment shows, with the plan of the release that the query names.
+// errandsShown is how many commands the page of an environment has; towpath exec lists more.
+const errandsShown = 10
+
+// environmentView gathers what the page of an environment shows, with the plan of the release that the query names: of
+// deploying it, or of moving back to it.
 func (s *Server) environmentView(c call[none]) (view page.Environment, err error) {
 	may := func(p access.Permission) bool { return c.Can(p, c.Project.ID) }
 	view = page.Environment{
@@ -50,10 +57,18 @@ func (s *Server) environmentView(c call[none]) (view page.Environment, err error
 	if view.PlanOf, err = releaseAsked(c.URL.Query().Get("release")); err != nil {
 		return view, err
 	}
+	if back, isBack, err := backAsked(c.Request); err != nil {
+		return view, err
+	} else if isBack && back > 0 {
+		view.PlanOf, view.IsBack = back, true
+	}
 	if view.Deployments, err = s.deployments(c); err != nil {
 		return view, err
 	}
 	if view.Releases, err = s.releases(c); err != nil {
+		return view, err
+	}
+	if view.Errands, err = s.errandsOf(c.Request, errandsShown); err != nil {
 		return view, err
 	}
 	return view, s.Store.View(c.Context(), func(tx *store.Tx) error { return s.planView(tx, &view, keyIn(c.Request)) })
@@ -81,11 +96,14 @@ func (s *Server) planView(tx *store.Tx, view *page.Environment, key string) erro
 	if view.Environment, err = s.environmentOf(tx, e); err != nil {
 		return err
 	}
-	if view.Waits = waitsForPromotion(e); view.Waits && len(e.Definition.Strategy.Steps) > 0 {
-		view.Step = e.Deployment.CanaryStep + 1
+	if view.Beside, err = beside(tx, e); err != nil {
+		return err
+	}
+	if view.Waits = waitsForPromotion(e); view.Waits {
+		view.Canary = canaryOf(e)
 	}
 	if view.PlanOf > 0 || e.Deployment != nil {
-		plan, err := s.planFor(tx, e, view.PlanOf)
+		plan, err := s.planAsked(tx, e, *view)
 		if err != nil {
 			return err
 		}
@@ -97,6 +115,42 @@ func (s *Server) planView(tx *store.Tx, view *page.Environment, key string) erro
 	view.Back, err = s.planBack(tx, e, 0)
 	view.BackTo = view.Back.Goal
 	return err
+}
+
+func (s *Server) planAsked(tx *store.Tx, e towpath.Environment, view page.Environment) (client.Plan, error) {
+	if view.IsBack {
+		return s.planBack(tx, e, view.PlanOf)
+	}
+	return s.planFor(tx, e, view.PlanOf)
+}
+
+// beside are the other environments of the pipeline, with what is live there and no more: each page that is open asks for them.
+func beside(tx *store.Tx, e towpath.Environment) (others []client.Environment, err error) {
+	all, err := tx.Environments(store.EnvironmentFilter{Pipeline: e.Pipeline})
+	for _, other := range all {
+		if other.Key != e.Key && !other.IsRemoved() {
+			others = append(others, client.Environment{Key: other.Key, Pipeline: other.Pipeline, Name: other.Name, Live: refOf(other.Live)})
+		}
+	}
+	slices.SortFunc(others, func(a, b client.Environment) int { return byColumn(a.Name, b.Name) })
+	return others, err
+}
+
+// canaryOf answers the step that a deployment is held at; the zero value where its strategy has none.
+func canaryOf(e towpath.Environment) page.Canary {
+	d, steps := e.Deployment, e.Definition.Strategy.Steps
+	if d.CanaryStep >= len(steps) {
+		return page.Canary{}
+	}
+	step := steps[d.CanaryStep]
+	held := page.Canary{Step: d.CanaryStep + 1, Steps: len(steps), Share: step.Share, Next: 100, Since: d.StepAt}
+	if d.CanaryStep+1 < len(steps) {
+		held.Next = steps[d.CanaryStep+1].Share
+	}
+	if !step.UntilPromoted {
+		held.Until = d.StepAt.Add(step.For)
+	}
+	return held
 }
 
 func waitsForPromotion(e towpath.Environment) bool {

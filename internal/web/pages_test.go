@@ -294,7 +294,7 @@ func TestAPageIsSentNothingThatItShowsAlready(t *testing.T) {
 	}
 	_, err := h.client(cleo.token).Freeze(t.Context(), "shop/production", "a fair", time.Time{})
 	must(t, err)
-	if got := first(""); got != "event: facts" {
+	if got := first(""); got != "event: state" {
 		t.Errorf("after a freeze it is sent %q first", got)
 	}
 }

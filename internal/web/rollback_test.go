@@ -35,7 +35,10 @@ func TestARollbackGoesToAnyKnownReleaseWithItsLengthShownBeforehand(t *testing.T
 
 	_, err = cleo.Freeze(t.Context(), production, "the sale", time.Time{})
 	must(t, err)
-	h.asks(cleo.token, "/environments/"+production).wants(t, http.StatusOK, `name="to" value="1"`, "length: not known")
+	h.asks(cleo.token, "/environments/"+production).wants(t, http.StatusOK, `?rollback=1#plan"`, "length: not known")
+	h.asks(cleo.token, "/environments/"+production+"?rollback=1").wants(t, http.StatusOK, `name="to" value="1"`, "length: not known", "goal: release 1")
+	h.asks(cleo.token, "/environments/"+production+"?rollback=3").wants(t, http.StatusConflict)
+	h.asks(cleo.token, "/environments/"+production+"?rollback=one").wants(t, http.StatusUnprocessableEntity)
 	h.asks(cleo.token, "/environments/"+production+"/rollback", "to", "1", "reason", "slow").wants(t, http.StatusSeeOther)
 	order := w.orders(production)
 	if d := order.Environment.Deployment; order.Environment.Goal.Number != 1 || d.Cause != towpath.CauseRollback || d.Reason != "slow" {
