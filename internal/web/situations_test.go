@@ -244,7 +244,8 @@ func wentBack() situation {
 	return situation{pipeline: "shop", name: "production", definition: site(blueGreen), seen: serving(), events: func(e towpath.Environment) []towpath.EnvironmentEvent {
 		long := strings.Repeat("carts are empty after the payment; ", 4)
 		return []towpath.EnvironmentEvent{
-			wishes("p1", release42, "ben", 3*time.Hour), towpath.GoalReached{Epoch: e.Epoch, Deployment: "p1", At: time.Now().Add(-3*time.Hour + 8*time.Second)},
+			wishes("p1", release42, "ben", 3*time.Hour),
+			towpath.GoalReached{Epoch: e.Epoch, Deployment: "p1", At: time.Now().Add(-3*time.Hour + 8*time.Second)},
 			towpath.RollbackRequested{ID: "p2", By: "ana", Reason: long, At: time.Now().Add(-2 * time.Hour)},
 			towpath.GoalReached{Epoch: e.Epoch, Deployment: "p2", At: time.Now().Add(-2*time.Hour + 60*time.Millisecond)},
 			towpath.Frozen{By: "cleo", Reason: "the audit", Until: time.Now().Add(30 * time.Hour), At: time.Now().Add(-time.Hour)},
@@ -308,8 +309,10 @@ func upgraded() situation {
 		runs("r43-5", 43, "", "127.0.0.1:8005", 256, 0), runs("r43-6", 43, "", "127.0.0.1:8006", 256, 0))
 	return situation{pipeline: "shop", name: "upgraded", definition: site(blueGreen), seen: seen, events: func(e towpath.Environment) []towpath.EnvironmentEvent {
 		return []towpath.EnvironmentEvent{
-			wishes("u42", release42, "ben", 20*time.Minute), towpath.GoalReached{Epoch: e.Epoch, Deployment: "u42", At: time.Now().Add(-19 * time.Minute)},
-			wishes("u43", release43, "ben", 10*time.Minute), towpath.GoalReached{Epoch: e.Epoch, Deployment: "u43", At: time.Now().Add(-9 * time.Minute)},
+			wishes("u42", release42, "ben", 20*time.Minute),
+			towpath.GoalReached{Epoch: e.Epoch, Deployment: "u42", At: time.Now().Add(-19 * time.Minute)},
+			wishes("u43", release43, "ben", 10*time.Minute),
+			towpath.GoalReached{Epoch: e.Epoch, Deployment: "u43", At: time.Now().Add(-9 * time.Minute)},
 		}
 	}}
 }
@@ -335,8 +338,11 @@ func (h *house) told(id string) {
 	must(h.T, h.store.Update(h.Context(), func(tx *store.Tx) error {
 		err := tx.SaveChronicle(towpath.Chronicle{
 			Deployment: id, Operations: 6, Plan: "shop/production   live: release 41 (3f2c1aa, 2 days)   goal: release 42 (9be07d4)\nstrategy blue-green, 2 instances, target process, balancer proxy\n\n  1  check      room for release 42\n  2  place      release 42: 2 instances\n  3  start      release 42, wait for /healthz (60s)\n  4  shift      release 41 100% → 0%, release 42 0% → 100%    2 of 2 healthy serve throughout\n  5  drain      release 41 until idle, at most 30s\n  6  stand by   release 41 for 1h, then stop\n\ndowntime: none. way back: one shift to release 41, for 1h. schema: none. destroys: nothing.\n",
-			Settings: []towpath.Setting{{Name: "Strategy.Standby", Before: "10m0s", After: "1h0m0s", How: "changed"}, {Name: "env CHECKOUT_MODE", How: "added"},
-				{Name: "Health.HTTP", Before: "/", After: "/healthz?deep=1&with=everything-that-there-is-to-be-asked-about-the-database-and-the-queue", How: "changed"}},
+			Settings: []towpath.Setting{
+				{Name: "Strategy.Standby", Before: "10m0s", After: "1h0m0s", How: "changed"},
+				{Name: "env CHECKOUT_MODE", How: "added"},
+				{Name: "Health.HTTP", Before: "/", After: "/healthz?deep=1&with=everything-that-there-is-to-be-asked-about-the-database-and-the-queue", How: "changed"},
+			},
 			Commits: &towpath.Commits{Added: []towpath.Commit{
 				{Revision: release42.Revision, Title: release42.Title, Author: "ben", At: at},
 				{Revision: release41.Revision, Title: "a title without any place to break: " + strings.Repeat("x", 90), Author: "ana", At: at.Add(-30 * time.Hour)},
