@@ -134,9 +134,18 @@ func TestAPolicyChangesListByList(t *testing.T) {
 		}
 	}
 	for _, wrong := range []PolicyChange{
-		{}, {Lift: []string{"approver"}}, {Refs: []string{"main"}, Lift: []string{"ref"}}, {Refs: []string{""}}, {Workers: []string{"barge 1"}},
-		{Addresses: []string{"10.0.0.0/33"}}, {Addresses: []string{"web1/24"}}, {Addresses: []string{"web1:22"}}, {Addresses: []string{"deploy@web1"}},
-		{Addresses: []string{"*.example.com"}}, {Addresses: []string{"[fd00::1]"}}, {Addresses: []string{"::ffff:10.0.0.0/104"}},
+		{},
+		{Lift: []string{"approver"}},
+		{Refs: []string{"main"}, Lift: []string{"ref"}},
+		{Refs: []string{""}},
+		{Workers: []string{"barge 1"}},
+		{Addresses: []string{"10.0.0.0/33"}},
+		{Addresses: []string{"web1/24"}},
+		{Addresses: []string{"web1:22"}},
+		{Addresses: []string{"deploy@web1"}},
+		{Addresses: []string{"*.example.com"}},
+		{Addresses: []string{"[fd00::1]"}},
+		{Addresses: []string{"::ffff:10.0.0.0/104"}},
 		{Secrets: slices.Repeat([]string{"A"}, mostAllowed+1)},
 	} {
 		if after, err := p.With(wrong, "ben", epochStart); CodeOf(err) != CodeInvalid {
@@ -239,9 +248,11 @@ func TestNothingBeginsBeyondThePolicyWhateverHappens(t *testing.T) {
 			withFile := asked
 			withFile.Cause, withFile.Definition = CauseRun, &d
 			event := rapid.SampledFrom([]EnvironmentEvent{
-				DeploymentRequested{Deployment: asked, At: at}, DeploymentRequested{Deployment: withFile, At: at},
+				DeploymentRequested{Deployment: asked, At: at},
+				DeploymentRequested{Deployment: withFile, At: at},
 				PolicySet{Policy: Policy{Environment: env.Key, Addresses: lists.Draw(t, "allowed")}, At: at},
-				GoalReached{Deployment: underWay, At: at}, GoalFailed{Deployment: underWay, Reason: "x", At: at},
+				GoalReached{Deployment: underWay, At: at},
+				GoalFailed{Deployment: underWay, Reason: "x", At: at},
 				RollbackRequested{ID: asked.ID, By: "ana", At: at},
 			}).Draw(t, "event")
 			before := env
