@@ -299,7 +299,7 @@ func (e TrafficObserved) apply(t *environmentTransition) {
 	idle := make(map[string]time.Time, len(e.Idle))
 	for _, id := range e.Idle {
 		idle[id] = e.At
-		if since, known := t.environment.Idle[id]; known {
+		if since, known := t.environment.Idle[id]; known && !e.isBefore(since) {
 			idle[id] = since
 		}
 	}
@@ -312,13 +312,18 @@ func (e TrafficObserved) apply(t *environmentTransition) {
 // clockLeeway is by how much a moment may lie ahead before it is taken for one of a clock that was set back since.
 const clockLeeway = time.Minute
 
+// isBefore says that a moment that was recorded lies so far ahead that the clock was set back since.
+func (e TrafficObserved) isBefore(recorded time.Time) bool {
+	return recorded.After(e.At.Add(clockLeeway))
+}
+
 // takesTraffic begins the time of a release that is watched, where it is seen with traffic.
 func (t *environmentTransition) takesTraffic(e TrafficObserved) {
 	d := t.environment.Deployment
 	if d == nil || d.State != DeploymentRunning || d.WatchedAt.IsZero() || !slices.Contains(e.Taking, d.Release.Number) {
 		return
 	}
-	if d.TrafficAt.IsZero() || d.TrafficAt.After(e.At.Add(clockLeeway)) {
+	if d.TrafficAt.IsZero() || e.isBefore(d.TrafficAt) {
 		t.change(func(d *Deployment) { d.TrafficAt = e.At })
 	}
 }
@@ -327,7 +332,7 @@ func (t *environmentTransition) takesTraffic(e TrafficObserved) {
 // that was a mistake.
 func (t *environmentTransition) holdsStep(e TrafficObserved) {
 	d := t.environment.Deployment
-	if d != nil && d.State == DeploymentRunning && d.StepAt.After(e.At.Add(clockLeeway)) {
+	if d != nil && d.State == DeploymentRunning && e.isBefore(d.StepAt) {
 		t.change(func(d *Deployment) { d.StepAt = e.At })
 	}
 }

@@ -400,3 +400,24 @@ func TestNoOrderOfARestoredServerHasASerialThatItsKeeperKnows(t *testing.T) {
 		t.Errorf("the restored serial is %d, and the keeper knows %d", p.env.Serial, known)
 	}
 }
+
+// What was in flight a day ago by a clock that was wrong is drained once, not for a day.
+func TestAnInstanceIsDrainedAnewWhereTheClockWasSetBack(t *testing.T) {
+	p := newPlace(t)
+	p.deploys(41)
+	at := p.now
+	for name, tt := range map[string]struct{ recorded, wants time.Time }{
+		"a day ahead":                {recorded: at.Add(24 * time.Hour), wants: at},
+		"of a clock that is not set": {recorded: at.Add(time.Second), wants: at.Add(time.Second)},
+		"before":                     {recorded: at.Add(-time.Hour), wants: at.Add(-time.Hour)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := p.env
+			e.Idle = map[string]time.Time{"i1": tt.recorded}
+			e, _ = e.Next(TrafficObserved{Epoch: e.Epoch, Idle: []string{"i1"}, At: at})
+			if !e.Idle["i1"].Equal(tt.wants) {
+				t.Errorf("it is without traffic since %s", e.Idle["i1"])
+			}
+		})
+	}
+}

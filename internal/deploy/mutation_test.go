@@ -101,12 +101,12 @@ var mutations = []mutation{
 	},
 	{
 		what: "a host that is gone holds up what is new, though the others are enough",
-		file: "away.go", from: "return answering > 0 && answering-following >= s.minimum", to: "return answering < 0",
+		file: "away.go", from: "return answering > 0 && answering-following >= s.minimum", to: "return answering < min(0, following)",
 		property: "TestPropertyAHostThatGoesInTheMiddleIsOwedTheRelease",
 	},
 	{
 		what: "what is new goes on where too few would serve",
-		file: "away.go", from: "return answering > 0 && answering-following >= s.minimum", to: "return answering > 0",
+		file: "away.go", from: "return answering > 0 && answering-following >= s.minimum", to: "return answering > 0 && following >= 0",
 		property: "TestPropertyAHostThatGoesInTheMiddleIsOwedTheRelease",
 	},
 	{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -83,21 +84,14 @@ func (p *performer) isToTell(r report, isTold bool) bool {
 	return isToTell
 }
 
-// isTrafficNews says that instances are without traffic now that were not, that there are new ones, or that the time of
-// a release begins that is watched.
+// isTrafficNews says that instances are without traffic now that were not, that there are new ones, that the time of a release begins
+// that is watched, or that a time begins anew, as its clock was set back.
 func isTrafficNews(e towpath.Environment, seen towpath.TrafficObserved) bool {
-	if told, _ := e.Next(seen); told.Deployment != nil && !told.Deployment.TrafficAt.Equal(e.Deployment.TrafficAt) {
+	told, _ := e.Next(seen)
+	if was, is := e.Deployment, told.Deployment; is != nil && (!is.TrafficAt.Equal(was.TrafficAt) || !is.StepAt.Equal(was.StepAt)) {
 		return true
 	}
-	if seen.LastInstance > e.LastInstance || len(seen.Idle) != len(e.Idle) {
-		return true
-	}
-	for _, id := range seen.Idle {
-		if _, known := e.Idle[id]; !known {
-			return true
-		}
-	}
-	return false
+	return told.LastInstance > e.LastInstance || !maps.EqualFunc(told.Idle, e.Idle, time.Time.Equal)
 }
 
 // send reports an event of the deployment under way.

@@ -3,6 +3,7 @@ package simulate
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -234,18 +235,13 @@ func summary(seen towpath.Observation, plan deploy.Plan) string {
 	return b.String()
 }
 
-// isTrafficNews says that others are without traffic than the server knows, or that a release is watched from now on.
+// isTrafficNews says that others are without traffic than the server knows, or that a time begins there, or begins anew.
 func isTrafficNews(e towpath.Environment, seen towpath.TrafficObserved) bool {
-	if told, _ := e.Next(seen); told.Deployment != nil && told.Deployment.TrafficAt != e.Deployment.TrafficAt {
+	told, _ := e.Next(seen)
+	if was, is := e.Deployment, told.Deployment; is != nil && (!is.TrafficAt.Equal(was.TrafficAt) || !is.StepAt.Equal(was.StepAt)) {
 		return true
 	}
-	if seen.LastInstance > e.LastInstance || len(seen.Idle) != len(e.Idle) {
-		return true
-	}
-	return slices.ContainsFunc(seen.Idle, func(id string) bool {
-		_, known := e.Idle[id]
-		return !known
-	})
+	return told.LastInstance > e.LastInstance || !maps.EqualFunc(told.Idle, e.Idle, time.Time.Equal)
 }
 
 // report tells the server, and takes its answer as the order.
