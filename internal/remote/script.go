@@ -1,6 +1,12 @@
 package remote
 
+// Every script is for POSIX sh, and is sent as it stands: what differs comes in variables (TW_…), which hold data and never
+// commands, but for the scripts of the pipeline file. What it answers is a line of words with tabs between them.
+
 // Words begins every script. LC_ALL is set so that programs say the same everywhere.
+//
+// What a program would answer that the shell knows by itself, it is not asked: on a busy host each one that is begun takes
+// milliseconds, and all hosts wait for the slowest.
 //
 // A handler for PIPE, and not the lack of one: a script goes on to its end when nobody listens any more, and what it starts
 // is to have the signal as usual.
@@ -10,19 +16,27 @@ trap : PIPE
 tell() { word=$1; shift; for part; do word="$word$tab$part"; done; printf '%s\n' "$word"; }
 undo() { :; }
 fail() { undo; tell fail "$1" "$(printf '%s' "$2" | tr '\n\t' '  ')"; exit 70; }
+rest() { sleep "$1" 2>/dev/null || sleep 1; }
+# uptime has $up be seconds that nobody sets, as people and time servers set the clock: whatever lasts is counted by them.
+uptime() { if [ -r /proc/uptime ]; then read -r up _ </proc/uptime; up=${up%%.*}; else up=$(date +%s); fi; }
 `
 
 // Guard is for scripts that change something: watch begins their time, lock FILE HOLDER waits for the lock, epoch FILE refuses
-// who is late. Where somebody new gives orders, newcomer is called first.
+// who is late. Where somebody new gives orders, newcomer is called first. What cause says is told where a file cannot be written.
 //
 // The watchdog asks first, so that what was begun is brought back, and then ends all that belongs to the script, which has a
-// group of its own.
+// group of its own. A sleep that somebody else ends is not the end of its time.
 const Guard = `
 newcomer() { :; }
-rest() { sleep "$1" 2>/dev/null || sleep 1; }
+cause() { :; }
 watch() {
   ( trap 'kill "$s" 2>/dev/null; exit 0' TERM
-    sleep "$TW_LIMIT" & s=$!; wait "$s"; kill -TERM $$
+    uptime; over=$((up + TW_LIMIT))
+    while [ "$up" -lt "$over" ]; do
+      sleep $((over - up)) & s=$!; wait "$s"
+      uptime
+    done
+    kill -TERM $$
     sleep 5 & s=$!; wait "$s"; kill -KILL -$$ 2>/dev/null || kill -KILL $$ ) </dev/null >/dev/null 2>&1 &
   dog=$!
   trap 'kill "$dog" 2>/dev/null' EXIT
@@ -32,16 +46,20 @@ keep() { # keep FILE TEXT: whole, or as it was before
   printf '%s\n' "$2" >"$1.new" && { sync "$1.new" 2>/dev/null || sync; } && mv -f "$1.new" "$1"
 }
 lock() {
-  exec 9>>"$1" || fail again "$1 cannot be opened by $(id -un)"
-  until=$(($(date +%s) + TW_WAIT))
+  exec 9>>"$1" || fail again "$1 cannot be opened by $(id -un)$(cause)"
+  until=
   until flock -n -x 9; do
-    if [ "$(date +%s)" -ge "$until" ]; then
+    uptime
+    [ -n "$until" ] || until=$((up + TW_WAIT))
+    if [ "$up" -ge "$until" ]; then
       read -r who <"$2" || who="somebody"
       fail again "locked by $who"
     fi
     rest 0.1
   done
-  printf '%s\n' "$TW_HOLDER since $(date '+%H:%M:%S'), for at most $TW_LIMIT s: $TW_WHAT" >"$2"
+  now=$(date '+%s %H:%M:%S')
+  printf '%s\n' "$TW_HOLDER since ${now#* }, for at most $TW_LIMIT s: $TW_WHAT" >"$2"
+  now=${now%% *}
 }
 epoch() {
   seen=0 by=
@@ -54,7 +72,7 @@ epoch() {
   fi
   if [ "$TW_EPOCH" -gt "$seen" ]; then
     newcomer
-    keep "$1" "$TW_EPOCH $TW_HOLDER" || fail again "$1 cannot be written by $(id -un)"
+    keep "$1" "$TW_EPOCH $TW_HOLDER" || fail again "$1 cannot be written by $(id -un)$(cause)"
   fi
 }
 `

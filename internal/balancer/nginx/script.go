@@ -59,10 +59,10 @@ if [ -f "$TW_FILE" ]; then
 fi
 if [ -f "$state/taken" ]; then read -r taken <"$state/taken"; tell taken "$taken"; fi
 [ ! -e "$state/pending" ] || tell pending
-read -r up idle </proc/uptime
-tell clock "$(date +%s)" "${up%%.*}"
+uptime
+tell clock "$(date +%s)" "$up"
 for w in $active; do tell worker "${w#*:}"; done
-for w in $left; do tell awaited "$(($(date +%s) - ${since:-0}))"; done
+for w in $left; do tell awaited "$((up - ${since:-0}))"; done
 tell done
 `
 
@@ -101,16 +101,18 @@ reload() {
   for w in $left; do case " $was " in *" $w "*) ;; *) was="$was $w" ;; esac; done
   size_of_log
   words=$(run "$TW_RELOAD") || { told "$words"; fail broken "nginx was not reloaded: $(said "$words" | head -n 1)"; }
-  until=$(($(date +%s) + TW_TAKE))
+  uptime
+  until=$((up + TW_TAKE))
   until isTaken; do
-    if [ "$(date +%s)" -gt "$until" ]; then
+    uptime
+    if [ "$up" -gt "$until" ]; then
       words=$(news); told "$words"
       undo; undo() { :; }; run "$TW_RELOAD" >/dev/null
       fail broken "nginx has not taken the configuration within $TW_TAKE s of its reload: $(said "$words" | tail -n 1)"
     fi
     rest 0.02
   done
-  { printf 'since %s\n' "$(date +%s)"; for w in $was; do printf '%s\n' "$w"; done; } >"$state/was.new" && mv -f "$state/was.new" "$state/was"
+  { printf 'since %s\n' "$up"; for w in $was; do printf '%s\n' "$w"; done; } >"$state/was.new" && mv -f "$state/was.new" "$state/was"
 }
 for tool in flock sha256sum stat; do command -v "$tool" >/dev/null 2>&1 || fail broken "the program $tool is missing"; done
 [ -d "$folder" ] || fail broken "the folder $folder is not there"

@@ -148,7 +148,7 @@ func TestADiskThatIsFullAtTheFlipOrForTheEpochChangesNothing(t *testing.T) {
 	f.serveOnly(42)
 	later := towpath.Epoch{Number: f.epoch.Number + 1, Holder: "worker-2/b"}
 	_, err := f.doBy(f.open(), later, deploy.Start{Instances: ids})
-	if err == nil || !strings.Contains(err.Error(), "the epoch cannot be written") || !strings.Contains(err.Error(), isFull) {
+	if err == nil || !strings.Contains(err.Error(), "epoch cannot be written") || !strings.Contains(err.Error(), isFull) {
 		t.Errorf("%v", err)
 	}
 	f.serveOnly(42)

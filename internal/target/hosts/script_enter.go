@@ -1,25 +1,12 @@
 package hosts
 
-// Every script is for POSIX sh, and is sent as it stands here: what differs comes in variables (TW_…), which hold data and
-// never commands, but for the scripts of the pipeline file. What it answers is a line of words with tabs between them.
+import "github.com/towpath-cd/towpath/internal/remote"
 
-// scriptWords begins every script.
-//
-// What a program would answer that the shell knows by itself, it is not asked: on a busy host each one that is begun takes
-// milliseconds, and all hosts wait for the slowest.
-//
-// A handler for PIPE, and not the lack of one: a script goes on to its end when nobody listens any more, and what it starts
-// is to have the signal as usual.
-const scriptWords = `
-umask 022; LC_ALL=C; export LC_ALL; PATH="$PATH:/usr/local/bin:/usr/sbin:/sbin"; tab='	' phase= boot=
+// scriptWords begins every script, also those that change nothing.
+const scriptWords = remote.Words + `
+phase= boot=
 [ ! -r /proc/sys/kernel/random/boot_id ] || read -r boot </proc/sys/kernel/random/boot_id
 boot=${boot:--}
-trap : PIPE
-tell() { word=$1; shift; for part; do word="$word$tab$part"; done; printf '%s\n' "$word"; }
-undo() { :; }
-fail() { undo; tell fail "$1" "$(printf '%s' "$2" | tr '\n\t' '  ')"; exit 70; }
-# uptime has $up be seconds that nobody sets, as people and time servers set the clock: whatever lasts is counted by them.
-uptime() { if [ -r /proc/uptime ]; then read -r up _ </proc/uptime; up=${up%%.*}; else up=$(date +%s); fi; }
 # full says what to do where the disk takes nothing more: what failed to be written tells it. A disk has blocks and, most of
 # them, files (inodes) to give.
 full() {
@@ -65,7 +52,7 @@ free() {
   while held=$(holder); [ -n "$held" ]; do
     uptime
     [ "$up" -lt "$until" ] || return 1
-    sleep 0.1 2>/dev/null || sleep 1
+    rest 0.1
   done
 }
 `
@@ -84,20 +71,10 @@ discard() { # discard PATH, below $TW_PATH
 }
 `
 
-// scriptEnter takes the lock under an epoch. The watchdog asks first, so that what was begun is brought back, and then ends
-// all that belongs to the script: sshd gives each one a group of its own.
-const scriptEnter = scriptWords + scriptOwn + scriptKin + scriptProcesses + `
-watch() {
-  ( trap 'kill "$s" 2>/dev/null; exit 0' TERM
-    sleep "$TW_LIMIT" & s=$!; wait "$s"; kill -TERM $$
-    sleep 5 & s=$!; wait "$s"; kill -KILL -$$ 2>/dev/null || kill -KILL $$ ) </dev/null >/dev/null 2>&1 &
-  dog=$!
-  trap 'kill "$dog" 2>/dev/null' EXIT
-  trap 'fail late "it did not end within $TW_LIMIT s"' TERM
-}
-keep() { # keep FILE TEXT: whole, or as it was before
-  printf '%s\n' "$2" >"$1.new" && { sync "$1.new" 2>/dev/null || sync; } && mv -f "$1.new" "$1"
-}
+// scriptEnter takes the lock under an epoch.
+const scriptEnter = scriptWords + remote.Guard + scriptOwn + scriptKin + scriptProcesses + `
+cause() { full; }
+newcomer() { sweep; }
 # put FILE TEXT: as keep, for what a power cut may take: which boot it was is in it.
 put() { printf '%s\n' "$2" >"$1.new" && mv -f "$1.new" "$1"; }
 # drop FILE…: those that are there
@@ -121,20 +98,6 @@ sweep() {
     [ ! -d "$d" ] || drop "$d/current.new" "$d/current.back" "$d/env.new" "$d/env.old"
   done
 }
-epoch() {
-  seen=0 by=
-  if [ -e .towpath/epoch ]; then
-    read -r seen by <.towpath/epoch
-    case $seen in '' | *[!0-9]*) fail broken "$TW_PATH/.towpath/epoch is damaged: see that no other keeper is at work, and remove it" ;; esac
-  fi
-  if [ "$TW_EPOCH" -lt "$seen" ] || { [ "$TW_EPOCH" -eq "$seen" ] && [ "$TW_HOLDER" != "$by" ]; }; then
-    tell stale "$seen" "$by"; exit 71
-  fi
-  if [ "$TW_EPOCH" -gt "$seen" ]; then
-    sweep
-    keep .towpath/epoch "$TW_EPOCH $TW_HOLDER" || fail again "the epoch cannot be written in $TW_PATH/.towpath$(full)"
-  fi
-}
 enter() {
   [ -d "$TW_PATH/releases" ] && [ -d "$TW_PATH/tmp" ] || mkdir -p "$TW_PATH/releases" "$TW_PATH/tmp" && cd "$TW_PATH" ||
     fail again "$TW_PATH cannot be made or entered by $(id -un)$(full)"
@@ -142,24 +105,11 @@ enter() {
     [ -d ".towpath/$d" ] || ( umask 077; mkdir -p ".towpath/$d" ) || fail again "$TW_PATH/.towpath cannot be written$(full)"
   done
   watch
-  lock
+  claim
 }
-lock() {
-  exec 9>>.towpath/lock || fail again "$TW_PATH/.towpath/lock cannot be opened$(full)"
-  until=
-  until flock -n -x 9; do
-    uptime
-    [ -n "$until" ] || until=$((up + TW_WAIT))
-    if [ "$up" -ge "$until" ]; then
-      read -r who <.towpath/holder || who="somebody"
-      fail again "locked by $who"
-    fi
-    sleep 0.1 2>/dev/null || sleep 1
-  done
-  epoch
-  now=$(date '+%s %H:%M:%S')
-  printf '%s\n' "$TW_HOLDER since ${now#* }, for at most $TW_LIMIT s: $TW_WHAT" >.towpath/holder
-  now=${now%% *}
+claim() {
+  lock "$PWD/.towpath/lock" "$PWD/.towpath/holder"
+  epoch "$PWD/.towpath/epoch"
   uptime
   at="$boot $now $up"
 }

@@ -24,7 +24,7 @@ waits() {
 }
 cd "$TW_PATH" || fail again "$TW_PATH cannot be entered by $(id -un)"
 [ -f .towpath/epoch ] || fail broken "nothing was ever deployed in $TW_PATH"
-lock
+claim
 [ -f ".towpath/instances/$TW_ID" ] && [ -d "releases/$TW_ID" ] || fail broken "$TW_ID is not placed"
 f=.towpath/errands/$TW_ERRAND
 ( umask 077; mkdir -p .towpath/errands && find .towpath/errands -type f -mtime +1 -exec rm -f {} + &&
