@@ -27,14 +27,12 @@ func unreachable() map[string]string {
 		elsewhere     = "it is carried out in the commit in which it arises, and never comes to the outbox"
 		nobody        = "it is a wait, which nobody performs"
 		person        = "a person's command line, which its person repeats"
-		single        = "the story has no single process: TestASingleProcessNeverOverlapsThoughAllThatLookAfterItAreKilled of target/process dies around it"
 		singleOnHosts = "the story has no hosts: TestASingleProcessNeverOverlapsOnHostsThoughAllThatLookAfterItAreKilled of target/hosts dies there"
 		onHosts       = "the story has no hosts: TestAKeeperThatIsKilledLeavesWhatTheNextOneMends of target/hosts dies there"
 	)
 	return map[string]string{
 		"place on hosts": onHosts, "flip hosts": onHosts, "start on hosts": onHosts, "stop on hosts": onHosts, "remove from hosts": onHosts,
 		"start a single process on a host": singleOnHosts, "stop a single process on a host": singleOnHosts,
-		"perform Assign": single, "perform StartSingle": single, "perform StopSingle": single,
 		"carry out EnqueueStep": elsewhere, "carry out RecordDeployment": elsewhere,
 		"carry out StopStep": elsewhere, "carry out WakeKeeper": elsewhere,
 		"perform Await": nobody, "perform AwaitPromotion": nobody, "perform StandBy": nobody, "perform Watch": nobody, "perform Hold": nobody,
@@ -66,7 +64,6 @@ func unreachable() map[string]string {
 		"(*flow.Conductor).complete":        "the story's settings have no commands; the same call is given the attempt again, and fetches anew",
 		"perform Shorten":                   "the story has no name in DNS; an update of it holds only if the records are as they were read",
 		"(process.assets).write":            "the story has no assets; whose a file is was written before anything is linked, and links are looked at anew each time",
-		"perform BeginStep":                 "the story has no canary; what is told twice is refused the second time, as with BeginWatch, which it comes to",
 		"(*flow.Conductor).noteCache":       "of an entry that nobody used for a minute, or whose bytes are gone: what is not noted is noted the next time",
 	}
 }

@@ -62,8 +62,10 @@ func (s *Story) unrest(ctx context.Context) (why string, err error) {
 		}
 	}
 	losses, err := s.judgeInstances(ctx)
-	if err == nil && len(losses) == 0 {
-		losses, err = s.owed(ctx)
+	for _, judge := range []func(context.Context) ([]Loss, error){s.judgeClock, s.owed} {
+		if err == nil && len(losses) == 0 {
+			losses, err = judge(ctx)
+		}
 	}
 	if len(losses) > 0 {
 		return losses[0].String(), err
@@ -118,7 +120,7 @@ func (s *Story) Judge(ctx context.Context) (Verdict, error) {
 	for _, fault := range s.Faults() {
 		v.Losses = append(v.Losses, Loss{WrongEnd, fault})
 	}
-	parts := []func(context.Context) ([]Loss, error){s.judgeScripts, s.judgeInstances, s.judgeProcesses, s.judgeBackup}
+	parts := []func(context.Context) ([]Loss, error){s.judgeScripts, s.judgeInstances, s.judgeClock, s.judgeProcesses, s.judgeBackup}
 	for _, a := range s.actors {
 		parts = append(parts, a.judge)
 	}
@@ -199,9 +201,10 @@ func (s *Story) judgeProcesses(context.Context) (losses []Loss, err error) {
 	if err != nil {
 		return nil, err
 	}
+	const clocks = 1
 	wanted := map[string]int{
-		"server": 1, "worker": 1, "proxy": 1, "hold": 1,
-		"supervise": len(entries), "sh": len(entries), filepath.Base(s.Application): len(entries),
+		"server": 1, "worker": 1, "proxy": 1, "hold": 1, "sleep": clocks,
+		"supervise": len(entries) + clocks, "sh": len(entries) + clocks, filepath.Base(s.Application): len(entries),
 	}
 	found := map[string]int{}
 	var all []string

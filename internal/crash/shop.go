@@ -75,12 +75,19 @@ steps:
 environments:
   production:
     target: {process: {command: ./app}}
-    strategy: {blue-green: {standby: 10m}}
+    processes:
+      clock:
+        single: true
+        command: |
+          exec 9>>%[5]s
+          flock -n 9 || { echo "of release $TOWPATH_RELEASE" >>%[5]s.overlapped; exit 1; }
+          exec sleep 1000000
+    strategy: {canary: {steps: [50%% for 500ms], standby: 10m}}
     balancer: {proxy: {host: %[4]s}}
     health: {http: /healthz, release: /release, interval: 50ms}
     watch: {for: 1s, errors: 100%%}
     drain: 2s
-`, w.noting(), w.Application, shopLines, shopHost)}
+`, w.noting(), w.Application, shopLines, shopHost, w.clockLock())}
 }
 
 func newShop(ctx context.Context, s *Story) (*shop, error) {

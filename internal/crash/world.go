@@ -213,9 +213,14 @@ func (w *World) Faults() []string {
 	return faults
 }
 
-// Instances lists what is supervised, in every environment.
-func (w *World) Instances() ([]supervise.Entry, error) {
-	folders, err := filepath.Glob(w.path("worker", "instances", "*", "*", "run"))
+// Instances lists the web processes that are supervised, in every environment.
+func (w *World) Instances() ([]supervise.Entry, error) { return w.supervised("run") }
+
+// singles lists the single processes that are supervised, in every environment.
+func (w *World) singles() ([]supervise.Entry, error) { return w.supervised("single") }
+
+func (w *World) supervised(kind string) ([]supervise.Entry, error) {
+	folders, err := filepath.Glob(w.path("worker", "instances", "*", "*", kind))
 	if err != nil {
 		return nil, err
 	}
