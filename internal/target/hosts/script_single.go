@@ -42,7 +42,7 @@ start() {
     fi
     uptime
     [ "$up" -lt "$until" ] || fail late "$TW_NAME of $id has not begun to run"
-    nod
+    rest 0.1
   done
 }
 enter

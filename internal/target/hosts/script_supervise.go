@@ -186,7 +186,6 @@ done
 // scriptProcesses gives orders to supervisors. Folders are whole paths, as they become part of what processes are known by.
 const scriptProcesses = `
 beside=$TW_PATH/.towpath/processes singles=$TW_PATH/.towpath/singles
-nod() { sleep 0.1 2>/dev/null || sleep 1; }
 lives() { ! ( flock -n -x 8 ) 8>>"$1/lock"; }
 # heed FOLDER reads what was wanted last, and what its supervisor says.
 heed() {
@@ -208,7 +207,7 @@ attend() {
       ( unset SSH_CONNECTION SSH_CLIENT SSH_TTY; exec setsid setsid /bin/sh "$1/supervise" "$1" ) </dev/null >"$1/supervisor.log" 2>&1 9>&- || return 1
     fi
     n=$((n + 1)); [ "$n" -lt 100 ] || return 1
-    nod
+    rest 0.1
   done
 }
 # furnish FOLDER: what the process number $j is, as file and what it runs with, and that it is wanted.
@@ -256,7 +255,7 @@ see_end() {
     [ "$up" -lt "$until" ] || { why="${1##*@} of $id has not ended"; return 1; }
     [ $((naps % 20)) != 19 ] || attend "$1" || { why="${1##*@} of $id cannot be ended: $(tail -n 3 "$1/supervisor.log")"; return 1; }
     naps=$((naps + 1))
-    nod
+    rest 0.1
   done
   [ "$killed" != yes ] || tell killed "${1##*@}" "$id" "$within"
 }
