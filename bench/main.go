@@ -3,7 +3,7 @@
 // both alike. Nothing is warmed up aside, nothing is tried again, and whatever fails is a figure of its own.
 //
 //	go run ./bench                   names the benchmarks
-//	go run ./bench run --quick       runs one, in under a minute
+//	go run ./bench run --quick       runs one, with fewer rounds
 //	go run ./bench switch --driver nginx   runs it for another balancer than ours: haproxy, nginx, caddy, dns or command
 //	go run ./bench --page FILE       runs all, and writes the page
 //	go run ./bench --page FILE run   runs one, and writes its part of the page anew
@@ -119,7 +119,7 @@ func read(args []string, progress io.Writer) (orders, error) {
 	var o orders
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
-	flags.BoolVar(&o.quick, "quick", false, "fewer rounds: under a minute a name")
+	flags.BoolVar(&o.quick, "quick", false, "fewer rounds: for a look, not for figures")
 	driver := flags.String("driver", "", "balancer of the benchmark switch: proxy (ours), haproxy, nginx, caddy, dns or command")
 	flags.StringVar(&o.page, "page", "", "write this page: of all, or of those that are named")
 	for len(args) > 0 {
