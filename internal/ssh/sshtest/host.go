@@ -18,6 +18,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // patience is how long something may take to come up on a machine that is busy.
@@ -314,8 +316,19 @@ func (h *Host) Freeze() { h.signal(syscall.SIGSTOP, "") }
 // FreezeLogins stops its sshd with every session. All else on the host runs on.
 func (h *Host) FreezeLogins() { h.signal(syscall.SIGSTOP, "sshd") }
 
-// Kill ends the processes whose names begin with a word.
-func (h *Host) Kill(word string) { h.signal(syscall.SIGKILL, word) }
+// Kill ends the processes whose names begin with a word. When it returns, they have ended.
+func (h *Host) Kill(word string) {
+	h.t.Helper()
+	h.processes(word, func(process int) {
+		_ = unix.PidfdSendSignal(process, unix.SIGKILL, nil, 0)
+		ended := []unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}
+		for {
+			if _, err := unix.Poll(ended, -1); !errors.Is(err, unix.EINTR) {
+				return
+			}
+		}
+	})
+}
 
 // Thaw lets it go on.
 func (h *Host) Thaw() { h.signal(syscall.SIGCONT, "") }
@@ -323,22 +336,32 @@ func (h *Host) Thaw() { h.signal(syscall.SIGCONT, "") }
 // signal sends a signal to every process of the host whose name begins with a word.
 func (h *Host) signal(s syscall.Signal, word string) {
 	h.t.Helper()
+	h.processes(word, func(process int) { _ = unix.PidfdSendSignal(process, s, nil, 0) }) // it may have ended
+}
+
+// processes calls do with a descriptor of each process of the host whose name begins with a word.
+func (h *Host) processes(word string, do func(process int)) {
+	h.t.Helper()
 	own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", h.process.Process.Pid))
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	links, _ := filepath.Glob("/proc/[0-9]*/ns/pid")
 	for _, link := range links {
-		if space, err := os.Readlink(link); err != nil || space != own {
-			continue // another's, or it has ended
+		pid, err := strconv.Atoi(strings.Split(link, "/")[2])
+		if err != nil {
+			h.t.Fatal(err)
 		}
-		name, _ := os.ReadFile(filepath.Join(filepath.Dir(filepath.Dir(link)), "comm"))
-		if !strings.HasPrefix(string(name), word) {
-			continue
+		process, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			continue // it has ended
 		}
-		if pid, err := strconv.Atoi(strings.Split(link, "/")[2]); err == nil {
-			_ = syscall.Kill(pid, s) // it may have ended
+		space, err := os.Readlink(link)
+		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err == nil && space == own && strings.HasPrefix(string(name), word) {
+			do(process)
 		}
+		_ = unix.Close(process)
 	}
 }
 
