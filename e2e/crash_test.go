@@ -57,6 +57,7 @@ func unreachable() map[string]string {
 		"(*flow.Conductor).EndErrand":       "of a person's command: its keeper tells again what was not heard",
 		"proxy.identityOf":                  person,
 		"(*web.Server).removeEnvironment":   "a person's wish, in one commit; who was not answered is told that it is under way",
+		"(*web.Server).gone":                "a person's word, in one commit; who was not answered says it again, and is told that it was said",
 		"(*web.Server).freezeProjectByForm": "the story freezes every environment of a name, which is the same commit",
 		"(*web.Server).thawProjectByForm":   "the story freezes every environment of a name, which is the same commit",
 		"(cli.credentials).save":            person,

@@ -82,7 +82,7 @@ environments:
           exec 9>>%[5]s
           flock -n 9 || { echo "of release $TOWPATH_RELEASE" >>%[5]s.overlapped; exit 1; }
           exec sleep 1000000
-    strategy: {canary: {steps: [50%% for 500ms], standby: 10m}}
+    strategy: {canary: {steps: [50%% for 1s], standby: 10m}}
     balancer: {proxy: {host: %[4]s}}
     health: {http: /healthz, release: /release, interval: 50ms}
     watch: {for: 1s, errors: 100%%}

@@ -73,7 +73,7 @@ func (w *World) Begin(ctx context.Context) (*Story, error) {
 	if err != nil {
 		return s, err
 	}
-	if err := shop.act(ctx); err != nil {
+	if err := bounded(ctx, shop.act); err != nil {
 		return s, err
 	}
 	s.load = load.Start(ctx, load.Options{
@@ -94,13 +94,17 @@ func (w *World) Begin(ctx context.Context) (*Story, error) {
 	return s, nil
 }
 
+// bounded has somebody act, who does not wait for ever.
+func bounded(ctx context.Context, act func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errEndless)
+	defer cancel()
+	return act(ctx)
+}
+
 // goOn has an actor act until it is to rest. What it has begun it brings to its end.
 func (s *Story) goOn(ctx context.Context, a actor) {
 	for ctx.Err() == nil {
-		bounded, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), patience, errEndless)
-		err := a.act(bounded)
-		cancel()
-		if err != nil {
+		if err := bounded(context.WithoutCancel(ctx), a.act); err != nil {
 			s.lose(WrongEnd, "%T: %v", a, err)
 			return
 		}

@@ -68,7 +68,7 @@ func newHouse() house {
 		{name: "remote", may: slices.Concat(ground, []string{"deploy"})},
 		{name: "balancer/command", may: slices.Concat(ground, []string{"deploy", "remote"})},
 		{name: "balancer/nginx", may: slices.Concat(ground, []string{"deploy", "remote"})},
-		{name: "target/hosts", may: slices.Concat(ground, []string{"deploy", "probe"})},
+		{name: "target/hosts", may: slices.Concat(ground, []string{"deploy", "probe", "remote"})},
 
 		// cmd → cli → app. The demo is a user of the binary like any other; what it deployed outlives the worker, so
 		// that it has to end the supervisors itself.

@@ -39,7 +39,9 @@ func runAtTerminal(ctx context.Context, e deploy.Errand, spec proc.Spec) (deploy
 	printed := make(chan struct{})
 	go func() { defer close(printed); _, _ = io.Copy(e.Stdout, person) }() // it ends with an error once nobody has the terminal
 	go func() { _, _ = io.Copy(person, e.Stdin) }()
+	sized := make(chan struct{})
 	go func() {
+		defer close(sized)
 		for {
 			select {
 			case size := <-e.Resize:
@@ -51,6 +53,7 @@ func runAtTerminal(ctx context.Context, e deploy.Errand, spec proc.Spec) (deploy
 	}()
 	ended, err := endOf(running.Wait())
 	<-printed
+	<-sized
 	_ = person.Close() // which ends what still types
 	return ended, err
 }
