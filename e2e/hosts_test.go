@@ -154,22 +154,35 @@ func TestAReleaseThatIsSickOnHostsIsBroughtBackWithoutAFailure(t *testing.T) {
 	s.flawless(traffic)
 }
 
-func TestNothingIsDeployedWhileAHostIsGoneAndItServesAgainWhenItIsBack(t *testing.T) {
+func TestAHostThatIsGoneIsLeftOutWhereTheOthersAreEnough(t *testing.T) {
 	t.Parallel()
-	s, l, repository := openLab(t, 2, "all-at-once")
-	l.hosts[1].PowerOff()
-	repository.push(tree{"version": "two"})
-	s.ends(2, "failed")
-	s.environment("live", "still on release 1", isLive(1))
-	l.hosts[1].Reboot()
-	s.environment("live", "on two hosts again", func(e client.Environment) bool {
-		serving := 0
-		for _, i := range e.Instances {
-			if i.Release == 1 && i.Health == "passing" && i.Weight > 0 {
-				serving++
-			}
-		}
-		return serving == 2 && e.Deployment == nil
-	})
-	l.allRun(s, "r1")
+	for name, tt := range map[string]struct {
+		strategy, ends string
+		release        int
+	}{
+		"enough":     {"all-at-once", "passed", 2},
+		"not enough": {"rolling", "failed", 1}, // with a batch of one, one of two has to serve
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, l, repository := openLab(t, 2, tt.strategy)
+			l.hosts[1].PowerOff()
+			repository.push(tree{"version": "two"})
+			s.ends(2, tt.ends)
+			s.environment("live", fmt.Sprintf("on release %d", tt.release), isLive(tt.release))
+			l.hosts[1].Reboot()
+			s.environment("live", "on two hosts again", func(e client.Environment) bool {
+				serving := 0
+				for _, i := range e.Instances {
+					if i.Release != tt.release && i.Weight > 0 {
+						t.Errorf("release %d takes traffic: %+v", i.Release, i)
+					}
+					if i.Release == tt.release && i.Health == "passing" && i.Weight > 0 {
+						serving++
+					}
+				}
+				return serving == 2 && e.Deployment == nil
+			})
+			l.allRun(s, fmt.Sprintf("r%d", tt.release))
+		})
+	}
 }
